@@ -1,0 +1,60 @@
+# One painting in, a style file out: make train STYLE=painting.jpg
+# The environment is made in .venv when a target first needs it.
+
+PYTHON ?= python3
+# The ONNX Runtime to install: cpu or gpu.
+RUNTIME ?= cpu
+BIN := .venv/bin
+
+# Values reach the recipes through the environment, so that any path, with spaces or quotes, stays whole.
+export STYLE DATA NAME CKPT
+
+.DEFAULT_GOAL := help
+.PHONY: help install train export test check format bench clean
+
+help:  ## Show this list
+	@echo 'make TARGET:'
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+	@echo
+	@echo 'make train STYLE=painting.jpg [DATA=folder-or-hub-id] [NAME=name] [FRESH=1] [ARGS="--preset quick"]'
+	@echo '$(BIN)/python -m train --help lists all that ARGS can say.'
+
+install: .venv/.installed  ## Make .venv with all that training, exporting and testing need
+
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo 'make: fastnst needs Python 3.10 or newer: make PYTHON=python3.12 ...' >&2; exit 2; }
+	@echo 'installing into .venv (some 6 GB, a minute or two)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python .venv --group dev --editable '.[$(RUNTIME)]'
+	@touch $@
+
+train: install  ## Train a style from STYLE=painting.jpg and export it; run again to go on
+	@test -n "$$STYLE" || { echo 'make train: error: give the painting: make train STYLE=painting.jpg' >&2; exit 2; }
+	@checkpoint=$$($(BIN)/python -m train --style "$$STYLE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} \
+		$(if $(FRESH),--fresh true) $(ARGS)) || exit $$?; \
+	$(BIN)/python -m export "$$checkpoint" --unless-current
+
+export: install  ## Export CKPT=checkpoints/name.ckpt to ONNX
+	@test -n "$$CKPT" || { echo 'make export: error: give the checkpoint: make export CKPT=checkpoints/name.ckpt' >&2; exit 2; }
+	@$(BIN)/python -m export "$$CKPT" $(ARGS)
+
+test: install  ## Run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: install  ## Check format, style, types and the direction of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: install  ## Put the code into its format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install  ## Measure training and inference on this machine
+	@$(BIN)/python -m bench.speed $(ARGS)
+
+clean:  ## Remove the environment and the caches; trained styles stay
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

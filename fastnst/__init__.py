@@ -1,0 +1,33 @@
+"""fastnst: paint any photo in a painting's style with one ONNX file, in one forward pass.
+
+Example:
+    >>> import numpy as np
+    >>> from fastnst import Stylizer
+    >>> photo = np.zeros((480, 640, 3), np.uint8)
+    >>> Stylizer("kandinsky")(photo).shape  # doctest: +SKIP
+    (480, 640, 3)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from fastnst.errors import FastnstError, FastnstWarning
+
+if TYPE_CHECKING:
+    from fastnst.stylizer import Stylizer
+
+__version__ = "0.1.0"
+
+__all__ = ["FastnstError", "FastnstWarning", "Stylizer", "__version__"]
+
+
+# Stylizer is imported when it is first asked for, so that `fastnst --help` does not pay for NumPy and Pillow.
+def __getattr__(name: str) -> Any:
+    if name == "Stylizer":
+        from fastnst.stylizer import Stylizer
+
+        return Stylizer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,298 @@
+import itertools
+import json
+import os
+import pickle
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fastnst.errors import FastnstError
+from tests.train.make_photos import make_plain, number_of, write_folder, write_shards
+from train import photo_loader
+from train.photo_loader import PhotoLoader
+from train.photos import open_photos
+
+ASSETS = os.environ.get("FASTNST_ASSETS")
+
+pytestmark = [
+    # Python 3.12 warns of fork beside threads, and torch of more workers than cores: neither is the subject.
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),
+]
+
+
+def batches(photos, count, **options):
+    options = {"batch_size": 4, "image_size": 8, "seed": 7, "workers": 0} | options
+    loader = iter(PhotoLoader(photos, **options))
+    result = list(itertools.islice(loader, count))
+    loader.close()
+    return result
+
+
+def numbers(batch_list):
+    return [number_of(image) for batch in batch_list for image in batch.images]
+
+
+def assert_same(ours, theirs):
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.equal(one.images, other.images)
+        assert one.position == other.position
+        assert one.skipped == other.skipped
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twenty-one photos, two of them corrupt."""
+    root = tmp_path / "folder"
+    write_folder(root, 21)
+    (root / "odd" / "0003.jpg").write_bytes(b"")
+    whole = (root / "even" / "0010.jpg").read_bytes()
+    (root / "even" / "0010.jpg").write_bytes(whole[: len(whole) // 2])
+    return open_photos(str(root), validation_photos=3)
+
+
+@pytest.fixture
+def stream(tmp_path, monkeypatch):
+    """Five shards of seven to eleven photos, two of them corrupt, shuffled in blocks of four."""
+    monkeypatch.setattr(photo_loader, "_BLOCK", 4)
+    shards = [[make_plain(12 * shard + row) for row in range(7 + shard)] for shard in range(5)]
+    shards[2][3] = b"corrupt"
+    shards[4][0] = None
+    write_shards(tmp_path / "stream", shards)
+    return open_photos(str(tmp_path / "stream"), validation_photos=3)
+
+
+def readable_numbers(photos):
+    """The numbers of a stream's readable training photos, read without the loader."""
+    stored = {make_plain(number): number for number in range(60)}
+    rows = [photo for shard in range(photos.num_shards) for _, photo in photos.rows(shard)]
+    return sorted(stored[photo.source] for photo in rows if photo.source in stored)
+
+
+def test_a_batch_is_uint8_and_its_position_plain(folder, stream):
+    for photos in (folder, stream):
+        (batch,) = batches(photos, 1, batch_size=3, image_size=16)
+        assert batch.images.shape == (3, 3, 16, 16)
+        assert batch.images.dtype == torch.uint8
+        assert batch.images.is_contiguous(memory_format=torch.channels_last)
+        assert json.loads(json.dumps(batch.position)) == batch.position
+
+
+def test_every_photo_is_seen_once_in_each_epoch(tmp_path):
+    write_folder(tmp_path, 24)
+    photos = open_photos(str(tmp_path), validation_photos=4)
+    held_out = {int(Path(photo.name).stem) for photo in photos.validation}
+    seen = numbers(batches(photos, 15))
+    epochs = [seen[start : start + 20] for start in (0, 20, 40)]
+    for epoch in epochs:
+        assert set(epoch) == set(range(24)) - held_out
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert sorted(seen) != seen
+
+
+def test_the_crops_of_a_photo_differ_between_epochs(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    first, second = batches(open_photos(str(tmp_path), validation_photos=0), 2)
+    crops = [*first.images, *second.images]
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(crops, 2))
+
+
+def test_corrupt_photos_are_named_and_replaced(folder):
+    made = batches(folder, 9)
+    assert {Path(name).name for batch in made for name in batch.skipped} == {"0003.jpg", "0010.jpg"}
+    assert all(len(batch.images) == 4 for batch in made)
+    held_out = {int(Path(photo.name).stem) for photo in folder.validation}
+    assert set(numbers(made)) == set(range(21)) - held_out - {3, 10}
+    assert all(len(batch.skipped) == len(set(batch.skipped)) for batch in made)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("source", ["folder", "stream"])
+def test_a_resumed_loader_goes_on_exactly(source, workers, request):
+    photos = request.getfixturevalue(source)
+    whole = batches(photos, 24, workers=workers)
+    for done in (1, 7) if workers else (1, 2, 5, 9, 14, 20):
+        # The position goes through a checkpoint.
+        position = json.loads(json.dumps(whole[done - 1].position))
+        assert_same(batches(photos, 24 - done, workers=workers, position=position), whole[done:])
+
+
+def test_the_number_of_workers_does_not_change_a_folders_batches(folder):
+    assert_same(batches(folder, 10, workers=2), batches(folder, 10))
+
+
+def test_a_resumed_stream_keeps_its_readers(stream, caplog):
+    """Batches depend on how many readers there are; with other workers, the same readers are shared out."""
+    whole = batches(stream, 20, workers=2)
+    assert_same(batches(stream, 13, workers=0, position=whole[6].position), whole[7:])
+    assert_same(batches(stream, 12, workers=1, position=whole[7].position), whole[8:])
+    assert "decode instead" not in caplog.text
+    assert_same(batches(stream, 13, workers=3, position=whole[6].position), whole[7:])
+    assert "2 workers decode instead of 3: the run began with 2 readers" in caplog.text
+
+
+def test_a_loader_can_be_iterated_again(folder, stream):
+    for photos in (folder, stream):
+        loader = PhotoLoader(photos, batch_size=2, image_size=8, seed=0, workers=0)
+        first, second = (list(itertools.islice(loader, 3)) for _ in range(2))
+        assert_same(first, second)
+
+
+def test_workers_that_do_not_fork_make_the_same(folder, stream):
+    """Where processes are spawned (Windows, macOS, Python 3.14), the photos travel to them pickled."""
+    for photos in (folder, stream):
+        copied = pickle.loads(pickle.dumps(photos))
+        assert_same(batches(copied, 3), batches(photos, 3))
+
+
+def test_the_seed_decides(folder, stream):
+    for photos in (folder, stream):
+        one, other = batches(photos, 5), batches(photos, 5, seed=8)
+        assert numbers(one) != numbers(other)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_two_processes_make_the_batches_of_one(folder, workers):
+    one = batches(folder, 6, batch_size=8)
+    ranks = [batches(folder, 6, batch_size=4, workers=workers, rank=rank, world_size=2) for rank in range(2)]
+    for whole, first, second in zip(one, *ranks, strict=True):
+        assert torch.equal(whole.images, torch.cat([first.images, second.images]))
+        assert whole.position == first.position == second.position
+
+
+def test_a_folders_position_serves_any_number_of_processes(folder):
+    one = batches(folder, 6, batch_size=8)
+    second = batches(folder, 3, batch_size=4, rank=1, world_size=2, position=one[2].position)
+    for whole, part in zip(one[3:], second, strict=True):
+        assert torch.equal(whole.images[4:], part.images)
+
+
+@pytest.mark.parametrize("readers", [1, 2, 3])
+def test_a_stream_shows_every_photo_once_in_each_epoch(stream, readers):
+    expected = Counter(readable_numbers(stream))
+    seen = [Counter(), Counter()]
+    # Readers go through the epochs at their own pace, so enough for each to be through two.
+    for batch in batches(stream, 100 * readers, batch_size=1, workers=readers):
+        latest = batch.position["readers"][(batch.position["batches"] - 1) % readers]
+        if latest["epoch"] < 2:
+            seen[latest["epoch"]][number_of(batch.images[0])] += 1
+    assert seen == [expected, expected]
+
+
+def test_a_stream_is_shuffled_and_leaves_validation_out(stream):
+    seen = numbers(batches(stream, 9))
+    assert not {0, 1, 2} & set(seen)
+    expected = readable_numbers(stream)
+    assert [number for number in expected if number in seen] != seen
+
+
+def test_corrupt_rows_of_a_stream_are_named_and_passed_over(stream):
+    made = batches(stream, 15)
+    skipped = {name for batch in made for name in batch.skipped}
+    assert {name.split()[0] for name in skipped} == {"2-3.jpg", "4-0.jpg"}
+    assert all(len(batch.images) == 4 for batch in made)
+
+
+@pytest.mark.parametrize("world_size", [2, 7])
+def test_processes_divide_a_stream(stream, world_size):
+    """Each by shards of its own, or by rows where there are fewer shards than processes."""
+    expected = Counter(readable_numbers(stream))
+    seen: Counter[int] = Counter()
+    for rank in range(world_size):
+        for batch in batches(stream, 60, batch_size=1, rank=rank, world_size=world_size):
+            if batch.position["readers"][0]["epoch"] == 0:
+                seen[number_of(batch.images[0])] += 1
+    assert seen == expected
+
+
+def test_each_process_resumes_its_part_of_a_stream(stream):
+    whole = batches(stream, 12, workers=2, rank=1, world_size=2)
+    rest = batches(stream, 7, workers=2, rank=1, world_size=2, position=whole[4].position)
+    assert_same(rest, whole[5:])
+    with pytest.raises(FastnstError, match="with rank 1, not 0"):
+        batches(stream, 1, rank=0, world_size=2, position=whole[4].position)
+
+
+def test_more_workers_than_shards_are_not_used(tmp_path, caplog):
+    write_shards(tmp_path, [[make_plain(number) for number in range(9)]])
+    photos = open_photos(str(tmp_path), validation_photos=1)
+    assert len(batches(photos, 6, workers=2)) == 6
+    assert "1 workers decode instead of 2" in caplog.text
+    assert "1 shards" in caplog.text
+
+
+def test_a_position_of_other_photos_is_one_line(folder, stream, caplog):
+    (of_folder,), (of_stream,) = batches(folder, 1), batches(stream, 1)
+    with pytest.raises(FastnstError, match="not on a folder"):
+        batches(folder, 1, position=of_stream.position)
+    with pytest.raises(FastnstError, match="not on a streamed data set"):
+        batches(stream, 1, position=of_folder.position)
+    assert not caplog.records
+    batches(folder, 1, position={**of_folder.position, "photos": 99})
+    assert "18 photos to train on and had 99" in caplog.text
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_photos_that_all_become_unreadable_end_the_run_with_a_line(tmp_path, workers):
+    paths = write_folder(tmp_path, 6)
+    photos = open_photos(str(tmp_path), validation_photos=0)
+    for path in paths:
+        path.unlink()
+    with pytest.raises(FastnstError, match=r"^6 photos in a row cannot be read, the last ") as caught:
+        batches(photos, 1, workers=workers)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stream_without_readable_photos_ends_with_a_line(tmp_path, workers):
+    write_shards(tmp_path, [[b"x", None], [b""]])
+    write_shards(tmp_path, [[make_plain(1)]], "validation")
+    photos = open_photos(str(tmp_path), validation_photos=1)
+    with pytest.raises(FastnstError, match=r"^1000 photos in a row cannot be read"):
+        batches(photos, 1, workers=workers)
+
+
+def test_a_process_that_gets_no_rows_ends_with_a_line(tmp_path):
+    write_shards(tmp_path, [[make_plain(1), make_plain(2)]])
+    photos = open_photos(str(tmp_path), validation_photos=0)
+    assert len(batches(photos, 3, rank=1, world_size=3)) == 3
+    with pytest.raises(FastnstError, match="no photos to train on"):
+        batches(photos, 1, rank=2, world_size=3)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stream_that_breaks_for_good_ends_with_a_line(tmp_path, workers):
+    write_shards(tmp_path, [[make_plain(number) for number in range(9)]])
+    photos = open_photos(str(tmp_path), validation_photos=1)
+    next(tmp_path.glob("*.parquet")).unlink()
+    with pytest.raises(FastnstError, match="shard 0 cannot be read") as caught:
+        batches(photos, 1, workers=workers)
+    assert "\n" not in str(caught.value)
+
+
+def test_global_random_state_neither_matters_nor_changes(folder, stream):
+    for photos in (folder, stream):
+        expected = batches(photos, 4, workers=1)
+        torch.manual_seed(1)
+        random.seed(1)
+        before = torch.get_rng_state(), random.getstate()
+        assert_same(batches(photos, 4, workers=1), expected)
+        assert torch.equal(torch.get_rng_state(), before[0])
+        assert random.getstate() == before[1]
+
+
+@pytest.mark.skipif(not ASSETS, reason="FASTNST_ASSETS does not name the folder of real photos")
+def test_real_coco_photos_resume():
+    photos = open_photos(str(Path(ASSETS) / "coco" / "train2017"), validation_photos=8)
+    whole = batches(photos, 6, image_size=64, workers=2)
+    assert_same(batches(photos, 3, image_size=64, position=whole[2].position), whole[3:])
+    assert not any(batch.skipped for batch in whole)
+    assert all(batch.images.float().std() > 30 for batch in whole)

@@ -1,0 +1,139 @@
+"""Checkpoint files: written whole or not at all, and read back as the style that they hold."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from fastnst.atomic_write import atomic_write
+from fastnst.errors import FastnstError
+from train.transformer_net import TransformerNet
+
+# The key of a Lightning checkpoint under which fastnst's own entries are.
+KEY = "fastnst"
+FORMAT = 1
+NETWORK_PREFIX = "network."
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoint files, written beside and renamed.
+
+    Lightning writes through a temporary file that may be on another disk, where the final step is a copy
+    that a kill cuts in half.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Args:
+            checkpoint: What to save.
+            path: The file.
+            storage_options: Not supported: checkpoints are local files.
+
+        Raises:
+            OSError: If the disk is full or read-only.
+            TypeError: If `storage_options` is given.
+        """
+        if storage_options is not None:
+            raise TypeError("checkpoints are local files: storage_options is not supported")
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+@dataclass(frozen=True)
+class StyleCheckpoint:
+    """A training run as it stands in its checkpoint file.
+
+    Attributes:
+        path: The file.
+        state: All of it, as Lightning saved it.
+        options: The run's options by name, plain values (see `train.config.TrainingConfig`).
+        style: What is known of the painting: `name`, `sha256`, `width`, `height`, `author`, `licence`.
+        steps: Optimizer steps done.
+        finished: Whether the run reached its last step and was measured.
+        record: fastnst's own entries: `precision`, `seconds`, `losses`, `quality` and others.
+    """
+
+    path: Path
+    state: Mapping[str, Any]
+    options: Mapping[str, Any]
+    style: Mapping[str, Any]
+    steps: int
+    finished: bool
+    record: Mapping[str, Any]
+
+    def network(self) -> TransformerNet:
+        """Return the trained network, on the CPU in float32 and evaluation mode.
+
+        Raises:
+            FastnstError: If the weights do not fit the network that the options describe.
+        """
+        network = TransformerNet(self.options["width"], self.options["residual_blocks"])
+        weights = {
+            name.removeprefix(NETWORK_PREFIX): value
+            for name, value in self.state["state_dict"].items()
+            if name.startswith(NETWORK_PREFIX)
+        }
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise FastnstError(f"{self.path} holds the weights of another network than it says") from error
+        return network.eval().requires_grad_(False)
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
+    """Read a checkpoint of `python -m train`.
+
+    Args:
+        path: The `.ckpt` file.
+
+    Returns:
+        What it holds, on the CPU.
+
+    Raises:
+        FastnstError: If the file is missing, damaged, or no checkpoint of fastnst.
+    """
+    path = Path(path)
+    try:
+        # weights_only: a checkpoint from elsewhere must not run code.
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise FastnstError(f"there is no checkpoint {path}; `make train STYLE=...` makes one") from None
+    except OSError as error:
+        raise FastnstError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
+    except (
+        EOFError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise FastnstError(
+            f"{path} is damaged or no checkpoint: train again, or take another copy"
+        ) from error
+    record = state.get(KEY) if isinstance(state, dict) else None
+    if not isinstance(record, dict) or "state_dict" not in state:
+        raise FastnstError(f"{path} is no checkpoint of fastnst")
+    if record["format"] > FORMAT:
+        raise FastnstError(f"{path} was written by a newer fastnst: update this one to read it")
+    return StyleCheckpoint(
+        path=path,
+        state=state,
+        options=record["options"],
+        style=record["style"],
+        steps=state["global_step"],
+        finished=record["finished"],
+        record=record,
+    )

@@ -1,0 +1,240 @@
+"""What a training run can be told: every option, its default and its meaning, once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fastnst.errors import FastnstError
+
+LossNetwork = Literal["vgg16", "vgg19"]
+Decay = Literal["cosine", "none"]
+LoggerName = Literal["wandb", "tensorboard", "csv", "none"]
+
+# VGG-16's are the paper's (arXiv:1603.08155, section 4.1); VGG-19's reach as deep in its own numbering.
+DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
+    "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+    "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_1"),
+}
+
+# What may differ when a run is resumed: none of it changes what is learned.
+_FREE_ON_RESUME = frozenset(
+    {
+        "accelerator",
+        "checkpoint_seconds",
+        "fresh",
+        "log_every",
+        "logger",
+        "loss_network_weights",
+        "output",
+        "preview_seconds",
+        "quality_weights",
+        "strategy",
+        "style_author",
+        "style_licence",
+        "style",  # compared by what is in the file, not by where it is
+        "trainer",
+        "wandb_project",
+        "workers",
+    }
+)
+
+
+@dataclass
+class TrainingConfig:
+    """Train one style: a painting and many photos in, a checkpoint out.
+
+    The defaults are those of the `default` preset, for a GPU.
+
+    Attributes:
+        style: The painting: an image file.
+        data: Photos: a folder (nested is fine), or a Hugging Face data set with an image column, streamed.
+        name: Name of the style; the file name of the painting by default.
+        style_author: Who painted it, for the style file's metadata.
+        style_licence: Rights of the painting, for the style file's metadata.
+        output: Folder for the checkpoint, the preview and the logs.
+        fresh: Train from the start even if the checkpoint exists.
+        style_size: Longer side that the painting is resized to: the brush's size. Larger, coarser strokes.
+        style_weight: How strongly the style counts against the content. One value serves every painting.
+        content_weight: Weight of the content term.
+        tv_weight: Weight of the total variation, which smooths.
+        content_layers: Layers whose activations hold the content.
+        style_layers: Layers whose Gram matrices hold the style; by default the loss network's usual four.
+        loss_network: Pretrained network that compares images.
+        loss_network_weights: File (.pth, .safetensors) instead of the download.
+        quality_weights: VGG-19 file for measuring C and S instead of the download.
+        width: Channels of the first layer; 32 is the paper's network.
+        residual_blocks: Number of residual blocks; 5 is the paper's.
+        images: Crops to train on, in all.
+        image_size: Side of a crop in pixels.
+        crop_scale: Least and greatest part of a photo's area in a crop: small parts suit small crops, which
+            then show things at the size that they have in whole photos.
+        batch_size: Crops a step, on each device.
+        learning_rate: Of Adam, at its highest.
+        warmup_steps: Steps until the learning rate is at its highest.
+        decay: How the learning rate falls after that: along a cosine to 0, or not at all, as in the paper.
+        gradient_clip: Greatest norm of the gradient; 0 for no limit.
+        seed: Of the network's first weights, the order of the photos and the crops.
+        workers: Processes that decode photos; by default one for each core, up to 16, that training leaves.
+        validation_photos: Photos kept out of training, for the previews and for measuring C and S.
+        quality_size: Longer side of the photos on which C and S are measured.
+        accelerator: cpu, cuda, mps; auto takes the best at hand.
+        devices: How many devices, or which, as Lightning reads it.
+        num_nodes: Machines.
+        strategy: How they share the work, as Lightning reads it, such as ddp.
+        precision: As Lightning reads it; auto takes the fastest that the device has.
+        logger: Where the curves go.
+        wandb_project: Project on wandb.
+        log_every: Steps between two points of the curves.
+        preview_seconds: Time between two previews.
+        checkpoint_seconds: Time between two checkpoints.
+        trainer: Any other argument of Lightning's Trainer, such as --trainer.profiler simple.
+    """
+
+    style: Path
+    data: str = "detection-datasets/coco"
+    name: str | None = None
+    style_author: str = ""
+    style_licence: str = ""
+    output: Path = Path("checkpoints")
+    fresh: bool = False
+
+    style_size: int = 384
+    style_weight: float = 10.0
+    content_weight: float = 1.0
+    tv_weight: float = 0.0
+    content_layers: tuple[str, ...] = ("relu3_3",)
+    style_layers: tuple[str, ...] | None = None
+    loss_network: LossNetwork = "vgg16"
+    loss_network_weights: Path | None = None
+    quality_weights: Path | None = None
+
+    width: int = 32
+    residual_blocks: int = 5
+
+    images: int = 160_000
+    image_size: int = 256
+    crop_scale: tuple[float, float] = (0.25, 1.0)
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    decay: Decay = "cosine"
+    gradient_clip: float = 10.0
+    seed: int = 0
+    workers: int | None = None
+    validation_photos: int = 8
+    quality_size: int = 512
+
+    accelerator: str = "auto"
+    devices: int | str | list[int] = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "auto"
+
+    logger: LoggerName = "wandb"
+    wandb_project: str = "fastnst"
+    log_every: int = 25
+    preview_seconds: float = 60.0
+    checkpoint_seconds: float = 60.0
+    trainer: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Fill in what follows from other options, and check the rest.
+
+        Raises:
+            FastnstError: If a value is out of its range, in one line that names the option.
+        """
+        if self.name is None:
+            self.name = self.style.stem
+        if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
+            raise FastnstError(f"--name {self.name!r} must be a plain file name without folders")
+        if self.style_layers is None:
+            self.style_layers = DEFAULT_STYLE_LAYERS[self.loss_network]
+        at_least = {
+            "style_size": 16,
+            "width": 1,
+            "residual_blocks": 0,
+            "images": 1,
+            "image_size": 16,
+            "batch_size": 1,
+            "warmup_steps": 0,
+            "gradient_clip": 0,
+            "style_weight": 0,
+            "content_weight": 0,
+            "tv_weight": 0,
+            "validation_photos": 1,
+            "quality_size": 16,
+            "log_every": 1,
+            "preview_seconds": 0,
+            "checkpoint_seconds": 0,
+        }
+        for option, least in at_least.items():
+            value = getattr(self, option)
+            if not math.isfinite(value) or value < least:
+                raise FastnstError(f"--{option} must be at least {least}, got {value}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise FastnstError(f"--learning_rate must be above 0, got {self.learning_rate}")
+        if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
+            raise FastnstError(f"--crop_scale must rise within 0 and 1, got {list(self.crop_scale)}")
+        if self.workers is not None and self.workers < 0:
+            raise FastnstError(f"--workers must be at least 0, got {self.workers}")
+        if not self.content_layers or not self.style_layers:
+            raise FastnstError("--content_layers and --style_layers need at least one layer each")
+
+    @property
+    def style_name(self) -> str:
+        """The name of the style."""
+        return typing.cast("str", self.name)
+
+    @property
+    def resolved_style_layers(self) -> tuple[str, ...]:
+        """The style layers, the loss network's own where none were given."""
+        return typing.cast("tuple[str, ...]", self.style_layers)
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the checkpoint goes."""
+        return self.output / f"{self.style_name}.ckpt"
+
+    @property
+    def preview_path(self) -> Path:
+        """Where the preview grid goes."""
+        return self.output / f"{self.style_name}.png"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as plain Python values, as checkpoints and loggers hold them."""
+        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+
+    def check_resumable(self, started_with: dict[str, Any]) -> None:
+        """Make sure that a checkpoint was started with the same options.
+
+        Args:
+            started_with: The checkpoint's options, as `to_dict` returned them.
+
+        Raises:
+            FastnstError: If an option differs that changes what is learned. The line names them all.
+        """
+        differing = [
+            f"{key} was {started_with.get(key)} and is now {value}"
+            for key, value in self.to_dict().items()
+            if key not in _FREE_ON_RESUME and started_with.get(key) != value
+        ]
+        if differing:
+            raise FastnstError(
+                f"{self.checkpoint_path} was started with other options ({'; '.join(differing)}): "
+                "give the same ones to go on, or FRESH=1 (--fresh true) to start again"
+            )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

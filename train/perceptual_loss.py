@@ -1,0 +1,181 @@
+"""The perceptual loss that trains a style, relative to its targets: one weighting fits every style."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from train.vgg_features import VGGFeatures
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Return the channel Gram matrix of each feature map.
+
+    Entry (i, j) is the inner product of channels i and j over all positions, divided by C*H*W so that the
+    image's size does not change the scale (Johnson et al. 2016, section 3.2, arXiv:1603.08155).
+
+    Args:
+        features: Activations of shape (N, C, H, W).
+
+    Returns:
+        Symmetric matrices of shape (N, C, C), float32 whatever the input's precision.
+
+    Raises:
+        ValueError: If `features` is not 4-D.
+    """
+    if features.ndim != 4:
+        raise ValueError(f"features must have shape (N, C, H, W), got {tuple(features.shape)}")
+    channels, height, width = features.shape[1:]
+    # Autocast would run the product in half precision, which overflows (float16) or loses the differences
+    # that the loss is made of (bfloat16).
+    with torch.autocast(features.device.type, enabled=False):
+        flat = features.flatten(start_dim=2).float()  # (N, C, H*W)
+        # Scaled before the sum over the positions, so that no sum leaves the range.
+        scaled = flat / (channels * height * width)
+        return scaled @ flat.transpose(1, 2)
+
+
+def relative_squared_error(estimate: Tensor, target: Tensor) -> Tensor:
+    """Return `sum |estimate - target|^2 / sum |target|^2` for each element of the batch.
+
+    Args:
+        estimate: Tensor of shape (N, ...).
+        target: Tensor of shape (N, ...), or (1, ...) for one target that all share.
+
+    Returns:
+        Float32 of shape (N,). 0 is equal; 1 is the error of answering zero.
+    """
+    estimate, target = estimate.float().flatten(1), target.float().flatten(1)
+    # A featureless target (a black image) would divide by zero.
+    energy = target.square().sum(1).clamp_min(torch.finfo(torch.float32).tiny)
+    return (estimate - target).square().sum(1) / energy
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Return the anisotropic total variation: the mean absolute difference of neighbouring pixels.
+
+    Args:
+        image: Images of shape (N, C, H, W).
+
+    Returns:
+        Float32 scalar, the mean over the batch.
+    """
+    image = image.float()
+    vertical = (image[..., 1:, :] - image[..., :-1, :]).abs().mean()
+    horizontal = (image[..., 1:] - image[..., :-1]).abs().mean()
+    return vertical + horizontal
+
+
+@dataclass(frozen=True)
+class PerceptualLosses:
+    """The terms of the loss, each a float32 scalar: unweighted, means over the batch.
+
+    Attributes:
+        total: The weighted sum, which is minimised.
+        content: Mean over the content layers.
+        style: Mean over the style layers.
+        tv: Total variation of the stylised images.
+        content_by_layer: The content term of each layer.
+        style_by_layer: The style term of each layer.
+    """
+
+    total: Tensor
+    content: Tensor
+    style: Tensor
+    tv: Tensor
+    content_by_layer: Mapping[str, Tensor]
+    style_by_layer: Mapping[str, Tensor]
+
+
+class PerceptualLoss(nn.Module):
+    """Johnson's perceptual loss with terms relative to their targets (arXiv:1603.08155, section 3).
+
+    * content: `sum |F(stylized) - F(content)|^2 / sum |F(content)|^2`, mean over the content layers;
+    * style: `|G(stylized) - G(style)|_F^2 / |G(style)|_F^2`, mean over the style layers, with `G` the
+      Gram matrix;
+    * total variation of the stylised image.
+
+    The paper divides by the number of elements instead, which leaves terms that depend on the style, the
+    loss network and its input range, and weights to be found anew for each painting. For a given style
+    this is the paper's loss with the weight of each layer chosen by the style itself.
+
+    The loss network is not registered as a submodule, so that it stays out of checkpoints; move it with
+    `VGGFeatures.to`. The style's Gram matrices are buffers and move with this module, but are made anew
+    from the style image rather than saved.
+
+    Args:
+        features: The frozen loss network; it must reach all of the layers.
+        style: Style image of shape (1, 3, H, W), RGB in [0, 1].
+        content_layers: Layers of the content term, such as `relu3_3`.
+        style_layers: Layers of the style term.
+        content_weight: Weight of the content term.
+        style_weight: Weight of the style term.
+        tv_weight: Weight of the total variation.
+
+    Raises:
+        ValueError: If there are no style or content layers, or `style` is not one RGB image.
+    """
+
+    def __init__(
+        self,
+        features: VGGFeatures,
+        style: Tensor,
+        *,
+        content_layers: Sequence[str],
+        style_layers: Sequence[str],
+        content_weight: float = 1.0,
+        style_weight: float,
+        tv_weight: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not content_layers or not style_layers:
+            raise ValueError("the loss needs at least one content layer and one style layer")
+        if style.ndim != 4 or style.shape[:2] != (1, 3):
+            raise ValueError(f"style must have shape (1, 3, H, W), got {tuple(style.shape)}")
+        # A tuple hides the network from Module.__setattr__, which would register it.
+        self._features = (features,)
+        self.content_layers = tuple(content_layers)
+        self.style_layers = tuple(style_layers)
+        self.content_weight = content_weight
+        self.style_weight = style_weight
+        self.tv_weight = tv_weight
+        with torch.no_grad():
+            targets = features(style, self.style_layers)
+        for layer in self.style_layers:
+            self.register_buffer(f"gram_{layer}", gram_matrix(targets[layer]), persistent=False)
+
+    def forward(self, stylized: Tensor, content: Tensor) -> PerceptualLosses:
+        """Compare stylised images with the photos that they were made from and with the style.
+
+        Args:
+            stylized: Stylised images of shape (N, 3, H, W), RGB in [0, 1]; gradients flow to these.
+            content: The photos, of the same shape.
+
+        Returns:
+            The total and its terms.
+
+        Raises:
+            ValueError: If the shapes differ.
+        """
+        if stylized.shape != content.shape:
+            raise ValueError(f"stylized is {tuple(stylized.shape)} but content is {tuple(content.shape)}")
+        (features,) = self._features
+        with torch.no_grad():
+            targets = features(content, self.content_layers)
+        found = features(stylized, (*self.content_layers, *self.style_layers))
+        content_by_layer = {
+            layer: relative_squared_error(found[layer], targets[layer]).mean()
+            for layer in self.content_layers
+        }
+        style_by_layer = {
+            layer: relative_squared_error(gram_matrix(found[layer]), self.get_buffer(f"gram_{layer}")).mean()
+            for layer in self.style_layers
+        }
+        content_loss = torch.stack(list(content_by_layer.values())).mean()
+        style_loss = torch.stack(list(style_by_layer.values())).mean()
+        tv_loss = total_variation(stylized) if self.tv_weight else stylized.new_zeros((), dtype=torch.float32)
+        total = self.content_weight * content_loss + self.style_weight * style_loss + self.tv_weight * tv_loss
+        return PerceptualLosses(total, content_loss, style_loss, tv_loss, content_by_layer, style_by_layer)

@@ -1,0 +1,96 @@
+"""The photos of a run as Lightning sees them: batches on the device, and where they stand."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.distributed
+from torch import Tensor
+
+from train.photo_loader import PhotoBatch, PhotoLoader
+from train.photo_stream import PhotoStream
+from train.photos import PhotoFolder
+
+log = logging.getLogger(__name__)
+
+
+class PhotoDataModule(pl.LightningDataModule):
+    """Serve crops of photos, and remember how far training has come with them.
+
+    Args:
+        photos: Where they come from.
+        batch_size: Crops a step on each device.
+        image_size: Side of a crop in pixels.
+        crop_scale: Least and greatest part of a photo's area in a crop.
+        seed: Of the order and the crops.
+        workers: Processes that decode.
+
+    Attributes:
+        skipped: Names of the unreadable photos met so far.
+    """
+
+    def __init__(
+        self,
+        photos: PhotoFolder | PhotoStream,
+        *,
+        batch_size: int,
+        image_size: int,
+        crop_scale: tuple[float, float],
+        seed: int,
+        workers: int,
+    ) -> None:
+        super().__init__()
+        self.photos = photos
+        self.skipped: set[str] = set()
+        self._batch_size = batch_size
+        self._image_size = image_size
+        self._crop_scale = crop_scale
+        self._seed = seed
+        self._workers = workers
+        self._position: Any = None  # of the last batch that training took
+        self._positions: list[Any] = []  # one for each process, from a checkpoint
+
+    def train_dataloader(self) -> PhotoLoader:
+        """Return batches without end, from where the run stands."""
+        assert self.trainer is not None
+        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        return PhotoLoader(
+            self.photos,
+            batch_size=self._batch_size,
+            image_size=self._image_size,
+            crop_scale=self._crop_scale,
+            seed=self._seed,
+            workers=self._workers,
+            rank=rank,
+            world_size=world_size,
+            position=self._positions[rank] if self._positions else None,
+        )
+
+    def on_after_batch_transfer(self, batch: PhotoBatch, dataloader_idx: int) -> Tensor:
+        """Return the crops as float32 (N, 3, S, S) in [0, 1], channels last, on the device.
+
+        Lightning calls this when a step takes the batch, not when it is fetched ahead, so the position kept
+        here is that of the last step.
+        """
+        self._position = batch.position
+        for name in batch.skipped:
+            if name not in self.skipped:
+                self.skipped.add(name)
+                log.warning("skipped %s: not readable (%d so far)", name, len(self.skipped))
+        return (batch.images.float() / 255).contiguous(memory_format=torch.channels_last)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where each process stands in the photos."""
+        positions = [self._position]
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            positions = [None] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(positions, self._position)
+        return {"positions": positions, "skipped": sorted(self.skipped)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._positions = state_dict["positions"]
+        self.skipped = set(state_dict["skipped"])

@@ -1,0 +1,175 @@
+"""Where the photos come from: a folder of them, or a data set of the hub."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import datasets
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnst.errors import FastnstError
+from train.photo_crops import PHOTO_SUFFIXES, Photo, UnreadablePhotoError, readable_photos, whole_photo
+from train.photo_stream import SHARD_SUFFIXES, PhotoStream
+
+_log = logging.getLogger(__name__)
+
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+class PhotoFolder:
+    """The photos of a folder and of the folders in it, as a sequence of those to train on.
+
+    It holds paths, not photos: nothing is copied, and a hundred thousand photos open in seconds.
+
+    Args:
+        names: Paths of the photos; their order does not matter.
+        validation_photos: How many readable photos to hold out of training, at most a quarter of all.
+        seed: Chooses which.
+
+    Attributes:
+        validation: The photos held out, never part of the sequence.
+
+    Raises:
+        FastnstError: If no photo can be read, or there is only one and it should be held out.
+    """
+
+    def __init__(self, names: Iterable[str], *, validation_photos: int, seed: int = 0) -> None:
+        names = sorted(names)
+        if validation_photos and len(names) < 2:
+            raise FastnstError(
+                f"{names[0]} is the only photo; give one to train on and one to check the result with"
+            )
+        held_out = _fewer_of_few(validation_photos, len(names))
+        # By the hash of its name, so that a photo stays held out when others join, or the folder moves.
+        by_hash = sorted(
+            names, key=lambda name: hashlib.sha256(f"{seed}/{Path(name).name}".encode()).digest()
+        )
+        readable = readable_photos(Photo(name, name) for name in by_hash)
+        # At least one is tried even where none is held out: better one clear line now than in a worker.
+        first = [photo for photo, _ in zip(readable, range(max(1, held_out)), strict=False)]
+        if not first:
+            raise FastnstError(f"none of the {len(names)} photos can be read, such as {names[0]}")
+        self.validation: tuple[Photo, ...] = tuple(first[:held_out])
+        taken = {photo.name for photo in self.validation}
+        self._photos = datasets.Dataset.from_dict(
+            {"image": [name for name in names if name not in taken]},
+            features=datasets.Features({"image": datasets.Image(decode=False)}),
+        )
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __getitem__(self, index: int) -> Photo:
+        path = self._photos[index]["image"]["path"]
+        return Photo(path, path)
+
+
+def open_photos(data: str, *, validation_photos: int, seed: int = 0) -> PhotoFolder | PhotoStream:
+    """Open what the user named as training data.
+
+    Args:
+        data: A folder of photos, however nested; a folder of parquet, arrow or webdataset shards; or the id
+            of a data set with an image column on the Hugging Face hub, which is streamed.
+        validation_photos: How many photos to hold out of training. Of a data set they come from its
+            validation or test split if it has one, and are its first photos otherwise.
+        seed: Chooses the photos held out of a folder. It is best left alone when the seed of the training
+            varies: runs are compared on the same photos.
+
+    Returns:
+        The photos, with those held out as `.validation`, all of which have been read once.
+
+    Raises:
+        FastnstError: If there is no such folder or data set, it holds no readable photos, or the hub cannot
+            be reached.
+    """
+    if datasets.config.HF_DATASETS_DISABLE_PROGRESS_BARS is None:  # the user has not asked for them
+        datasets.disable_progress_bars()
+    folder = Path(data).expanduser()
+    if folder.is_dir():
+        return _open_folder(folder, data, validation_photos, seed)
+    if folder.exists():
+        raise FastnstError(f"{data} is a file; give the folder that holds the photos")
+    if not _HUB_ID.fullmatch(data) or folder.suffix.lower() in PHOTO_SUFFIXES:
+        raise FastnstError(f"{data}: no such folder")
+    return PhotoStream.open(data, validation_photos=validation_photos)
+
+
+def validation_images(photos: PhotoFolder | PhotoStream, longer_side: int) -> list[NDArray[np.uint8]]:
+    """Decode the photos held out of training, whole, for previews and for measuring.
+
+    Args:
+        photos: What `open_photos` returned.
+        longer_side: Length of each photo's longer side in the result, in pixels; the shorter is at least a
+            quarter of it.
+
+    Returns:
+        RGB images of shape (H, W, 3), uint8, always in the same order. They were readable when the photos
+        were opened; one that has disappeared since is left out.
+    """
+    images = []
+    for photo in photos.validation:
+        try:
+            images.append(whole_photo(photo, longer_side))
+        except UnreadablePhotoError as error:  # noqa: PERF203  nothing beside decoding
+            _log.warning("validation photo left out: %s", error)
+    return images
+
+
+def _open_folder(folder: Path, data: str, validation_photos: int, seed: int) -> PhotoFolder | PhotoStream:
+    _log.info("looking for photos in %s", data)
+    names, shards = _files_in(folder)
+    if names:
+        _log.info("%d photos in %s", len(names), data)
+        return PhotoFolder(names, validation_photos=validation_photos, seed=seed)
+    if shards:
+        return PhotoStream.open(str(folder.resolve()), validation_photos=validation_photos)
+    raise FastnstError(f"{data}: no photos in this folder (nor shards of a data set)")
+
+
+def _files_in(folder: Path) -> tuple[list[str], int]:
+    """Return the paths of the photos in a folder and below it, and the number of data set shards."""
+    photos: list[str] = []
+    shards = 0
+    visited = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        status = Path(parent).stat()
+        if (status.st_dev, status.st_ino) in visited:  # a link that leads back up
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        # Hidden files are no photos: macOS leaves "._photo.jpg" beside each photo on a foreign disk.
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        for name in files:
+            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  pathlib takes a minute for a million
+            if name.startswith("."):
+                continue
+            if suffix in PHOTO_SUFFIXES:
+                photos.append(os.path.join(parent, name))  # noqa: PTH118
+            elif suffix in SHARD_SUFFIXES:
+                shards += 1
+    encodable = [name for name in photos if name.isascii() or _is_utf8(name)]
+    if len(encodable) < len(photos):
+        _log.warning("%d photos are left out: their names are not UTF-8", len(photos) - len(encodable))
+    return encodable, shards
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fewer_of_few(validation_photos: int, photos: int) -> int:
+    """Return how many of few photos can be held out, so that most are left to train on."""
+    held_out = min(validation_photos, max(1, photos // 4))
+    if held_out < validation_photos:
+        _log.warning("of %d photos, %d are held out for validation", photos, held_out)
+    return held_out

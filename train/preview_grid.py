@@ -1,0 +1,123 @@
+"""The picture of a run: the painting, some photos, and what the network makes of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from fastnst.atomic_write import atomic_write
+from train.image_tensor import image_to_tensor, tensor_to_image
+from train.metrics import loss_metrics
+from train.style_transfer import StyleTransfer
+from train.tracking import log_picture
+
+_GAP = 8
+
+
+class PreviewGrid(Callback):
+    """Stylise the same photos through training, and write and log the grid.
+
+    Args:
+        path: The picture, renewed in place.
+        photos: RGB photos that training never sees, uint8 of shape (H, W, 3).
+        every_seconds: Time between two pictures.
+
+    Attributes:
+        photos: The photos; they may be exchanged.
+    """
+
+    def __init__(self, path: Path, photos: Sequence[NDArray[np.uint8]], every_seconds: float) -> None:
+        self._path = path
+        self.photos = photos
+        self._every = every_seconds
+        self._last = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._last = time.monotonic()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Renew the picture when it is time."""
+        if not trainer.is_global_zero or time.monotonic() - self._last < self._every:
+            return
+        assert isinstance(pl_module, StyleTransfer)
+        metrics = self.renew(pl_module, trainer.global_step)
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, trainer.global_step)
+        pl_module.print(f"preview: {self._path} (step {trainer.global_step})")
+        self._last = time.monotonic()
+
+    @torch.no_grad()
+    def renew(self, module: StyleTransfer, step: int) -> dict[str, float]:
+        """Write and log the picture.
+
+        Args:
+            module: Whose network paints.
+            step: The optimizer step, for the logger.
+
+        Returns:
+            The loss on these photos, its terms as means over them, by their names on the dashboard.
+        """
+        stylized = []
+        metrics: dict[str, float] = {}
+        for photo in self.photos:
+            content = image_to_tensor(photo).to(module.device)
+            found = module(content)
+            losses = module.loss(found, content)
+            for key, value in loss_metrics(losses, "val").items():
+                metrics[key] = metrics.get(key, 0.0) + value / len(self.photos)
+            stylized.append(tensor_to_image(found))
+        grid = compose_grid(module.style.pixels, self.photos, stylized)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(self._path) as temporary:
+            grid.save(temporary)
+        log_picture(module.logger, "val/preview", grid, step)
+        return metrics
+
+
+def compose_grid(
+    style: NDArray[np.uint8], photos: Sequence[NDArray[np.uint8]], stylized: Sequence[NDArray[np.uint8]]
+) -> Image.Image:
+    """Lay out a painting, photos and the same photos stylised.
+
+    The painting stands on the left; to its right each photo has a column, itself above and stylised below.
+
+    Args:
+        style: RGB, uint8 of shape (H, W, 3).
+        photos: RGB, uint8 of shape (H, W, 3) each.
+        stylized: As many, of the shapes of the photos.
+
+    Returns:
+        An RGB image on white.
+
+    Raises:
+        ValueError: If there are no photos, or not as many stylised ones.
+    """
+    if not photos or len(photos) != len(stylized):
+        raise ValueError(f"a grid needs photos in pairs, got {len(photos)} and {len(stylized)}")
+    cell_width = max(photo.shape[1] for photo in photos)
+    cell_height = max(photo.shape[0] for photo in photos)
+    height = 2 * cell_height + 3 * _GAP
+    columns = len(photos) + 1
+    grid = Image.new("RGB", (columns * (cell_width + _GAP) + _GAP, height), "white")
+    painting = ImageOps.contain(Image.fromarray(style), (cell_width, height - 2 * _GAP))
+    _paste_centred(grid, painting, (_GAP, _GAP, cell_width, height - 2 * _GAP))
+    for column, pair in enumerate(zip(photos, stylized, strict=True), start=1):
+        for row, pixels in enumerate(pair):
+            left, top = _GAP + column * (cell_width + _GAP), _GAP + row * (cell_height + _GAP)
+            _paste_centred(grid, Image.fromarray(pixels), (left, top, cell_width, cell_height))
+    return grid
+
+
+def _paste_centred(grid: Image.Image, picture: Image.Image, cell: tuple[int, int, int, int]) -> None:
+    left, top, width, height = cell
+    grid.paste(picture, (left + (width - picture.width) // 2, top + (height - picture.height) // 2))

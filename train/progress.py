@@ -1,0 +1,108 @@
+"""What a run shows on the terminal: a bar where there is one, a line every few seconds where there is not."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ProgressBar
+from tqdm import tqdm
+
+from train.style_transfer import StyleTransfer
+
+_BAR_SECONDS = 0.5
+_LINE_SECONDS = 5.0
+
+
+class TrainingProgress(ProgressBar):
+    """Steps done, images/s, both losses and the time left.
+
+    Lightning's own bars count batches of an epoch, and a run here is a number of steps.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: tqdm[Any] | None = None
+        self._enabled = True
+        self._shown = self._started = 0.0
+        self._first_step = 0
+
+    def disable(self) -> None:
+        """Show nothing: Lightning calls this on all processes but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Show again."""
+        self._enabled = True
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether anything is shown."""
+        return self._enabled
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar at the step that the run goes on from."""
+        super().on_train_start(trainer, pl_module)
+        self._first_step, self._started = trainer.global_step, time.monotonic()
+        if self._enabled and sys.stderr.isatty():
+            self._bar = tqdm(
+                total=trainer.max_steps,
+                initial=trainer.global_step,
+                unit="step",
+                dynamic_ncols=True,
+                bar_format="{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{postfix}",
+                mininterval=0,
+            )
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Show the step when it is time."""
+        now = time.monotonic()
+        step = trainer.global_step
+        wait = _BAR_SECONDS if self._bar is not None else _LINE_SECONDS
+        if not self._enabled or (now - self._shown < wait and step != trainer.max_steps):
+            return
+        assert isinstance(pl_module, StyleTransfer)
+        assert pl_module.losses is not None
+        # Reading the losses waits for the GPU, which is why they are read so seldom.
+        content, style = pl_module.losses.content.item(), pl_module.losses.style.item()
+        self._shown = now = time.monotonic()
+        steps_per_second = (step - self._first_step) / max(now - self._started, 1e-9)
+        rate = steps_per_second * pl_module.config.batch_size * trainer.world_size
+        status = f"{rate:.3g} images/s, content {content:.3f}, style {style:.4f}"
+        if self._bar is not None:
+            self._bar.set_postfix_str(status, refresh=False)
+            self._bar.update(step - self._bar.n)
+            self._bar.refresh()
+        else:
+            left = (trainer.max_steps - step) / max(steps_per_second, 1e-9)
+            self.print(f"step {step}/{trainer.max_steps}: {status}, {clock(left)} left")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the bar, so that the message stands on a line of its own."""
+        self._close()
+
+    def print(self, *args: Any, sep: str = " ", **_: Any) -> None:
+        """Write a line above the bar."""
+        if self._enabled:
+            tqdm.write(sep.join(str(argument) for argument in args), file=sys.stderr)
+            sys.stderr.flush()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as people read it: `0:05`, `12:30`, `3:02:10`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,129 @@
+"""Keeping the run: one checkpoint renewed in place, never a bad one, and a clean stop on Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
+
+from fastnst.errors import FastnstError
+from train.style_transfer import StyleTransfer
+
+# On a GPU the check for a bad loss waits for the device; this keeps the waits apart.
+_CHECK_EVERY_STEPS = 50
+# Several processes agree on whether to save only so often, since agreeing makes them wait for each other.
+_AGREE_EVERY_STEPS = 10
+
+
+class RollingCheckpoint(Checkpoint):
+    """Save the run every so often, at its end, and when it is interrupted.
+
+    Only states with finite losses and weights are saved, so that the file on the disk is always the last
+    good one. A loss that is not finite stops the run.
+
+    Args:
+        path: The checkpoint file.
+        every_seconds: Time between two checkpoints.
+        resumed: Whether the file already holds this run.
+
+    Attributes:
+        interrupted: Whether Ctrl-C or SIGTERM ended the run.
+    """
+
+    def __init__(self, path: Path, every_seconds: float, *, resumed: bool = False) -> None:
+        self.path = path
+        self.interrupted = False
+        self._saved = resumed
+        self._every = every_seconds
+        self._last = 0.0
+        self._first_bad_step: Tensor | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock and take over the signals."""
+        self._last = time.monotonic()
+        self._first_bad_step = torch.full((), -1, dtype=torch.int64, device=pl_module.device)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._interrupt)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Check the loss, and save when it is time."""
+        assert isinstance(pl_module, StyleTransfer)
+        assert pl_module.losses is not None
+        assert self._first_bad_step is not None
+        step = trainer.global_step
+        bad = ~torch.isfinite(pl_module.losses.total) & (self._first_bad_step < 0)
+        self._first_bad_step = torch.where(bad, step, self._first_bad_step)
+        if pl_module.device.type == "cpu" or step % _CHECK_EVERY_STEPS == 0:
+            self._raise_if_diverged()
+        if trainer.world_size > 1 and step % _AGREE_EVERY_STEPS:
+            return
+        # All processes must come to the same answer: saving is something they do together.
+        due = self.interrupted or time.monotonic() - self._last >= self._every
+        if trainer.world_size > 1:
+            due, self.interrupted = trainer.strategy.broadcast((due, self.interrupted))
+        if due and step < trainer.max_steps:
+            self.save(trainer, pl_module)
+        if self.interrupted:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the signals back."""
+        self._release_signals()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Give the signals back."""
+        self._release_signals()
+
+    def save(self, trainer: pl.Trainer, module: StyleTransfer) -> None:
+        """Save now, if the state is good.
+
+        Args:
+            trainer: The trainer; every process must call this.
+            module: Its module.
+
+        Raises:
+            FastnstError: If a loss or a weight is not finite.
+        """
+        self._raise_if_diverged()
+        # A finite loss can have led to a step that is not.
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in module.network.parameters()):
+            raise self._diverged(trainer.global_step)
+        trainer.save_checkpoint(self.path)
+        self._saved = True
+        self._last = time.monotonic()
+
+    def _raise_if_diverged(self) -> None:
+        if self._first_bad_step is not None and int(self._first_bad_step) >= 0:
+            raise self._diverged(int(self._first_bad_step))
+
+    def _diverged(self, step: int) -> FastnstError:
+        if self._saved:
+            kept = f"the last good checkpoint is {self.path}, and the run goes on from it"
+        else:
+            kept = "no checkpoint of this run had been written yet"
+        return FastnstError(
+            f"the loss is not finite at step {step}; {kept}. A lower --learning-rate, or --precision "
+            "32-true, usually helps (with --fresh true, since they change the run)"
+        )
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        # The step under way is finished and saved first. A second Ctrl-C does not wait for it.
+        self.interrupted = True
+        self._release_signals()
+
+    def _release_signals(self) -> None:
+        while self._handlers:
+            number, handler = self._handlers.popitem()
+            signal.signal(number, handler)

@@ -1,0 +1,282 @@
+"""One training run from the options to the finished checkpoint, resumed where one was interrupted."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from fastnst.errors import FastnstError
+from train.checkpoint import AtomicCheckpointIO, StyleCheckpoint, load_checkpoint
+from train.config import TrainingConfig
+from train.metrics import MetricsLogging, loss_metrics
+from train.photo_data_module import PhotoDataModule
+from train.photo_stream import PhotoStream
+from train.photos import PhotoFolder, open_photos, validation_images
+from train.precision import resolve_accelerator, resolve_precision
+from train.preview_grid import PreviewGrid
+from train.progress import TrainingProgress, clock
+from train.quality import LOSS_NETWORK as QUALITY_NETWORK
+from train.quality import Quality, load_quality_features, measure_quality
+from train.rolling_checkpoint import RollingCheckpoint
+from train.style_image import StyleImage, load_style_image
+from train.style_transfer import StyleTransfer
+from train.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
+from train.vgg_features import VGGFeatures, load_vgg_state
+
+# Photos in the preview grid, and their longer side while training goes on.
+_PREVIEW_PHOTOS = 4
+_PREVIEW_SIZE = 320
+
+# What a run's length, its clipping and its resuming rest on.
+_OWNED_TRAINER_OPTIONS = {
+    "accumulate_grad_batches",
+    "gradient_clip_val",
+    "max_steps",
+    "max_time",
+    "min_steps",
+    "reload_dataloaders_every_n_epochs",
+}
+
+log = logging.getLogger("train")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        interrupted: Whether it was stopped by a signal; running it again goes on.
+        quality: C and S of a finished style, where they could be measured.
+    """
+
+    interrupted: bool
+    quality: Quality | None = None
+
+
+def run(config: TrainingConfig, preset: str) -> RunResult:
+    """Train a style, or go on with it.
+
+    Args:
+        config: The options.
+        preset: The name of the preset they came from, for the user.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        FastnstError: If an option does not fit what is there, or training diverges.
+    """
+    _set_up_terminal()
+    config.output.mkdir(parents=True, exist_ok=True)
+    style = load_style_image(config.style, config.style_size)
+    checkpoint = _previous_run(config, style)
+    if checkpoint is not None and checkpoint.finished:
+        _say(
+            f"{config.style_name} is already trained: {checkpoint.path} ({checkpoint.steps} steps). "
+            "FRESH=1 (--fresh true) trains it again."
+        )
+        _print_path(checkpoint.path)
+        return RunResult(interrupted=False)
+    device = resolve_accelerator(config.accelerator)
+    precision = (
+        resolve_precision(config.precision, device) if checkpoint is None else checkpoint.record["precision"]
+    )
+    photos = open_photos(config.data, validation_photos=config.validation_photos)
+    features = VGGFeatures(
+        config.loss_network,
+        (*config.content_layers, *config.resolved_style_layers),
+        load_vgg_state(config.loss_network, config.loss_network_weights),
+    )
+    pl.seed_everything(config.seed, verbose=False)
+    rolling = RollingCheckpoint(
+        config.checkpoint_path, config.checkpoint_seconds, resumed=checkpoint is not None
+    )
+    preview = PreviewGrid(
+        config.preview_path,
+        validation_images(photos, _PREVIEW_SIZE)[:_PREVIEW_PHOTOS],
+        config.preview_seconds,
+    )
+    callbacks = [TrainingProgress(), MetricsLogging(config.log_every), preview, rolling]
+    trainer = _trainer(config, device, precision, callbacks)
+    max_steps = math.ceil(config.images / (config.batch_size * trainer.world_size))
+    trainer.fit_loop.epoch_loop.max_steps = max_steps  # only the trainer knew how many devices there are
+    _check_world_size(checkpoint, trainer.world_size)
+    module = StyleTransfer(config, style, features, max_steps, precision)
+    data = PhotoDataModule(
+        photos,
+        batch_size=config.batch_size,
+        image_size=config.image_size,
+        crop_scale=config.crop_scale,
+        seed=config.seed,
+        workers=_workers(config, device),
+    )
+    logger = make_logger(config, {} if checkpoint is None else checkpoint.record["tracking_run"])
+    if logger is not None:
+        trainer.loggers = [logger]
+    module.tracking_run = run_identity(logger)
+    _say(
+        f"{config.style_name}: {max_steps * config.batch_size * trainer.world_size:,} crops of "
+        f"{config.image_size} px, {config.batch_size * trainer.world_size} a step, preset {preset}, "
+        f"{config.loss_network}, {_describe_device(device)}, {precision}"
+    )
+    _say(describe_logger(logger))
+    if checkpoint is not None:
+        _say(f"going on from {checkpoint.path} at step {checkpoint.steps} of {max_steps}")
+    trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
+    if rolling.interrupted and trainer.global_step < max_steps:
+        _say(f"interrupted: {config.checkpoint_path} is saved; the same command goes on from there")
+        close_logger(logger)
+        return RunResult(interrupted=True)
+    quality = _finish(config, trainer, module, preview, photos, features)
+    rolling.save(trainer, module)
+    close_logger(logger)
+    _say_results(config, module)
+    return RunResult(interrupted=False, quality=quality)
+
+
+def _previous_run(config: TrainingConfig, style: StyleImage) -> StyleCheckpoint | None:
+    if config.fresh or not config.checkpoint_path.exists():
+        return None
+    checkpoint = load_checkpoint(config.checkpoint_path)
+    if checkpoint.style["sha256"] != style.sha256:
+        raise FastnstError(
+            f"{checkpoint.path} is the style of another painting: give this one another NAME (--name), "
+            "or FRESH=1 (--fresh true) to replace it"
+        )
+    if not checkpoint.finished:
+        config.check_resumable(dict(checkpoint.options))
+    return checkpoint
+
+
+def _trainer(config: TrainingConfig, device: str, precision: str, callbacks: list[Callback]) -> pl.Trainer:
+    options: dict[str, Any] = {
+        "accelerator": device,
+        "devices": config.devices,
+        "num_nodes": config.num_nodes,
+        "strategy": config.strategy,
+        "precision": precision,
+        "max_epochs": -1,
+        "logger": False,
+        "callbacks": callbacks,
+        "plugins": [AtomicCheckpointIO()],
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": config.log_every,
+        # The crops of a run all have one size, which is when cuDNN's search for the fastest kernels pays.
+        "benchmark": True,
+    }
+    if device == "cpu" and config.devices == "auto":
+        options["devices"] = 1
+    for option in config.trainer:
+        if option in _OWNED_TRAINER_OPTIONS | options.keys() - {"benchmark"}:
+            raise FastnstError(f"--trainer.{option} is set by fastnst's own options (see --help)")
+    try:
+        return pl.Trainer(**(options | config.trainer))
+    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
+        raise FastnstError(f"Lightning cannot train like this: {' '.join(str(error).split())}") from error
+
+
+def _check_world_size(checkpoint: StyleCheckpoint | None, world_size: int) -> None:
+    if checkpoint is not None and checkpoint.record["world_size"] != world_size:
+        raise FastnstError(
+            f"{checkpoint.path} was started on {checkpoint.record['world_size']} devices and there are now "
+            f"{world_size}: give --devices {checkpoint.record['world_size']} to go on, or FRESH=1 "
+            "(--fresh true) to start again"
+        )
+
+
+def _finish(
+    config: TrainingConfig,
+    trainer: pl.Trainer,
+    module: StyleTransfer,
+    preview: PreviewGrid,
+    photos: PhotoFolder | PhotoStream,
+    features: VGGFeatures,
+) -> Quality | None:
+    """Measure the finished style, and draw its grid, on the first process alone."""
+    module.finished = True
+    if not trainer.is_global_zero:
+        return None
+    device = trainer.strategy.root_device
+    module.to(device).eval()
+    features.to(device)
+    shown = validation_images(photos, config.quality_size)
+    preview.photos = shown[:_PREVIEW_PHOTOS]
+    module.final_losses = preview.renew(module, trainer.global_step)
+    if module.losses is not None:
+        module.final_losses |= loss_metrics(module.losses, "train")
+    _say("measuring the quality")
+    try:
+        same = config.loss_network == QUALITY_NETWORK and config.quality_weights is None
+        measuring = load_quality_features(config.loss_network_weights if same else config.quality_weights)
+    except FastnstError as error:
+        log.warning("C and S are not measured: %s", error)
+        return None
+    module.quality = measure_quality(module, shown, module.style.to_tensor().to(device), measuring.to(device))
+    log_quality(module.logger, module.quality, trainer.global_step)
+    return module.quality
+
+
+@rank_zero_only
+def _say_results(config: TrainingConfig, module: StyleTransfer) -> None:
+    losses = module.final_losses
+    _say(
+        f"trained in {clock(module.seconds)}; on photos it never saw: "
+        f"content {losses['val/content_loss']:.3f}, style {losses['val/style_loss']:.4f}"
+    )
+    if module.quality is not None:
+        _say(
+            f"C {module.quality.content:.3f} (content lost), S {module.quality.style:.4f} (style missed) "
+            f"at {module.quality.size} px"
+        )
+    _say(f"preview: {config.preview_path}")
+    _say("checkpoint:")
+    _print_path(config.checkpoint_path)
+
+
+def _workers(config: TrainingConfig, device: str) -> int:
+    if config.workers is not None:
+        return config.workers
+    # A CPU trains far more slowly than one process decodes.
+    return 1 if device == "cpu" else min(16, os.cpu_count() or 1)
+
+
+def _describe_device(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{device} ({torch.get_num_threads()} threads)" if device == "cpu" else device
+
+
+@rank_zero_only
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is this module's business
+
+
+@rank_zero_only
+def _print_path(path: Path) -> None:
+    # The one line on standard output, so that a script can hand it to the export.
+    print(path, flush=True)  # noqa: T201
+
+
+def _set_up_terminal() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers = [handler]
+    log.setLevel(logging.INFO if getattr(rank_zero_only, "rank", 0) == 0 else logging.ERROR)
+    log.propagate = False
+    # Lightning's advice is for those who write training code; ours are told what they need by fastnst.
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\.")

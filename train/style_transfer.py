@@ -1,0 +1,189 @@
+"""The LightningModule: a network, its loss against one painting, and what a checkpoint must hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+import fastnst
+from train.checkpoint import FORMAT, KEY
+from train.config import Decay, TrainingConfig
+from train.perceptual_loss import PerceptualLoss, PerceptualLosses
+from train.quality import Quality
+from train.style_image import StyleImage
+from train.transformer_net import TransformerNet
+from train.vgg_features import VGGFeatures
+
+
+class StyleTransfer(pl.LightningModule):
+    """Train a `TransformerNet` for one painting (Johnson et al. 2016, arXiv:1603.08155).
+
+    Args:
+        config: The run's options.
+        style: The painting.
+        features: The loss network. It is held outside of the module tree, so that it stays out of
+            checkpoints, and moved to the device when training starts.
+        max_steps: Optimizer steps in all.
+        precision: Lightning's name of the arithmetic, kept so that a resumed run uses the same.
+
+    Attributes:
+        network: What is trained.
+        losses: The terms of the last step, without gradients; None before the first.
+        quality: C and S, once measured.
+        seconds: Training time so far, over all resumed parts.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        style: StyleImage,
+        features: VGGFeatures,
+        max_steps: int,
+        precision: str,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.style = style
+        self.network = TransformerNet(config.width, config.residual_blocks)
+        # Convolutions are fastest with the channels innermost, on CPUs and on matrix units alike.
+        self.network.to(memory_format=torch.channels_last)
+        self.loss = PerceptualLoss(
+            features,
+            style.to_tensor(),
+            content_layers=config.content_layers,
+            style_layers=config.resolved_style_layers,
+            content_weight=config.content_weight,
+            style_weight=config.style_weight,
+            tv_weight=config.tv_weight,
+        )
+        self.losses: PerceptualLosses | None = None
+        self.quality: Quality | None = None
+        self.finished = False
+        self.final_losses: dict[str, float] = {}
+        self.tracking_run: dict[str, str] = {}
+        self.seconds = 0.0
+        self._features = (features,)  # the tuple hides it from the module tree
+        self._max_steps = max_steps
+        self._precision = precision
+        self._seconds_before = 0.0
+        self._started = 0.0
+
+    def forward(self, content: Tensor) -> Tensor:
+        """Return the stylised images, (N, 3, H, W) in [0, 1], of photos of the same shape and range."""
+        stylized: Tensor = self.network(content)
+        return stylized
+
+    def on_fit_start(self) -> None:
+        """Move the loss network to the device that Lightning chose."""
+        self._features[0].to(self.device)
+
+    def on_train_start(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def training_step(self, content: Tensor, batch_idx: int) -> Tensor:
+        """Return the loss of one batch of photos, (N, 3, S, S) in [0, 1]."""
+        losses = self.compare(content)
+        self.losses = detach(losses)
+        return losses.total
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Keep the time, for the checkpoints that callbacks write."""
+        self.seconds = self._seconds_before + time.monotonic() - self._started
+
+    def compare(self, content: Tensor) -> PerceptualLosses:
+        """Stylise photos, (N, 3, H, W) in [0, 1], and return the terms of the loss."""
+        losses: PerceptualLosses = self.loss(self.network(content), content)
+        return losses
+
+    def configure_optimizers(self) -> Any:
+        """Return Adam and the schedule of its learning rate."""
+        optimizer = torch.optim.Adam(
+            self.network.parameters(),
+            lr=self.config.learning_rate,
+            # One kernel for all parameters. It would unscale float16 gradients itself, after the clipping.
+            fused=self._precision != "16-mixed",
+        )
+        config = self.config
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            lambda step: learning_rate_factor(step, self._max_steps, config.warmup_steps, config.decay),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_before_optimizer_step(self, *_: Any) -> None:
+        """Clip the gradient; Lightning's own clipping refuses fused optimizers in any mixed precision."""
+        if self.config.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what resuming and exporting need besides the weights."""
+        height, width = self.style.pixels.shape[:2]
+        checkpoint[KEY] = {
+            "format": FORMAT,
+            "version": fastnst.__version__,
+            "options": self.config.to_dict(),
+            "style": {
+                "name": self.config.style_name,
+                "sha256": self.style.sha256,
+                "width": width,
+                "height": height,
+                "author": self.config.style_author,
+                "licence": self.config.style_licence,
+            },
+            "precision": self._precision,
+            "world_size": self.trainer.world_size,
+            "max_steps": self._max_steps,
+            "seconds": self.seconds,
+            "losses": self.final_losses,
+            "quality": None if self.quality is None else dataclasses.asdict(self.quality),
+            "finished": self.finished,
+            "tracking_run": self.tracking_run,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the clock's reading and the tracking run's identity over."""
+        record = checkpoint[KEY]
+        self.seconds = self._seconds_before = record["seconds"]
+        self.tracking_run = record["tracking_run"]
+
+
+def detach(losses: PerceptualLosses) -> PerceptualLosses:
+    """Return the terms without their gradients, still on their device: reading them would wait for it."""
+    return PerceptualLosses(
+        total=losses.total.detach(),
+        content=losses.content.detach(),
+        style=losses.style.detach(),
+        tv=losses.tv.detach(),
+        content_by_layer={layer: value.detach() for layer, value in losses.content_by_layer.items()},
+        style_by_layer={layer: value.detach() for layer, value in losses.style_by_layer.items()},
+    )
+
+
+def learning_rate_factor(step: int, max_steps: int, warmup_steps: int, decay: Decay) -> float:
+    """Return what the learning rate is multiplied by at a step.
+
+    Linear from 1/warmup_steps to 1 over the warm-up, then a half cosine that reaches 0 at the last step.
+
+    Args:
+        step: Optimizer steps done before this one, from 0.
+        max_steps: Steps in all.
+        warmup_steps: Steps of the warm-up; at most a tenth of all are used.
+        decay: `cosine`, or `none` for a constant rate after the warm-up.
+
+    Returns:
+        A factor in [0, 1].
+    """
+    warmup = min(warmup_steps, max_steps // 10)
+    if step < warmup:
+        return (step + 1) / warmup
+    if decay == "none":
+        return 1.0
+    progress = (step - warmup) / max(1, max_steps - warmup)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

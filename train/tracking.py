@@ -1,0 +1,206 @@
+"""Where a run's curves, pictures and model go: wandb, TensorBoard, a CSV file, or nowhere."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import netrc
+import os
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.loggers import Logger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger as TrainerLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from PIL import Image
+
+from train.config import TrainingConfig
+from train.quality import Quality
+
+log = logging.getLogger(__name__)
+
+
+def make_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> TrainerLogger | None:
+    """Open the logger that the options name.
+
+    With wandb, the run is online when the user is logged in and offline otherwise; `WANDB_MODE` decides
+    where it is set. When the servers cannot be reached the run goes on offline.
+
+    Args:
+        config: The run's options.
+        previous_run: What `run_identity` returned before the run was interrupted, so that its curves go
+            on; empty for a new run.
+
+    Returns:
+        The logger, or None.
+    """
+    if config.logger == "none":
+        return None
+    if config.logger == "tensorboard":
+        return TensorBoardLogger(config.output, name="tensorboard", version=config.style_name)
+    if config.logger == "csv":
+        return CSVLogger(config.output, name="csv", version=config.style_name)
+    return _wandb_logger(config, previous_run)
+
+
+def describe_logger(logger: Logger | None) -> str:
+    """Return one line for the user: where the curves are, and how to see them."""
+    if isinstance(logger, WandbLogger):
+        run = logger.experiment
+        if getattr(run, "offline", False):
+            folder = Path(run.dir).parent
+            return f"curves: wandb is offline; log in and `wandb sync {_short(folder)}` uploads them"
+        if getattr(run, "url", None):
+            return f"curves: {run.url}"
+        return "curves: wandb is disabled"
+    if isinstance(logger, TensorBoardLogger):
+        return f"curves: tensorboard --logdir {_short(Path(logger.root_dir))}"
+    if isinstance(logger, CSVLogger):
+        return f"curves: {_short(Path(logger.log_dir) / 'metrics.csv')}"
+    return "curves: not kept (--logger none)"
+
+
+def run_identity(logger: Logger | None) -> dict[str, str]:
+    """Return what finds a wandb run again, as plain strings; empty for any other logger."""
+    if not isinstance(logger, WandbLogger):
+        return {}
+    run = logger.experiment
+    if not isinstance(run.id, str):  # wandb disabled by the user
+        return {}
+    return {
+        "logger": "wandb",
+        "id": run.id,
+        "project": str(run.project),
+        "mode": "offline" if run.offline else "online",
+        "folder": str(logger.save_dir),
+    }
+
+
+def log_picture(logger: Logger | None, key: str, picture: Image.Image, step: int) -> None:
+    """Send a picture to the dashboard; loggers without pictures pass it over.
+
+    Args:
+        logger: The run's logger.
+        key: Its name, such as `val/preview`.
+        picture: An RGB image.
+        step: The optimizer step it belongs to.
+    """
+    if isinstance(logger, WandbLogger):
+        logger.log_image(key, [picture], step=None, caption=[f"step {step}"])
+    elif isinstance(logger, TensorBoardLogger):
+        import numpy as np
+
+        logger.experiment.add_image(key, np.asarray(picture), step, dataformats="HWC")
+
+
+def log_quality(logger: Logger | None, quality: Quality, step: int) -> None:
+    """Log C and S, in total and per layer.
+
+    Args:
+        logger: The run's logger.
+        quality: The measure.
+        step: The optimizer step it belongs to.
+    """
+    if logger is None:
+        return
+    metrics = {"quality/content": quality.content, "quality/style": quality.style}
+    metrics |= {f"quality/content/{layer}": value for layer, value in quality.content_by_layer.items()}
+    metrics |= {f"quality/style/{layer}": value for layer, value in quality.style_by_layer.items()}
+    logger.log_metrics(metrics, step)
+
+
+def close_logger(logger: Logger | None) -> None:
+    """Write out what the logger still holds, and end the run on the dashboard."""
+    if logger is None:
+        return
+    logger.save()
+    logger.finalize("success")
+    if isinstance(logger, WandbLogger) and getattr(rank_zero_only, "rank", 0) == 0:
+        logger.experiment.finish()
+
+
+def log_model_artifact(run: Mapping[str, str], model: Path) -> None:
+    """Add an exported model to the wandb run that trained it, as an artifact of type `model`.
+
+    A failure is logged and passed over: the model itself is done.
+
+    Args:
+        run: What `run_identity` returned when it was trained; nothing happens when it is empty.
+        model: The ONNX file.
+    """
+    if run.get("logger") != "wandb":
+        return
+    import wandb
+
+    try:
+        online = run["mode"] == "online"
+        with wandb.init(
+            id=run["id"],
+            project=run["project"],
+            dir=run["folder"],
+            mode="online" if online else "offline",
+            # Offline parts of one run are put together when they are synced.
+            resume="allow" if online else None,
+            settings=_quiet_settings(offline=not online),
+        ) as resumed:
+            artifact = wandb.Artifact(f"style-{model.stem}", type="model")
+            artifact.add_file(str(model))
+            resumed.log_artifact(artifact)
+    except Exception as error:  # noqa: BLE001 - whatever wandb raises, the export has succeeded
+        log.warning("the model was not added to the wandb run: %s", error)
+
+
+def _wandb_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> WandbLogger:
+    import wandb
+
+    config.output.mkdir(parents=True, exist_ok=True)
+    offline = _wandb_mode() != "online"
+    # Once for the process as well, or else wandb warns of what it is about to do.
+    wandb.setup(_quiet_settings(offline))
+    options: dict[str, Any] = {
+        "name": config.style_name,
+        "project": previous_run.get("project", config.wandb_project),
+        "id": previous_run.get("id"),
+        "save_dir": config.output,
+        "log_model": False,  # a checkpoint a minute would fill the user's account
+        "settings": _quiet_settings(offline),
+    }
+    logger = WandbLogger(offline=offline, resume=None if offline else "allow", **options)
+    if not offline:
+        try:
+            _ = logger.experiment  # connects
+        except (wandb.errors.CommError, wandb.errors.UsageError) as error:
+            log.warning("wandb cannot be reached (%s): going on offline", error)
+            options["settings"] = _quiet_settings(offline=True)
+            logger = WandbLogger(offline=True, resume=None, **options)
+    return logger
+
+
+def _quiet_settings(offline: bool) -> Any:
+    import wandb
+
+    # One line of our own says where the run is. Capturing the terminal would garble the progress bar.
+    mode = "offline" if offline else "online"
+    return wandb.Settings(silent=True, console="off", init_timeout=30, mode=mode)
+
+
+def _wandb_mode() -> str:
+    chosen = os.environ.get("WANDB_MODE")
+    if chosen:
+        return chosen
+    if os.environ.get("WANDB_API_KEY"):
+        return "online"
+    host = urllib.parse.urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    with contextlib.suppress(OSError, netrc.NetrcParseError):
+        if netrc.netrc(os.environ.get("NETRC")).authenticators(host):
+            return "online"
+    return "offline"
+
+
+def _short(path: Path) -> str:
+    # Relative to where the user stands, where that is shorter.
+    relative = os.path.relpath(path)
+    return min(relative, str(path), key=len)

@@ -1,0 +1,148 @@
+"""The image transformation network of Johnson, Alahi and Fei-Fei 2016 (arXiv:1603.08155)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Two stride-2 convolutions: the residual blocks run at a quarter of the image's height and width.
+STRIDE = 4
+
+
+class TransformerNet(nn.Module):
+    """Map photos to stylised photos of the same size in one forward pass.
+
+    The architecture of Johnson et al. 2016 (supplementary material, table 1) with the improvements that
+    came after it, each a departure from that table:
+
+    * instance norm in the place of batch norm (Ulyanov et al. 2016, arXiv:1607.08022);
+    * nearest-neighbour resize and convolution in the place of transposed convolution, which leaves
+      checkerboards (Odena et al. 2016, distill.pub/2016/deconv-checkerboard);
+    * reflection padding in every convolution, residual blocks included, so that they keep the size; the
+      paper pads the image by 40 pixels once and crops inside the blocks;
+    * a sigmoid in the place of the scaled tanh: the same function of an affinely scaled input.
+
+    The convolutions before an instance norm have no bias: the norm subtracts it again.
+
+    Args:
+        width: Channels of the first layer, doubled by each of the two downsamplings. 32 is the paper's.
+        residual_blocks: Number of residual blocks. 5 is the paper's.
+
+    Raises:
+        ValueError: If `width` is below 1 or `residual_blocks` below 0.
+    """
+
+    def __init__(self, width: int = 32, residual_blocks: int = 5) -> None:
+        super().__init__()
+        if width < 1 or residual_blocks < 0:
+            raise ValueError(
+                f"width must be at least 1 and residual_blocks at least 0, got {width} and {residual_blocks}"
+            )
+        self.width = width
+        self.residual_blocks = residual_blocks
+        self.downsampling = nn.Sequential(
+            ConvNormReLU(3, width, kernel_size=9),
+            ConvNormReLU(width, 2 * width, kernel_size=3, stride=2),
+            ConvNormReLU(2 * width, 4 * width, kernel_size=3, stride=2),
+        )
+        self.residuals = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
+        self.upsampling = nn.Sequential(
+            nn.UpsamplingNearest2d(scale_factor=2),
+            ConvNormReLU(4 * width, 2 * width, kernel_size=3),
+            nn.UpsamplingNearest2d(scale_factor=2),
+            ConvNormReLU(2 * width, width, kernel_size=3),
+        )
+        self.to_rgb = ReflectedConv2d(width, 3, kernel_size=9)
+
+    def forward(self, content: Tensor) -> Tensor:
+        """Return the stylised images.
+
+        Args:
+            content: RGB photos of shape (N, 3, H, W), float in [0, 1], of any size from 1x1.
+
+        Returns:
+            RGB images of the same shape, in [0, 1].
+        """
+        height, width = content.shape[-2:]
+        x = pad_to_stride(content)  # (N, 3, H', W'), H' and W' multiples of 4 and at least 16
+        x = self.downsampling(x)  # (N, 4 width, H'/4, W'/4)
+        x = self.residuals(x)
+        x = self.upsampling(x)  # (N, width, H', W')
+        x = torch.sigmoid(self.to_rgb(x))
+        return x[..., :height, :width]
+
+
+class ReflectedConv2d(nn.Conv2d):
+    """A convolution with reflection padding of half the kernel: zero padding would draw a frame.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Odd size of the kernel.
+        stride: Step of the kernel.
+        bias: Whether a bias is added.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, *, bias: bool = True
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=kernel_size // 2,
+            padding_mode="reflect",
+            bias=bias,
+        )
+
+
+class ConvNormReLU(nn.Sequential):
+    """Convolution, instance norm with a learned scale and shift, and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> None:
+        super().__init__(
+            ReflectedConv2d(in_channels, out_channels, kernel_size, stride, bias=False),
+            nn.InstanceNorm2d(out_channels, affine=True),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with the input added, and no ReLU after the sum (Gross and Wilber 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            ConvNormReLU(channels, channels, kernel_size=3),
+            ReflectedConv2d(channels, channels, kernel_size=3, bias=False),
+            nn.InstanceNorm2d(channels, affine=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input plus its residual, both (N, C, H, W)."""
+        residual: Tensor = self.block(x)
+        return x + residual
+
+
+def pad_to_stride(image: Tensor) -> Tensor:
+    """Extend images at the bottom and the right to a size that the network's strides divide.
+
+    Reflection looks best but needs more pixels than it adds, so images below 16 pixels are first extended
+    by repeating their last row and column. 16 is the least size at which every reflection inside the
+    network, by 4 pixels at full size and by 1 at a quarter, has pixels to reflect.
+
+    Args:
+        image: Images of shape (N, C, H, W), H and W at least 1.
+
+    Returns:
+        Images of shape (N, C, H', W') with H' and W' the next multiples of 4, at least 16.
+    """
+    least = 4 * STRIDE
+    height, width = image.shape[-2:]
+    image = F.pad(image, (0, max(least - width, 0), 0, max(least - height, 0)), mode="replicate")
+    padded: Tensor = F.pad(
+        image, (0, -image.shape[-1] % STRIDE, 0, -image.shape[-2] % STRIDE), mode="reflect"
+    )
+    return padded

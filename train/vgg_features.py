@@ -1,0 +1,290 @@
+"""The frozen loss network: VGG-16 or VGG-19, as deep as the layers asked for and no deeper."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import urllib.error
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fastnst.errors import FastnstError
+
+
+@dataclass(frozen=True)
+class VGGArchitecture:
+    """What is fixed about a pretrained VGG.
+
+    Attributes:
+        convs_per_block: Number of 3x3 convolutions in each of the five blocks.
+        weights: Torchvision's name of the weights that are downloaded.
+        mean: Mean of its training images, RGB in [0, 1].
+        std: What its normalised input is divided by, RGB in [0, 1].
+        licence: Of the weights.
+    """
+
+    convs_per_block: tuple[int, ...]
+    weights: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    licence: str
+
+
+_LICENCE = "CC BY 4.0, Visual Geometry Group, University of Oxford"
+
+ARCHITECTURES: Mapping[str, VGGArchitecture] = {
+    # The original Caffe weights that Johnson et al. used, with the mean and the 0-255 range that they were
+    # trained with. Torchvision stores the feature layers alone.
+    "vgg16": VGGArchitecture(
+        (2, 2, 3, 3, 3),
+        "VGG16_Weights.IMAGENET1K_FEATURES",
+        mean=(0.48235, 0.45882, 0.40784),
+        std=(1 / 255, 1 / 255, 1 / 255),
+        licence=_LICENCE,
+    ),
+    "vgg19": VGGArchitecture(
+        (2, 2, 4, 4, 4),
+        "VGG19_Weights.IMAGENET1K_V1",
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        licence="BSD-3-Clause, torchvision",
+    ),
+}
+
+_CHANNELS = (64, 128, 256, 512, 512)
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    layer: str  # relu1_1: named after its activation, as the papers do
+    key: str  # features.0: torchvision's name of its weights
+    in_channels: int
+    out_channels: int
+    pooled: bool  # whether a 2x2 max pooling comes before it
+
+
+def _convolutions(architecture: VGGArchitecture) -> list[_Convolution]:
+    found, index, channels = [], 0, 3
+    for block, count in enumerate(architecture.convs_per_block):
+        for conv in range(count):
+            found.append(
+                _Convolution(
+                    f"relu{block + 1}_{conv + 1}",
+                    f"features.{index}",
+                    channels,
+                    _CHANNELS[block],
+                    pooled=block > 0 and conv == 0,
+                )
+            )
+            channels = _CHANNELS[block]
+            index += 2  # the convolution and its ReLU
+        index += 1  # the pooling
+    return found
+
+
+def layer_names(architecture: str) -> tuple[str, ...]:
+    """Return the names of all of a loss network's layers, from the shallowest to the deepest.
+
+    Args:
+        architecture: `vgg16` or `vgg19`.
+
+    Returns:
+        `relu1_1` to `relu5_3` or `relu5_4`.
+
+    Raises:
+        FastnstError: If there is no such architecture.
+    """
+    return tuple(convolution.layer for convolution in _convolutions(_architecture(architecture)))
+
+
+def _architecture(name: str) -> VGGArchitecture:
+    try:
+        return ARCHITECTURES[name]
+    except KeyError:
+        raise FastnstError(f"no loss network {name!r}; choose one of {', '.join(ARCHITECTURES)}") from None
+
+
+class VGGFeatures:
+    """Activations of a frozen, pretrained VGG.
+
+    It is deliberately not an `nn.Module`: as a submodule of the model it would land in every checkpoint,
+    500 MB a time. It normalises its own input, so that images in [0, 1] go in.
+
+    Args:
+        architecture: `vgg16` or `vgg19`.
+        layers: The layers that will be asked for, such as `relu3_3`. Nothing past the deepest is loaded.
+        state: Weights in torchvision's naming, `features.0.weight` and on; those of layers that are not
+            needed may be missing. `load_vgg_state` reads or downloads them, `random_vgg_state` makes them.
+
+    Raises:
+        FastnstError: If a layer does not exist, or `state` lacks the weights of one that is needed, or has
+            them in another shape.
+    """
+
+    def __init__(self, architecture: str, layers: Iterable[str], state: Mapping[str, Tensor]) -> None:
+        self.architecture = architecture
+        self.licence = _architecture(architecture).licence
+        self.layers = tuple(dict.fromkeys(layers))
+        self._convolutions = _needed(architecture, self.layers)
+        self._mean = torch.tensor(_architecture(architecture).mean).view(1, 3, 1, 1)
+        self._std = torch.tensor(_architecture(architecture).std).view(1, 3, 1, 1)
+        self._weights: list[tuple[Tensor, Tensor]] = []
+        missing = [c.layer for c in self._convolutions if f"{c.key}.weight" not in state]
+        if missing:
+            raise FastnstError(
+                f"the {architecture} weights do not reach {', '.join(missing)}; "
+                f"give a file that has {', '.join(f'{c.key}.weight' for c in self._convolutions[-1:])} "
+                "or choose shallower layers"
+            )
+        for conv in self._convolutions:
+            weight, bias = state[f"{conv.key}.weight"], state.get(f"{conv.key}.bias")
+            expected = (conv.out_channels, conv.in_channels, 3, 3)
+            if tuple(weight.shape) != expected or bias is None or tuple(bias.shape) != expected[:1]:
+                raise FastnstError(
+                    f"{conv.key} has the shape {tuple(weight.shape)} where {architecture} has {expected}; "
+                    "are these the weights of another network?"
+                )
+            # Channels-last kernels: the activations follow their layout, which is the fast one on every
+            # device with matrix units.
+            kernel = weight.detach().float().contiguous(memory_format=torch.channels_last)
+            self._weights.append((kernel, bias.detach().float()))
+
+    def to(self, device: torch.device | str) -> VGGFeatures:
+        """Move the weights to `device`, in place.
+
+        Args:
+            device: Where the images will be.
+
+        Returns:
+            This object.
+        """
+        self._mean, self._std = self._mean.to(device), self._std.to(device)
+        self._weights = [(weight.to(device), bias.to(device)) for weight, bias in self._weights]
+        return self
+
+    def __call__(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Return the activations of images at the named layers, running no layer past the deepest one.
+
+        Args:
+            image: RGB images of shape (N, 3, H, W), in [0, 1]. Any size from 1x1: an image too small to be
+                pooled is not.
+            layers: Those wanted, of the ones given at construction; all of them by default.
+
+        Returns:
+            Activations of shape (N, C, H', W') after the ReLU, by layer.
+
+        Raises:
+            KeyError: If a layer was not named at construction.
+        """
+        wanted = set(self.layers if layers is None else layers)
+        if not wanted <= set(self.layers):
+            raise KeyError(f"{sorted(wanted - set(self.layers))} not among {self.layers}")
+        activations: dict[str, Tensor] = {}
+        # Normalised in float32: in half precision the Caffe range would lose its low bits.
+        x = (image.float() - self._mean) / self._std
+        for conv, (weight, bias) in zip(self._convolutions, self._weights, strict=True):
+            if conv.pooled:
+                x = F.max_pool2d(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
+            # Not in place: the ReLU's input is needed for nothing, but an activation that is returned must
+            # not change under its reader.
+            x = F.relu(F.conv2d(x, weight, bias, padding=1))
+            if conv.layer in wanted:
+                activations[conv.layer] = x
+                if len(activations) == len(wanted):
+                    break
+        return activations
+
+
+def _needed(architecture: str, layers: Sequence[str]) -> list[_Convolution]:
+    convolutions = _convolutions(_architecture(architecture))
+    names = [convolution.layer for convolution in convolutions]
+    for layer in layers:
+        if layer not in names:
+            raise FastnstError(f"{architecture} has no layer {layer!r}; it has {', '.join(names)}")
+    return convolutions[: max((names.index(layer) for layer in layers), default=-1) + 1]
+
+
+def load_vgg_state(architecture: str, weights: str | os.PathLike[str] | None = None) -> dict[str, Tensor]:
+    """Read the pretrained weights from a file, or download torchvision's into its cache.
+
+    Args:
+        architecture: `vgg16` or `vgg19`.
+        weights: A `.pth` or `.safetensors` file in torchvision's naming, whole or cut after some layer.
+            None downloads the weights (about 500 MB, once).
+
+    Returns:
+        The weights by their names.
+
+    Raises:
+        FastnstError: If the file cannot be read, or the download fails.
+    """
+    if weights is None:
+        return _download(architecture)
+    path = Path(weights)
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        pickle.UnpicklingError,
+        safetensors.SafetensorError,
+    ) as error:
+        reason = f"{error.strerror}" if isinstance(error, OSError) and error.strerror else "not readable"
+        raise FastnstError(
+            f"cannot read the loss network's weights {path}: {reason}; "
+            "give a .pth or .safetensors file in torchvision's naming"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise FastnstError(f"{path} does not hold weights by name, as torchvision's files do")
+    return state
+
+
+def _download(architecture: str) -> dict[str, Tensor]:
+    from torchvision.models import get_weight  # torchvision takes seconds to import
+
+    entry = get_weight(_architecture(architecture).weights)
+    try:
+        state = entry.get_state_dict(progress=True, check_hash=True)
+    except (urllib.error.URLError, OSError, RuntimeError) as error:
+        raise FastnstError(
+            f"cannot download the {architecture} weights from {entry.url} ({error}); download them "
+            "elsewhere and give the file with --loss-network-weights"
+        ) from error
+    return {name: value for name, value in state.items() if re.match(r"features\.", name)}
+
+
+def random_vgg_state(architecture: str, layers: Sequence[str], seed: int = 0) -> dict[str, Tensor]:
+    """Make seeded random weights of the right shapes, for tests and trials without a download.
+
+    Random filters already respond to edges and colours, so that the loss has something to minimise; the
+    pictures are no styles.
+
+    Args:
+        architecture: `vgg16` or `vgg19`.
+        layers: The layers that will be asked for.
+        seed: Of the generator.
+
+    Returns:
+        The weights by torchvision's names.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for conv in _needed(architecture, layers):
+        # He et al. 2015: the variance of the activations stays the same from layer to layer.
+        scale = (2 / (9 * conv.in_channels)) ** 0.5
+        shape = (conv.out_channels, conv.in_channels, 3, 3)
+        state[f"{conv.key}.weight"] = scale * torch.randn(shape, generator=generator)
+        state[f"{conv.key}.bias"] = torch.zeros(conv.out_channels)
+    return state
