@@ -54,7 +54,8 @@ format: install  ## Put the code into its format
 	@$(BIN)/ruff format .
 
 bench: install  ## Measure training and inference on this machine
-	@$(BIN)/python -m bench.speed $(ARGS)
+	@$(BIN)/python -m bench.train
+	@$(BIN)/python -m bench.stylize
 
 clean:  ## Remove the environment and the caches; trained styles stay
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
