@@ -1,0 +1,100 @@
+"""The command `fastnst`.
+
+Only click is imported here: a command imports what it needs when it runs, so that `--help` comes at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from fastnst import __version__
+from fastnst.cli.info import info
+from fastnst.cli.one_line import complain
+from fastnst.cli.styles import styles
+from fastnst.cli.stylize import stylize
+from fastnst.errors import FastnstError
+
+
+class _OneLineErrors(click.Group):
+    """A group whose errors are one line and exit code 2, and whose interruption is exit code 130."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = False,  # patterns are expanded where the images are looked for
+        **extra: Any,
+    ) -> Any:
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        try:
+            code = super().main(
+                args,
+                "fastnst",
+                complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                **extra,
+            )
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx is not None else "fastnst"
+            complain(f"{error.format_message().rstrip('.')} ({command} --help says more)")
+            code = 2
+        except (FastnstError, click.ClickException) as error:
+            complain(error.format_message() if isinstance(error, click.ClickException) else str(error))
+            code = 2
+        except click.Abort:
+            click.echo("fastnst: interrupted", err=True)
+            code = 130
+        except MemoryError:
+            complain("not enough memory: give a smaller image")
+            code = 2
+        except OSError as error:
+            # Such as a full disk under standard output, whose buffer must not be flushed again at exit.
+            complain(f"{error.filename or 'the output cannot be written'}: {error.strerror or error}")
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - open until the process ends
+            code = 2
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+_EXAMPLES = """\b
+Examples:
+  fastnst styles                               the styles at hand
+  fastnst stylize -m kandinsky photo.jpg       writes photo.kandinsky.jpg
+  fastnst stylize -m wave photos/ -o painted/  every image in a folder
+  fastnst info kandinsky                       what a style file is
+"""
+
+
+@click.group(
+    cls=_OneLineErrors,
+    epilog=_EXAMPLES,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "--version", message="fastnst %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Paint any photo in a painting's style with one ONNX file, in one forward pass."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+cli.add_command(stylize)
+cli.add_command(info)
+cli.add_command(styles)
+
+
+def main() -> None:
+    """Run the command line, as the installed command `fastnst` does."""
+    # As an exception, a polite kill lets half-written files be removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    cli.main()

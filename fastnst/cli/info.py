@@ -1,0 +1,130 @@
+"""`fastnst info`: what a style file is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastnst.cli.one_line import warnings_as_lines
+from fastnst.style_metadata import (
+    CONTENT_LOST_KEY,
+    FORMAT_KEY,
+    STYLE_AUTHOR_KEY,
+    STYLE_LICENCE_KEY,
+    STYLE_MISSED_KEY,
+    STYLE_NAME_KEY,
+    STYLE_SHA256_KEY,
+)
+
+if TYPE_CHECKING:
+    from fastnst.stylizer import Stylizer
+
+_QUALITY = {
+    CONTENT_LOST_KEY: ("C, content lost", "0 is the photo itself; well-trained styles lose 0.3 to 0.4"),
+    STYLE_MISSED_KEY: (
+        "S, style missed",
+        "an unpainted photo misses 0.5 to 1, well-trained styles 0.02 to 0.03",
+    ),
+}
+
+_HEADINGS = {
+    STYLE_NAME_KEY: "style",
+    STYLE_AUTHOR_KEY: "author",
+    STYLE_LICENCE_KEY: "licence",
+    STYLE_SHA256_KEY: "style image SHA-256",
+    FORMAT_KEY: "fastnst format",
+    "fastnst.version": "made by fastnst",
+    "export.max_abs_error": "greatest export error",
+}
+
+_GROUPS = ("style.", "quality.", "network.", "training.", "export.", "fastnst.")
+"""The metadata of a fastnst style, in the order in which it is shown."""
+
+_EXAMPLES = """\b
+Examples:
+  fastnst info kandinsky
+  fastnst info downloads/candy-9.onnx --json
+"""
+
+
+@click.command(short_help="Show what a style file is.", epilog=_EXAMPLES)
+@click.argument("model", metavar="STYLE")
+@click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="As for fastnst stylize.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all of the model's metadata.")
+def info(model: str, device: str, as_json: bool) -> None:
+    """Show what STYLE, a style's name or an ONNX file, is: its origin, training, quality, input and output.
+
+    For a model that fastnst did not make, shows what was found out of its layout, range and size.
+    """
+    from fastnst.stylizer import Stylizer
+
+    with warnings_as_lines():
+        stylizer = Stylizer(model, device=device)
+    click.echo(json.dumps(_as_json(stylizer), indent=2) if as_json else "\n".join(_as_lines(stylizer)))
+
+
+def _as_json(stylizer: Stylizer) -> dict[str, Any]:
+    model = stylizer.model
+    return {
+        "name": stylizer.name,
+        "path": str(stylizer.path),
+        "bytes": stylizer.path.stat().st_size,
+        "made_by_fastnst": FORMAT_KEY in stylizer.metadata,
+        "input": str(model.input),
+        "output": str(model.output),
+        "range": [model.value_range.black, model.value_range.white],
+        "channels": "BGR" if model.bgr else "RGB",
+        "fixed_size": [model.input.height, model.input.width],
+        "providers": list(stylizer.providers),
+        "metadata": stylizer.metadata,
+    }
+
+
+def _as_lines(stylizer: Stylizer) -> list[str]:
+    from fastnst.execution_providers import device_name
+
+    model, metadata = stylizer.model, stylizer.metadata
+    is_own = FORMAT_KEY in metadata
+    rows: list[tuple[str, str]] = [
+        ("file", str(stylizer.path)),
+        ("kind", "a fastnst style" if is_own else "a style model that fastnst did not make"),
+    ]
+    rows += [_row(key, metadata[key]) for key in sorted(metadata, key=_group)]
+    rows += [("input", str(model.input)), ("output", str(model.output))]
+    if not is_own:
+        rows.append(("found", _found(stylizer)))
+    rows += [
+        ("size", f"{stylizer.path.stat().st_size / 1e6:.2f} MB"),
+        ("runs on", ", ".join(device_name(provider) for provider in stylizer.providers)),
+    ]
+    width = max(len(heading) for heading, _ in rows)
+    return [f"{heading:<{width}}  {' '.join(value.split())}" for heading, value in rows]
+
+
+def _group(key: str) -> int:
+    return next((place for place, prefix in enumerate(_GROUPS) if key.startswith(prefix)), len(_GROUPS))
+
+
+def _row(key: str, value: str) -> tuple[str, str]:
+    if key in _QUALITY:
+        heading, explanation = _QUALITY[key]
+        return heading, f"{value} ({explanation})"
+    is_own = _group(key) < len(_GROUPS)
+    return _HEADINGS.get(key, key.replace(".", " ").replace("_", " ") if is_own else key), value
+
+
+def _found(stylizer: Stylizer) -> str:
+    model = stylizer.model
+    fixed = model.input.height or model.input.width
+    found = [f"values {model.value_range}", "BGR" if model.bgr else "RGB"]
+    if fixed:
+        found.append("fixed size: images are scaled to fit and the result is scaled back")
+    elif model.multiple == 0:
+        found.append("any size: the result is resized")
+    elif model.multiple > 1:
+        found.append(f"any size: images are padded to multiples of {model.multiple}")
+    else:
+        found.append("any size")
+    return ", ".join(found)

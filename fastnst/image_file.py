@@ -1,0 +1,349 @@
+"""Reading pictures as the network needs them, and writing them with what came along."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fastnst.errors import FastnstError
+
+MAX_PIXELS = 25_000_000
+"""The greatest image that is read unless the caller allows more: a 24-megapixel camera's."""
+
+GIGABYTES_PER_MEGAPIXEL = 0.9
+"""The memory that the network at its full width takes on a CPU, measured at 1 and 3 megapixels."""
+
+# Pillow's name of each format that is read. Left out are those that run other programs or hold no picture.
+# fmt: off
+_READABLE = (
+    "JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "MPO", "JPEG2000", "PPM", "TGA", "DIB", "ICO",
+    "ICNS", "PCX", "QOI", "SGI", "PSD", "DDS", "SUN", "MSP", "XBM",
+)
+
+READABLE_SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".avif", ".avifs", ".gif",
+    ".bmp", ".dib", ".mpo", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".icns",
+    ".pcx", ".qoi", ".sgi", ".psd", ".dds",
+})
+# fmt: on
+"""The suffixes of the files that a folder is searched for."""
+
+WRITABLE_SUFFIXES = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".avif": "AVIF",
+}
+"""Pillow's format for each suffix that results may have."""
+
+_WITH_ALPHA = ("PNG", "WEBP", "TIFF", "AVIF")
+
+# What of an image's EXIF still holds for its painted copy. The rest describes the file's own layout, its
+# thumbnail and its orientation, or is a maker's note, whose offsets no longer hold.
+_IMAGE_DESCRIPTION, _MAKE, _MODEL, _DATE_TIME, _ARTIST, _COPYRIGHT = (
+    0x010E,
+    0x010F,
+    0x0110,
+    0x0132,
+    0x013B,
+    0x8298,
+)
+_KEPT_TAGS = (_IMAGE_DESCRIPTION, _MAKE, _MODEL, _DATE_TIME, _ARTIST, _COPYRIGHT)
+_EXIF_IFD, _GPS_IFD, _INTEROP_IFD, _MAKER_NOTE = 0x8769, 0x8825, 0xA005, 0x927C
+_ORIENTATION, _PIXEL_WIDTH, _PIXEL_HEIGHT = 0x0112, 0xA002, 0xA003
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, upright, and what is kept with it.
+
+    Attributes:
+        pixels: RGB of shape (H, W, 3), uint8 in [0, 255].
+        alpha: Opacity of shape (H, W), uint8, or None where the picture has none.
+        format: Pillow's name of the format that it was read from.
+        icc_profile: The RGB profile that `pixels` are in; sRGB where None.
+        exif: The EXIF block, without orientation and thumbnail.
+        dpi: Dots per inch, across and down.
+    """
+
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    format: str = "PNG"
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+    def painted(self, pixels: NDArray[np.uint8]) -> Picture:
+        """Return the picture with other pixels and all else kept."""
+        return replace(self, pixels=pixels)
+
+
+def read_image(
+    source: Path | BinaryIO, *, max_pixels: int = MAX_PIXELS, first_frame: bool = False
+) -> Picture:
+    """Read an image file as upright 8-bit RGB.
+
+    Values of 16 bits are scaled, greyscale and palettes become RGB, CMYK and Lab become sRGB through their
+    profile; an RGB profile is kept and its values are left as they are. The colours that hide under full
+    transparency are replaced by the mean of the visible ones, so that the network does not paint them.
+
+    Args:
+        source: A path, or an open binary file.
+        max_pixels: Images with more are refused on sight of their header.
+        first_frame: Read the first frame of an animation and the first page of a TIFF, not refuse them.
+
+    Raises:
+        FastnstError: If the file is missing, empty, damaged, no image, too large, or animated.
+    """
+    name = str(source) if isinstance(source, Path) else "standard input"
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source.read()
+    except FileNotFoundError:
+        raise FastnstError(f"{name} does not exist") from None
+    except IsADirectoryError:
+        raise FastnstError(f"{name} is a folder, not an image") from None
+    except OSError as error:
+        raise FastnstError(f"{name} cannot be read: {error.strerror or error}") from None
+    if not data:
+        raise FastnstError(f"{name} is empty")
+    try:
+        # Pillow warns of damage that it can read past, as in EXIF; the picture is what counts.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(data, name, max_pixels, first_frame)
+    except FastnstError:
+        raise
+    except UnidentifiedImageError:
+        raise FastnstError(f"{name} is no image that fastnst reads, or its header is damaged") from None
+    except Image.DecompressionBombError:
+        raise FastnstError(f"{name} is larger than {max_pixels:,} pixels: resize it") from None
+    except MemoryError:
+        raise FastnstError(f"{name} does not fit into memory: resize it") from None
+    except Exception as error:  # noqa: BLE001 - damaged files make Pillow's decoders raise anything
+        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise FastnstError(f"{name} is damaged or cut short: {reason[0]}") from None
+
+
+def output_format(suffix: str) -> str:
+    """Return Pillow's format for an output's suffix such as `.jpg`.
+
+    Raises:
+        FastnstError: If it is no format that fastnst writes.
+    """
+    file_format = WRITABLE_SUFFIXES.get(suffix.lower())
+    Image.init()
+    if file_format not in Image.SAVE:
+        known = sorted(known for known, name in WRITABLE_SUFFIXES.items() if name in Image.SAVE)
+        raise FastnstError(
+            f"cannot write {suffix if suffix else 'a file without a suffix'}: choose one of {' '.join(known)}"
+        )
+    return str(file_format)
+
+
+def encode_image(picture: Picture, file_format: str, *, quality: int = 95) -> bytes:
+    """Return the picture as a file of the given format, with its profile, EXIF and resolution.
+
+    Where the format has no transparency (JPEG, BMP), the picture is laid on white.
+
+    Args:
+        picture: What to write.
+        file_format: Pillow's name, as `output_format` gives it.
+        quality: 1 to 100, for JPEG, WebP and AVIF; the others lose nothing.
+
+    Raises:
+        FastnstError: If the format cannot hold the picture, as WebP above 16383 pixels.
+    """
+    if not 1 <= quality <= 100:
+        raise FastnstError(f"quality must be 1 to 100, not {quality}")
+    # Painted strokes have hard coloured edges, which halved chroma would blur.
+    options_of: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": quality, "subsampling": "4:4:4"},
+        "WEBP": {"quality": quality},
+        "AVIF": {"quality": quality, "subsampling": "4:4:4"},
+        # Pillow's compressing TIFF writer cannot hold the inner tables of EXIF.
+        "TIFF": {"compression": "raw" if picture.exif else "tiff_adobe_deflate"},
+    }
+    options = options_of.get(file_format, {})
+    kept = {"icc_profile": picture.icc_profile, "exif": picture.exif, "dpi": picture.dpi}
+    if file_format == "JPEG" and picture.exif is not None and len(picture.exif) > 65_533:
+        del kept["exif"]  # a JPEG segment holds no more
+    pixels = picture.pixels
+    if picture.alpha is not None:
+        if file_format in _WITH_ALPHA:
+            pixels = np.dstack([pixels, picture.alpha])
+        else:
+            pixels = _on_white(pixels, picture.alpha)
+    buffer = io.BytesIO()
+    try:
+        Image.fromarray(pixels).save(
+            buffer, file_format, **options, **{key: value for key, value in kept.items() if value}
+        )
+    except (OSError, ValueError) as error:
+        height, width = pixels.shape[:2]
+        raise FastnstError(
+            f"cannot write {width}x{height} pixels as {file_format}: {error or 'too large'}"
+        ) from None
+    return buffer.getvalue()
+
+
+class _UnknownScaleError(Exception):
+    pass
+
+
+def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool) -> Picture:
+    Image.init()
+    with Image.open(io.BytesIO(data), formats=[known for known in _READABLE if known in Image.OPEN]) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise FastnstError(
+                f"{name} has {width}x{height} = {width * height:,} pixels, more than {max_pixels:,}: "
+                f"resize it, or allow it with --max-pixels {width * height}, "
+                f"which takes up to {width * height / 1e6 * GIGABYTES_PER_MEGAPIXEL:.0f} GB of memory"
+            )
+        # An MPO is a photo with a preview or a gain map behind it, a PSD's first frame is the whole picture.
+        if image.format not in ("MPO", "PSD") and getattr(image, "n_frames", 1) > 1 and not first_frame:
+            raise FastnstError(
+                f"{name} has {getattr(image, 'n_frames', 0)} frames: fastnst stylises still images; "
+                "--first-frame takes the first"
+            )
+        # Pillow turns a TIFF upright as it loads it, and then no longer says that it did.
+        stored = _exif(image) if image.format == "TIFF" else None
+        turned = stored.get(_ORIENTATION, 1) if stored is not None else 1
+        image.load()
+        file_format = "JPEG" if image.format == "MPO" else image.format or "PNG"
+        icc_profile, dpi = image.info.get("icc_profile"), _dpi(image)
+        exif = _exif(image)
+        orientation = exif.get(_ORIENTATION, 1) if exif is not None else 1
+        if dpi is not None and (orientation in (5, 6, 7, 8) or turned in (5, 6, 7, 8)):
+            dpi = dpi[::-1]
+        upright = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
+        # Greyscale and CMYK values have left the space that their profile describes; RGB values have not.
+        keeps_profile = image.mode in ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA")
+        keeps_profile &= isinstance(icc_profile, bytes) and icc_profile[16:20] == b"RGB "
+        try:
+            pixels, alpha = _rgb_and_alpha(upright, icc_profile)
+        except _UnknownScaleError as error:
+            raise FastnstError(f"{name} {error}, whose black and white are unknown: convert it") from None
+    return Picture(
+        pixels=pixels,
+        alpha=alpha,
+        format=file_format,
+        icc_profile=icc_profile if keeps_profile else None,
+        exif=_kept_exif(exif, pixels.shape[1], pixels.shape[0]),
+        dpi=dpi,
+    )
+
+
+def _rgb_and_alpha(
+    image: Image.Image, icc_profile: bytes | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = _eight_bits(np.asarray(image))
+        return np.repeat(grey[..., np.newaxis], 3, axis=2), None
+    if image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"))
+        alpha = np.ascontiguousarray(rgba[..., 3])
+        return _without_hidden_colours(rgba[..., :3], alpha), alpha
+    if image.mode in ("CMYK", "LAB"):
+        image = _to_srgb(image, icc_profile)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None
+
+
+def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Scale greyscale of more than 8 bits, of shape (H, W), to uint8."""
+    if values.dtype.kind == "f":
+        numbers = values.astype(np.float32)
+        if not np.isfinite(numbers).all() or numbers.min() < 0 or numbers.max() > 1:
+            raise _UnknownScaleError("has float values outside 0 to 1")
+        return np.rint(numbers * 255).astype(np.uint8)
+    integers = values.astype(np.int64)
+    if integers.min() < 0 or integers.max() > 65_535:
+        raise _UnknownScaleError("has values of more than 16 bits")
+    return ((integers + 128) // 257).astype(np.uint8)
+
+
+def _without_hidden_colours(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    hidden = alpha == 0
+    rgb = np.ascontiguousarray(rgb)
+    if hidden.any() and not hidden.all():
+        weights = alpha.astype(np.float64)
+        rgb[hidden] = np.rint(np.einsum("hwc,hw->c", rgb, weights) / weights.sum()).astype(np.uint8)
+    return rgb
+
+
+def _on_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    opacity = alpha[..., np.newaxis].astype(np.uint16)
+    return ((rgb * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+
+
+def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    try:
+        from PIL import ImageCms
+    except ImportError:  # a Pillow built without Little CMS
+        return image.convert("RGB")
+    srgb = ImageCms.createProfile("sRGB")
+    if image.mode == "LAB":
+        return (
+            ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), srgb, outputMode="RGB") or image
+        )
+    if icc_profile:
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+            return ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB") or image
+        except (ImageCms.PyCMSError, OSError):  # a damaged profile, or one for another space
+            pass
+    return image.convert("RGB")
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    try:
+        across, down = (float(value) for value in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return (across, down) if all(math.isfinite(value) and value > 0 for value in (across, down)) else None
+
+
+def _exif(image: Image.Image) -> Image.Exif | None:
+    try:
+        return image.getexif()
+    except Exception:  # noqa: BLE001 - damaged EXIF makes Pillow raise anything, and the picture is still good
+        return None
+
+
+def _kept_exif(exif: Image.Exif | None, width: int, height: int) -> bytes | None:
+    if not exif:
+        return None
+    try:
+        kept = Image.Exif()
+        for tag in _KEPT_TAGS:
+            if tag in exif:
+                kept[tag] = exif[tag]
+        details = {
+            tag: value
+            for tag, value in exif.get_ifd(_EXIF_IFD).items()
+            if tag not in (_INTEROP_IFD, _MAKER_NOTE)
+        }
+        if details:
+            sizes = {_PIXEL_WIDTH: width, _PIXEL_HEIGHT: height}
+            kept.get_ifd(_EXIF_IFD).update(
+                {**details, **{tag: sizes[tag] for tag in sizes if tag in details}}
+            )
+        if location := exif.get_ifd(_GPS_IFD):
+            kept.get_ifd(_GPS_IFD).update(location)
+        return kept.tobytes() if len(kept) or details or location else None
+    except Exception:  # noqa: BLE001 - as above
+        return None

@@ -1,0 +1,111 @@
+"""The trained styles at hand, and how a name such as `kandinsky` finds its file."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastnst.errors import FastnstError
+
+STYLES_VARIABLE = "FASTNST_STYLES"
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style file in one of the library's folders.
+
+    Attributes:
+        name: The file's name without its suffix, which is what `--model` takes.
+        path: The ONNX file.
+        source: Where it was found: `checkout`, `user` or `bundled`.
+    """
+
+    name: str
+    path: Path
+    source: str
+
+
+def style_folders() -> list[tuple[str, Path]]:
+    """Return the folders that hold styles as (source, folder), the first to be searched first.
+
+    These are the checkpoints of the checkout that fastnst runs from, the user's own folder (`FASTNST_STYLES`,
+    which may name several as PATH does, else the platform's data folder), and what the wheel carries.
+    """
+    package = Path(__file__).resolve().parent
+    folders = []
+    if (package.parent / "pyproject.toml").is_file() and (package.parent / "checkpoints").is_dir():
+        folders.append(("checkout", package.parent / "checkpoints"))
+    folders += [("user", folder) for folder in user_folders()]
+    folders.append(("bundled", package / "styles"))
+    return folders
+
+
+def user_folders() -> list[Path]:
+    """Return the user's own style folders, whether or not they exist."""
+    if named := os.environ.get(STYLES_VARIABLE):
+        return [Path(folder).expanduser() for folder in named.split(os.pathsep) if folder]
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        data = Path(local) if local else Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        data = Path.home() / "Library" / "Application Support"
+    else:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return [data / "fastnst" / "styles"]
+
+
+def list_styles() -> list[Style]:
+    """Return every style by name, in alphabetical order; where two share a name, the one that is found."""
+    styles: dict[str, Style] = {}
+    for source, folder in style_folders():
+        try:
+            files = sorted(folder.glob("*.onnx"))
+        except OSError:  # a folder that may not be read holds nothing for this user
+            continue
+        for path in files:
+            if not path.name.startswith("."):
+                styles.setdefault(path.stem, Style(path.stem, path, source))
+    return [styles[name] for name in sorted(styles)]
+
+
+def find_style(model: str | os.PathLike[str]) -> Path:
+    """Return the file of a model given as a path or as a style's name.
+
+    What looks like a path (it has a folder or ends in .onnx) is one when it exists. A name, also one with
+    .onnx behind it, is looked up in the library.
+
+    Args:
+        model: `kandinsky`, `kandinsky.onnx` or `some/folder/kandinsky.onnx`.
+
+    Raises:
+        FastnstError: If there is no such file or style; the message has the nearest names.
+    """
+    text = os.fspath(model)
+    path = Path(text).expanduser()
+    is_bare_name = path.name == text
+    if (not is_bare_name or path.suffix == ".onnx") and path.is_file():
+        return path
+    styles = {style.name: style.path for style in list_styles()}
+    if is_bare_name:
+        name = text.removesuffix(".onnx")
+        if name in styles:
+            return styles[name]
+        if path.is_file():
+            return path
+    elif path.exists():
+        raise FastnstError(f"{path} is a folder, not an ONNX model")
+    raise FastnstError(_not_found(text, is_bare_name, sorted(styles)))
+
+
+def _not_found(text: str, is_bare_name: bool, names: list[str]) -> str:
+    is_name = is_bare_name and not text.endswith(".onnx")
+    problem = f"no style is called {text!r}" if is_name else f"{text} does not exist"
+    near = difflib.get_close_matches(Path(text).stem.lower(), names, n=3, cutoff=0.5)
+    if near:
+        return f"{problem}; did you mean {' or '.join(near)}?"
+    if names:
+        return f"{problem}; there are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+    return f"{problem}, and there are no styles at hand: name a file, or put it in {user_folders()[0]}"

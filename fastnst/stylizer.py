@@ -1,0 +1,159 @@
+"""The one object that a program needs: a style, ready to paint pictures."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from fastnst.errors import FastnstWarning
+from fastnst.execution_providers import open_session
+from fastnst.image_model import ImageModel, Images
+from fastnst.model_probe import padded, read_image_model
+from fastnst.style_library import find_style
+from fastnst.style_metadata import check_format, read_metadata
+
+__all__ = ["Stylizer"]
+
+
+class Stylizer:
+    """A style file opened on a processor; call it with pictures.
+
+    It runs the files that fastnst trains (uint8 NHWC of any size) and the style models of the wider world,
+    such as the ONNX model zoo's and those exported from the PyTorch example: float16, float32 or float64,
+    NCHW or NHWC, values 0 to 255, 0 to 1 or -1 to 1, of fixed or dynamic size. The result always has exactly
+    the input's size. For a model of fixed size the picture is scaled to fit, its proportions kept and the
+    rest filled with its reflection, and the result scaled back.
+
+    The model is loaded once, here; keep the object for all pictures. Calls are thread-safe.
+
+    Args:
+        model: A path to an ONNX file, or the name of a style that `fastnst styles` lists.
+        device: `auto` (a GPU where the installed ONNX Runtime has one that works, else the CPU), `cpu`,
+            `gpu`, `cuda`, `cuda:1`, `tensorrt`, `migraphx`, `rocm`, `directml`, `openvino` or `coreml`.
+        threads: Threads on the CPU; as many as it has cores when None.
+
+    Attributes:
+        name: The file's name without its suffix.
+        path: The ONNX file.
+        metadata: The model's own `metadata_props`, such as `style.author` and `quality.content_lost`.
+        providers: ONNX Runtime's execution providers in use, the first running what it can.
+        model: What the model takes and gives.
+
+    Raises:
+        FastnstError: If the model is missing, unknown, damaged, of a newer format or no style model, if ONNX
+            Runtime is not installed, or if the device does not work.
+
+    Warns:
+        FastnstWarning: If `device` is `auto` and a GPU was found that does not work.
+
+    Example:
+        >>> stylizer = Stylizer("kandinsky.onnx")  # doctest: +SKIP
+        >>> Image.fromarray(stylizer(np.asarray(Image.open("photo.jpg").convert("RGB"))))  # doctest: +SKIP
+    """
+
+    name: str
+    path: Path
+    metadata: dict[str, str]
+    providers: tuple[str, ...]
+    model: ImageModel
+
+    def __init__(
+        self, model: str | os.PathLike[str], *, device: str = "auto", threads: int | None = None
+    ) -> None:
+        self.path = find_style(model)
+        self.name = self.path.stem
+        self.metadata = read_metadata(self.path)
+        check_format(self.metadata, self.path)
+        session, self.model = open_session(
+            self.path, lambda opened: read_image_model(opened, self.metadata), device=device, threads=threads
+        )
+        self.providers = tuple(session.get_providers())
+
+    def __repr__(self) -> str:
+        return f"Stylizer({os.fspath(self.path)!r}, providers={list(self.providers)})"
+
+    def __call__(self, image: ArrayLike) -> NDArray[np.uint8]:
+        """Paint a picture, or a batch of pictures of one size.
+
+        Args:
+            image: RGB of shape (H, W, 3) or (N, H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also
+                what NumPy turns into such an array, as a Pillow image of mode RGB.
+
+        Returns:
+            The stylised pictures: the same shape, uint8. The input is left as it is.
+
+        Raises:
+            ValueError: If the shape or dtype is another.
+            FastnstError: If the model fails on this picture or the memory does not suffice.
+        """
+        images: Images = np.asarray(image)
+        if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
+            raise ValueError(
+                "image must be uint8 RGB of shape (H, W, 3) or (N, H, W, 3), "
+                f"not {images.dtype} of shape {images.shape}"
+            )
+        if 0 in images.shape[-3:-1]:
+            raise ValueError(f"image has no pixels: its shape is {images.shape}")
+        if images.ndim == 3:
+            painted: Images = self._stylize(images[np.newaxis])[0]
+            return painted
+        return self._stylize(images) if len(images) else np.empty_like(images)
+
+    def _stylize(self, images: Images) -> Images:
+        batch = self.model.input.batch
+        if batch is None:
+            return self._resized(images)
+        results = np.empty_like(images, order="C")
+        for start in range(0, len(images), batch):
+            part = images[start : start + batch]
+            if missing := batch - len(part):
+                part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
+            results[start : start + batch] = self._resized(part)[: len(images) - start]
+        return results
+
+    def _resized(self, images: Images) -> Images:
+        """Run pictures of shape (N, H, W, 3) at a size that the model takes and bring them back to theirs."""
+        model, (height, width) = self.model, images.shape[1:3]
+        scale = min(
+            (
+                limit / size
+                for limit, size in ((model.input.height, height), (model.input.width, width))
+                if limit
+            ),
+            default=1.0,
+        )
+        if scale < 0.5:
+            limit = f"{model.input.width or 'any'}x{model.input.height or 'any'}"
+            warnings.warn(
+                f"{self.name} only works at {limit} pixels: the result lacks detail", FastnstWarning, 4
+            )
+        inner = max(1, round(height * scale)), max(1, round(width * scale))
+        canvas = (
+            padded(inner[0], model.input.height, model.multiple),
+            padded(inner[1], model.input.width, model.multiple),
+        )
+        result = model(_reflected(_scaled(images, inner), canvas))
+        result = _scaled(result, canvas)[:, : inner[0], : inner[1]]
+        return np.ascontiguousarray(_scaled(result, (height, width)))
+
+
+def _scaled(images: Images, size: tuple[int, int]) -> Images:
+    """Resize pictures of shape (N, H, W, 3) to `size` (height, width)."""
+    if images.shape[1:3] == size:
+        return images
+    resized = [Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS) for image in images]
+    return np.stack([np.asarray(image) for image in resized])
+
+
+def _reflected(images: Images, size: tuple[int, int]) -> Images:
+    """Extend pictures of shape (N, H, W, 3) at the bottom and right to `size` (height, width)."""
+    bottom, right = size[0] - images.shape[1], size[1] - images.shape[2]
+    if not bottom and not right:
+        return images
+    # What is added has the picture's own colours, so that instance norm sees the same statistics.
+    return np.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="reflect")

@@ -1,0 +1,52 @@
+"""A file is the old one or the new one, whatever happens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fastnst.atomic_write import atomic_write
+
+
+def test_the_new_file_takes_the_name_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "style.onnx"
+    path.write_bytes(b"old")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert temporary.suffix == ".onnx"
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit])
+def test_the_old_file_stays_when_writing_fails(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "style.onnx"
+    path.write_bytes(b"old")
+
+    def fail() -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(b"half of the new")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
+def test_permissions(tmp_path: Path) -> None:
+    fresh, ordinary = tmp_path / "fresh", tmp_path / "ordinary"
+    ordinary.touch()
+    with atomic_write(fresh) as temporary:
+        temporary.touch()
+    assert fresh.stat().st_mode == ordinary.stat().st_mode
+    ordinary.chmod(0o640)
+    with atomic_write(ordinary) as temporary:
+        temporary.touch()
+    assert ordinary.stat().st_mode & 0o777 == 0o640

@@ -1,0 +1,341 @@
+"""The command line as it is documented, in this process."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+
+import fastnst
+from tests.fastnst import tiny_models
+from tests.fastnst.make_images import encoded, pixels, png_header
+
+Run = Callable[..., Result]
+Fails = Callable[..., str]
+
+
+def values(path: Path | bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path) as image:
+        return np.asarray(image)
+
+
+@pytest.fixture
+def invert(models: Path) -> Path:
+    return models / "invert.onnx"
+
+
+def test_stylize_writes_beside_the_image_and_says_where(run: Run, invert: Path, photo: Path) -> None:
+    result = run("stylize", "--model", invert, photo)
+    assert result.exit_code == 0, result.output
+    written = photo.with_name("photo.invert.png")
+    path, _, milliseconds = result.stdout.rstrip("\n").partition("\t")
+    assert path == str(written)
+    assert milliseconds.removesuffix(" ms").isdecimal()
+    assert result.stderr == ""
+    np.testing.assert_array_equal(values(written), 255 - values(photo))
+    assert sorted(file.name for file in photo.parent.glob("*photo*")) == ["photo.invert.png", "photo.png"]
+
+
+def test_stylize_never_replaces_without_overwrite(run: Run, fails: Fails, invert: Path, photo: Path) -> None:
+    written = photo.with_name("photo.invert.png")
+    written.write_bytes(b"precious")
+    assert "exists: --overwrite replaces it" in fails("stylize", "-m", invert, photo)
+    assert written.read_bytes() == b"precious"
+    assert run("stylize", "-m", invert, photo, "--overwrite").exit_code == 0
+    np.testing.assert_array_equal(values(written), 255 - values(photo))
+
+
+def test_stylize_output_file_folder_and_format(run: Run, invert: Path, photo: Path, tmp_path: Path) -> None:
+    for arguments, expected in (
+        (["-o", tmp_path / "other.bmp"], "other.bmp"),
+        (["-o", f"{tmp_path / 'new'}/"], "new/photo.invert.png"),
+        (["--format", "TIFF"], "photo.invert.tiff"),
+        (["--format", ".bmp"], "photo.invert.bmp"),
+    ):
+        assert run("stylize", "-m", invert, photo, *arguments).exit_code == 0
+        np.testing.assert_array_equal(values(tmp_path / expected), 255 - values(photo))
+
+
+def test_stylize_a_batch_goes_on_past_bad_files(run: Run, invert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, data in (
+        ("1.png", encoded(pixels(5, 6))),
+        ("2.png", b"no image"),
+        ("3.jpg", encoded(pixels(50, 60), "JPEG")[:500]),
+        ("4.png", b""),
+        ("5.png", encoded(pixels(7, 8))),
+        ("6.png", png_header(30_000, 30_000)),
+    ):
+        (folder / name).write_bytes(data)
+    result = run("stylize", "-m", invert, folder, tmp_path / "missing.png", "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
+        str(tmp_path / "out" / "1.invert.png"),
+        str(tmp_path / "out" / "5.invert.png"),
+    ]
+    lines = result.stderr.splitlines()
+    assert all(line.startswith("fastnst: error: ") for line in lines)
+    for name, line in zip(("2.png", "3.jpg", "4.png", "6.png", "missing.png"), lines, strict=False):
+        assert name in line
+    assert lines[-1] == "fastnst: error: 5 of 7 could not be done; the lines above say why"
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_stylize_a_folder_twice(run: Run, invert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(pixels(4, 4)).save(folder / name)
+    for _ in range(2):
+        result = run("stylize", "-m", invert, folder, "--overwrite")
+        assert result.exit_code == 0
+        assert len(result.stdout.splitlines()) == 2
+    assert "skipped 2 that are earlier results" in result.stderr
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_stylize_expands_patterns(run: Run, invert: Path, photo: Path) -> None:
+    result = run("stylize", "-m", invert, photo.parent / "p*.png")
+    assert result.stdout.startswith(str(photo.with_name("photo.invert.png")))
+
+
+def test_stylize_by_a_styles_name(run: Run, styles: Path, photo: Path) -> None:
+    tiny_models.invert(styles / "negative.onnx")
+    for model in ("negative", "negative.onnx"):
+        assert run("stylize", "-m", model, photo, "--overwrite").exit_code == 0
+    assert photo.with_name("photo.negative.png").exists()
+
+
+def test_stylize_pipes(run: Run, invert: Path, photo: Path, tmp_path: Path) -> None:
+    expected = 255 - values(photo)
+    result = run("stylize", "-m", invert, "-", data=photo.read_bytes())
+    np.testing.assert_array_equal(values(result.stdout_bytes), expected)
+    assert result.stderr == ""
+    result = run("stylize", "-m", invert, "-", "--format", "bmp", data=photo.read_bytes())
+    assert result.stdout_bytes.startswith(b"BM")
+    result = run("stylize", "-m", invert, photo, "-o", "-")
+    np.testing.assert_array_equal(values(result.stdout_bytes), expected)
+    result = run("stylize", "-m", invert, "-", "-o", tmp_path / "piped.png", data=photo.read_bytes())
+    assert result.stdout.startswith(str(tmp_path / "piped.png"))
+    np.testing.assert_array_equal(values(tmp_path / "piped.png"), expected)
+    gif = encoded(Image.fromarray(pixels(4, 4)).convert("P"), "GIF")
+    assert values(run("stylize", "-m", invert, "-", data=gif).stdout_bytes).shape == (4, 4, 3)
+
+
+def test_stylize_pipe_errors(fails: Fails, invert: Path, photo: Path, tmp_path: Path) -> None:
+    assert "give one image alone" in fails("stylize", "-m", invert, "-", photo)
+    assert "standard input is empty" in fails("stylize", "-m", invert, "-", data=b"")
+    assert "standard input is no image" in fails("stylize", "-m", invert, "-", data=b"hello")
+    assert "is a folder" in fails("stylize", "-m", invert, "-", "-o", tmp_path, data=photo.read_bytes())
+    assert "exists: --overwrite" in fails("stylize", "-m", invert, "-", "-o", photo, data=photo.read_bytes())
+    assert "cannot write .xyz" in fails("stylize", "-m", invert, "-", "-o", "x.xyz", data=photo.read_bytes())
+
+
+def test_stylize_keeps_alpha_and_lays_it_on_white(run: Run, invert: Path, tmp_path: Path) -> None:
+    rgba = np.dstack([pixels(16, 16), np.full((16, 16), 200, np.uint8)])
+    rgba[:8, :, 3] = 0
+    path = tmp_path / "cut-out.png"
+    Image.fromarray(rgba).save(path)
+    assert run("stylize", "-m", invert, path).exit_code == 0
+    result = values(tmp_path / "cut-out.invert.png")
+    np.testing.assert_array_equal(result[..., 3], rgba[..., 3])
+    np.testing.assert_array_equal(result[8:, :, :3], 255 - rgba[8:, :, :3])
+    assert run("stylize", "-m", invert, path, "--format", "jpg").exit_code == 0
+    assert values(tmp_path / "cut-out.invert.jpg")[:4].min() > 245
+
+
+def test_stylize_first_frame_and_pixel_limit(run: Run, fails: Fails, invert: Path, tmp_path: Path) -> None:
+    frames = [Image.fromarray(pixels(20, 20, i)) for i in range(2)]
+    path = tmp_path / "moving.webp"
+    frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
+    assert "has 2 frames" in fails("stylize", "-m", invert, path)
+    assert run("stylize", "-m", invert, path, "--first-frame").exit_code == 0
+    says = fails("stylize", "-m", invert, path, "--first-frame", "--max-pixels", 399, "--overwrite")
+    assert "more than 399: resize it, or allow it with --max-pixels 400" in says
+    assert (
+        run("stylize", "-m", invert, path, "--first-frame", "--max-pixels", 400, "--overwrite").exit_code == 0
+    )
+
+
+def test_stylize_warns_once_in_one_line(run: Run, models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(pixels(200, 200)).save(folder / name)
+    result = run("stylize", "-m", models / "fixed.onnx", folder)
+    assert result.exit_code == 0
+    assert result.stderr == "fastnst: warning: fixed only works at 64x48 pixels: the result lacks detail\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--quality", 0], "--quality must be 1 to 100"),
+        (["--quality", 101], "--quality must be 1 to 100"),
+        (["--quality", "high"], "'high' is not a valid integer"),
+        (["--max-pixels", 0], "--max-pixels must be at least 1"),
+        (["--threads", 0], "threads must be at least 1"),
+        (["--device", "tpu"], "choose one of auto"),
+        (["--device", "cuda"], "cuda"),
+        (["--format", "xyz"], "choose one of"),
+        (["-o", "folder/x.xyz"], "cannot write .xyz"),
+        (["--colour"], "No such option"),
+    ],
+)
+def test_stylize_bad_options(
+    fails: Fails, invert: Path, photo: Path, arguments: list[object], says: str
+) -> None:
+    if arguments == ["--device", "cuda"]:
+        import onnxruntime
+
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            pytest.skip("this ONNX Runtime has CUDA")
+    assert says in fails("stylize", "-m", invert, photo, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("missing.onnx", "missing.onnx does not exist"),
+        ("no/such/file.onnx", "no/such/file.onnx does not exist"),
+        ("kandinsky", "no style is called 'kandinsky'"),
+        ("no_image_input", "no image input"),
+        ("external_weights", "missing"),
+    ],
+)
+def test_bad_models(fails: Fails, models: Path, photo: Path, model: str, says: str) -> None:
+    path = models / f"{model}.onnx"
+    assert says in fails("stylize", "-m", path if path.exists() else model, photo)
+    assert says in fails("info", path if path.exists() else model)
+
+
+def test_a_nearly_right_name(fails: Fails, styles: Path, photo: Path) -> None:
+    tiny_models.invert(styles / "kandinsky.onnx")
+    assert "did you mean kandinsky?" in fails("stylize", "-m", "kandinski", photo)
+
+
+def test_an_image_model_error_names_the_image(fails: Fails, models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "white.png"
+    Image.new("RGB", (3, 3), "white").save(path)
+    assert fails("stylize", "-m", models / "not_a_number.onnx", path).startswith(
+        f"{path}: the model gave NaN"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EROFS, "is read-only"),
+        (errno.EACCES, "is read-only"),
+        (errno.EIO, "cannot be written: Input/output error"),
+    ],
+)
+def test_disks_that_cannot_be_written(
+    fails: Fails, invert: Path, photo: Path, monkeypatch: pytest.MonkeyPatch, code: int, says: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("os.fsync", broken)
+    before = sorted(photo.parent.iterdir())
+    assert says in fails("stylize", "-m", invert, photo)
+    assert sorted(photo.parent.iterdir()) == before  # nothing half-written
+
+
+def test_an_output_folder_that_is_a_file(fails: Fails, invert: Path, photo: Path) -> None:
+    assert "is not a folder" in fails("stylize", "-m", invert, photo, "-o", photo / "below" / "x.png")
+
+
+def test_a_folder_without_images(fails: Fails, invert: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "holds no images" in fails("stylize", "-m", invert, tmp_path / "empty")
+    assert "matches no file" in fails("stylize", "-m", invert, tmp_path / "*.jpg")
+
+
+def test_a_missing_argument_says_where_the_help_is(fails: Fails) -> None:
+    assert "(fastnst stylize --help says more)" in fails("stylize", "-m", "wave")
+    assert "Missing option" in fails("stylize", "photo.jpg")
+    assert "No such command 'styl'" in fails("styl")
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version").output == f"fastnst {fastnst.__version__}\n"
+    for arguments in ([], ["-h"], ["--help"]):
+        result = run(*arguments)
+        assert result.exit_code == 0
+        assert "  fastnst stylize -m kandinsky photo.jpg       writes photo.kandinsky.jpg\n" in result.output
+    for command in ("stylize", "info", "styles"):
+        assert run(command, "-h").output.startswith(f"Usage: fastnst {command} ")
+
+
+def test_info_of_a_fastnst_style(run: Run, invert: Path) -> None:
+    result = run("info", invert)
+    assert result.exit_code == 0
+    for line in (
+        r"kind +a fastnst style",
+        r"style +Inversion",
+        r"author +A. Painter",
+        r"licence +CC0-1.0",
+        r"network width +32",
+        r"training.images +288",
+        r"C, content lost +0.3612 \(0 is the photo itself",
+        r"S, style missed +0.01812 \(",
+        r"greatest export error +1",
+        r"input +image: uint8 \(N, H, W, 3\)",
+        r"size +0.00 MB",
+        r"runs on +.*cpu",
+    ):
+        assert re.search(f"^{line}", result.stdout, re.MULTILINE), line
+
+
+def test_info_of_other_models(run: Run, models: Path, tmp_path: Path) -> None:
+    unit = tiny_models.invert_float(tmp_path / "unit.onnx", white=1)
+    for path, found in (
+        (unit, "values 0 to 1, RGB, any size"),
+        (models / "strided.onnx", "values 0 to 255, RGB, any size: images are padded to multiples of 4"),
+        (models / "doubling.onnx", "any size: the result is resized"),
+        (models / "fixed.onnx", "fixed size: images are scaled to fit"),
+    ):
+        result = run("info", path)
+        assert result.exit_code == 0
+        assert "a style model that fastnst did not make" in result.stdout
+        assert found in result.stdout
+
+
+def test_info_as_json(run: Run, invert: Path) -> None:
+    told = json.loads(run("info", invert, "--json").stdout)
+    assert told["metadata"] == tiny_models.CONTRACT
+    assert told["made_by_fastnst"] is True
+    assert told["input"] == "image: uint8 (N, H, W, 3)"
+    assert told["bytes"] == invert.stat().st_size
+
+
+def test_styles(run: Run, styles: Path) -> None:
+    empty = run("styles")
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert str(styles) in empty.stderr
+    tiny_models.invert(styles / "negative.onnx")
+    tiny_models.invert_float(styles / "plain.onnx")
+    (styles / "broken.onnx").write_bytes(b"hello")
+    result = run("styles")
+    assert result.exit_code == 0
+    header, negative, plain = result.stdout.splitlines()
+    assert header.split() == ["style", "C", "S", "MB", "style", "image", "from", "file"]
+    assert negative.split()[:6] == ["negative", "0.36", "0.018", "0.0", "0123456789ab", "user"]
+    assert plain.split()[:6] == ["plain", "-", "-", "0.0", "-", "user"]
+    assert result.stderr.startswith("fastnst: error: ")
+    assert "broken.onnx" in result.stderr
+    told = {style["name"]: style for style in json.loads(run("styles", "--json").stdout)}
+    assert told["negative"]["metadata"] == tiny_models.CONTRACT
+    assert "no ONNX model" in told["broken"]["error"]

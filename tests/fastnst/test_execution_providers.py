@@ -1,0 +1,154 @@
+"""The choice of the device, with a stand-in for an ONNX Runtime that has GPUs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fastnst import FastnstError, FastnstWarning, Stylizer
+from fastnst.execution_providers import RunError, available_devices, device_name, first_line, open_session
+from tests.fastnst.make_images import pixels
+
+CPU, CUDA, DML = "CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider"
+
+
+class Runtime(ModuleType):
+    """An onnxruntime whose providers are built in, and of which some start."""
+
+    def __init__(self, built: list[str], starting: list[str]) -> None:
+        super().__init__("onnxruntime")
+        self.asked: list[Any] = []
+        self.ExecutionMode = SimpleNamespace(ORT_SEQUENTIAL="sequential")
+        self.SessionOptions = SimpleNamespace
+        self.get_available_providers = lambda: built
+        self.set_default_logger_severity = lambda level: None
+        self.preload_dlls = lambda: print("Failed to load libcudnn.so.9")
+
+        def session(path: str, options: Any, *, providers: list[Any], enable_fallback: int) -> Any:
+            assert enable_fallback == 0
+            self.asked.append((providers, options))
+            names = [name for name, _ in providers if name in starting]
+            return SimpleNamespace(get_providers=lambda: names)
+
+        self.InferenceSession = session
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def replace(*built: str, starting: list[str]) -> Runtime:
+        runtime = Runtime(list(built), starting)
+        monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+        return runtime
+
+    return replace
+
+
+def opened(device: str = "auto", use: Any = lambda session: None) -> list[str]:
+    session, _ = open_session(Path("m.onnx"), use, device=device)
+    providers: list[str] = session.get_providers()
+    return providers
+
+
+def test_a_gpu_that_works_is_taken_without_a_word(install: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    install(CUDA, CPU, starting=[CUDA, CPU])
+    for device in ("auto", "gpu", "cuda", "CUDA"):
+        assert opened(device) == [CUDA, CPU]
+    assert opened("cpu") == [CPU]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_auto_goes_on_without_a_gpu_that_does_not_start(install: Any) -> None:
+    install("TensorrtExecutionProvider", CUDA, CPU, starting=[CPU])
+    with pytest.warns(FastnstWarning, match=r"cuda does not work here \(.*\); running on cpu"):
+        assert opened() == [CPU]
+
+
+def test_a_gpu_that_fails_in_the_trial_is_replaced(install: Any) -> None:
+    install(CUDA, DML, CPU, starting=[CUDA, DML, CPU])
+
+    def trial(session: Any) -> None:
+        if session.get_providers()[0] == CUDA:
+            raise RunError("the model fails: CUDNN_STATUS_NOT_INITIALIZED")
+
+    with pytest.warns(FastnstWarning, match=r"CUDNN_STATUS_NOT_INITIALIZED.*running on directml"):
+        assert opened(use=trial) == [DML, CPU]
+
+
+@pytest.mark.parametrize("device", ["cuda", "gpu", "cuda:1"])
+def test_a_named_gpu_works_or_is_an_error(install: Any, device: str) -> None:
+    install(CUDA, CPU, starting=[CPU])
+    with pytest.raises(
+        FastnstError, match=r"cuda does not work here.*nvidia-smi.*fastnst\[gpu\].*--device cpu"
+    ):
+        opened(device)
+
+
+def test_a_device_that_is_not_built_in(install: Any) -> None:
+    install(CPU, starting=[CPU])
+    with pytest.raises(FastnstError, match=r"has no cuda \(it has cpu\): .*fastnst\[gpu\]"):
+        opened("cuda")
+    with pytest.raises(FastnstError, match=r"has no openvino.*install a build"):
+        opened("openvino")
+
+
+@pytest.mark.parametrize("device", ["tpu", "", "cpu:1", "cuda:x"])
+def test_unknown_devices(device: str) -> None:
+    with pytest.raises(FastnstError, match="choose one of auto, gpu, cpu, cuda"):
+        opened(device)
+
+
+def test_options(install: Any) -> None:
+    runtime = install(CUDA, DML, CPU, starting=[CUDA, DML, CPU])
+    open_session(Path("m.onnx"), lambda session: None, device="cuda:1", threads=3)
+    (first, _), options = runtime.asked[0]
+    assert first[0] == CUDA
+    assert first[1]["device_id"] == "1"
+    assert options.intra_op_num_threads == 3
+    opened("directml")
+    assert runtime.asked[1][1].enable_mem_pattern is False
+    with pytest.raises(FastnstError, match="threads must be at least 1"):
+        open_session(Path("m.onnx"), lambda session: None, threads=0)
+
+
+def test_errors_of_the_model_are_not_the_gpus(install: Any) -> None:
+    install(CUDA, CPU, starting=[CUDA, CPU])
+
+    def no_style_model(session: Any) -> None:
+        raise FastnstError("the model has no image input")
+
+    with pytest.raises(FastnstError, match=r"^m.onnx: the model has no image input$"):
+        opened(use=no_style_model)
+
+
+def test_without_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(FastnstError, match=r'pip install "fastnst\[cpu\]", or "fastnst\[gpu\]"'):
+        opened()
+    monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
+    with pytest.raises(FastnstError, match="broken: pip uninstall onnxruntime onnxruntime-gpu"):
+        opened()
+
+
+def test_devices_at_hand(install: Any) -> None:
+    install("TensorrtExecutionProvider", CPU, CUDA, "AzureExecutionProvider", starting=[])
+    assert available_devices() == ["cuda", "tensorrt", "cpu"]
+
+
+def test_names_and_messages() -> None:
+    assert device_name(CUDA) == "cuda"
+    assert device_name("QNNExecutionProvider") == "qnn"
+    text = "[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Failed to load model.\nmore"
+    assert first_line(RuntimeError(text)) == "Failed to load model."
+    assert first_line(ValueError()) == "ValueError"
+    assert len(first_line(ValueError("x" * 500))) == 200
+
+
+def test_the_real_runtime_is_silent(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Stylizer(models / "strided.onnx")(pixels(3, 3))
+    with pytest.raises(FastnstError):
+        Stylizer(models / "classifier.onnx")
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,60 @@
+"""Metadata read from the file's bytes, against the onnx package."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastnst import FastnstError
+from fastnst.style_metadata import check_format, read_metadata
+from tests.fastnst import tiny_models
+
+
+@given(pairs=st.dictionaries(st.text(max_size=300), st.text(max_size=300), max_size=8))
+@settings(deadline=None, max_examples=40)
+def test_reads_what_onnx_wrote(tmp_path_factory: pytest.TempPathFactory, pairs: dict[str, str]) -> None:
+    path = tiny_models.invert(tmp_path_factory.mktemp("metadata") / "m.onnx", pairs)
+    assert read_metadata(path) == pairs
+    assert {entry.key: entry.value for entry in onnx.load(path).metadata_props} == pairs
+
+
+@given(data=st.binary(max_size=200))
+@settings(deadline=None)
+def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("bytes") / "m.onnx"
+    path.write_bytes(data)
+    with contextlib.suppress(FastnstError):
+        assert isinstance(read_metadata(path), dict)
+
+
+def test_a_cut_file_is_refused_unless_its_metadata_end_it(models: Path, tmp_path: Path) -> None:
+    whole = (models / "invert.onnx").read_bytes()
+    path = tmp_path / "cut.onnx"
+    found = []
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        try:
+            found.append(len(read_metadata(path)))
+        except FastnstError:
+            continue
+    # Cut exactly between two fields, the file is a whole message again, of fewer pairs.
+    assert found == sorted(found)
+    assert len(found) <= len(tiny_models.CONTRACT) + 3
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(FastnstError, match="does not exist"):
+        read_metadata(tmp_path / "missing.onnx")
+    with pytest.raises(FastnstError, match="is a folder"):
+        read_metadata(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["1", "0", "", "draft"])
+def test_formats_that_are_known(value: str) -> None:
+    check_format({"fastnst.format": value}, Path("m.onnx"))
+    check_format({}, Path("m.onnx"))

@@ -1,0 +1,148 @@
+"""Stylizer on models of fastnst's own contract."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto
+from PIL import Image
+
+from fastnst import FastnstError, Stylizer
+from tests.fastnst import tiny_models
+from tests.fastnst.make_images import pixels
+
+
+@pytest.fixture(scope="module")
+def invert(models: Path) -> Stylizer:
+    return Stylizer(models / "invert.onnx")
+
+
+@given(height=st.integers(1, 70), width=st.integers(1, 70), batch=st.none() | st.integers(0, 3))
+@settings(deadline=None, max_examples=40)
+def test_result_is_exact_at_every_size(invert: Stylizer, height: int, width: int, batch: int | None) -> None:
+    image = (
+        pixels(height, width)
+        if batch is None
+        else np.stack([pixels(height, width, i) for i in range(3)])[:batch]
+    )
+    original = image.copy()
+    result = invert(image)
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(result, 255 - image)
+    np.testing.assert_array_equal(image, original)
+
+
+def test_attributes(invert: Stylizer, models: Path) -> None:
+    assert invert.name == "invert"
+    assert invert.path == models / "invert.onnx"
+    assert invert.metadata == tiny_models.CONTRACT
+    assert invert.providers[-1] == "CPUExecutionProvider"
+    assert "invert.onnx" in repr(invert)
+
+
+def test_takes_views_and_pillow_images(invert: Stylizer) -> None:
+    image = pixels(9, 14)
+    np.testing.assert_array_equal(invert(image[::2, ::-1]), 255 - image[::2, ::-1])
+    np.testing.assert_array_equal(invert(Image.fromarray(image)), 255 - image)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 5), np.uint8),
+        np.zeros((4, 5, 4), np.uint8),
+        np.zeros((4, 5, 3), np.float32),
+        np.zeros((1, 1, 4, 5, 3), np.uint8),
+        np.zeros((0, 5, 3), np.uint8),
+        np.zeros((2, 4, 0, 3), np.uint8),
+    ],
+    ids=lambda image: f"{image.dtype}{image.shape}",
+)
+def test_other_arrays_are_value_errors(invert: Stylizer, image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="image"):
+        invert(image)
+
+
+def test_threads_share_one_stylizer(models: Path) -> None:
+    stylizer = Stylizer(models / "strided.onnx", threads=1)
+    images = [pixels(20 + i, 31 + i, i) for i in range(16)]
+    alone = [stylizer(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        for expected, result in zip(alone, pool.map(stylizer, images), strict=True):
+            np.testing.assert_array_equal(result, expected)
+
+
+def test_fixed_batch_of_the_contract(tmp_path: Path) -> None:
+    path = tiny_models.save_model(
+        tmp_path / "pairs.onnx",
+        [tiny_models.helper.make_node("Sub", ["white", "image"], ["stylized"])],
+        input_type=TensorProto.FLOAT,
+        input_shape=(2, 3, "H", "W"),
+        constants={"white": np.float32(255)},
+    )
+    stylizer = Stylizer(path)
+    for count in (1, 2, 3):
+        images = np.stack([pixels(8, 6, i) for i in range(count)])
+        np.testing.assert_array_equal(stylizer(images), 255 - images)
+
+
+def test_found_by_name(styles: Path) -> None:
+    tiny_models.invert(styles / "negative.onnx")
+    assert Stylizer("negative").path == styles / "negative.onnx"
+
+
+def test_newer_format_is_refused(tmp_path: Path) -> None:
+    path = tiny_models.invert(tmp_path / "new.onnx", {**tiny_models.CONTRACT, "fastnst.format": "2"})
+    with pytest.raises(FastnstError, match=r"format 2.*up to 1.*upgrade"):
+        Stylizer(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"),
+        (b"hello, I am no model at all", "no ONNX model"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"\x08\x08" * 20, "no ONNX model"),
+        (b"\x3a\x02\x0a\x7f", "cannot be loaded"),
+    ],
+)
+def test_a_file_that_is_no_model(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(FastnstError, match=says) as error:
+        Stylizer(path)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_cut_short_anywhere_is_refused(models: Path, tmp_path: Path) -> None:
+    whole = (models / "invert_float.onnx").read_bytes()  # it has no metadata: every byte is needed
+    path = tmp_path / "cut.onnx"
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(FastnstError):
+            Stylizer(path)
+
+
+def test_missing_external_weights(models: Path) -> None:
+    with pytest.raises(FastnstError, match="weights in another file, which is missing"):
+        Stylizer(models / "external_weights.onnx")
+
+
+def test_out_of_memory_is_one_line(invert: Stylizer) -> None:
+    class Exhausted:
+        def run(self, *_: object) -> None:
+            raise RuntimeError(
+                "[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 9"
+            )
+
+    full = object.__new__(Stylizer)
+    full.model = type(invert.model)(Exhausted(), invert.model.input, invert.model.output)
+    with pytest.raises(FastnstError, match="not enough memory to stylise an image of 5x4 pixels"):
+        full(pixels(4, 5))

@@ -1,0 +1,241 @@
+"""Writes ONNX models of a few nodes, whose results are known exactly, in every form that the runtime runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+CONTRACT = {
+    "fastnst.format": "1",
+    "fastnst.version": "0.1.0",
+    "style.name": "Inversion",
+    "style.sha256": "0123456789abcdef" * 4,
+    "style.author": "A. Painter",
+    "style.licence": "CC0-1.0",
+    "network.width": "32",
+    "training.images": "288",
+    "quality.content_lost": "0.3612",
+    "quality.style_missed": "0.01812",
+    "export.max_abs_error": "1",
+}
+
+NHWC = ("N", "H", "W", 3)
+NCHW = ("N", 3, "H", "W")
+
+
+def save_model(
+    path: Path,
+    nodes: Sequence[onnx.NodeProto],
+    *,
+    input_type: int,
+    input_shape: Sequence[str | int | None],
+    output_type: int | None = None,
+    output_shape: Sequence[str | int | None] | None = None,
+    constants: Mapping[str, np.ndarray] = {},
+    metadata: Mapping[str, str] = {},
+) -> Path:
+    """Write a graph from `image` to `stylized`."""
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", input_type, input_shape)],
+        [
+            helper.make_tensor_value_info(
+                "stylized", output_type or input_type, input_shape if output_shape is None else output_shape
+            )
+        ],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, dict(metadata))
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def invert(path: Path, metadata: Mapping[str, str] = CONTRACT) -> Path:
+    """255 - image, by the contract: uint8 NHWC of any size."""
+    return save_model(
+        path,
+        [
+            helper.make_node("Cast", ["image"], ["x"], to=TensorProto.FLOAT),
+            helper.make_node("Sub", ["white", "x"], ["y"]),
+            helper.make_node("Cast", ["y"], ["stylized"], to=TensorProto.UINT8),
+        ],
+        input_type=TensorProto.UINT8,
+        input_shape=NHWC,
+        constants={"white": np.float32(255)},
+        metadata=metadata,
+    )
+
+
+def invert_float(
+    path: Path,
+    *,
+    white: float = 255,
+    black: float = 0,
+    dtype: int = TensorProto.FLOAT,
+    shape: Sequence[str | int | None] = NCHW,
+    output_shape: Sequence[str | int | None] | None = None,
+    clip: bool = False,
+    metadata: Mapping[str, str] = {},
+) -> Path:
+    """Swap black and white in a model of float values."""
+    numpy_dtype = helper.tensor_dtype_to_np_dtype(dtype)
+    nodes = [helper.make_node("Sub", ["total", "image"], ["y" if clip else "stylized"])]
+    if clip:
+        nodes.append(helper.make_node("Clip", ["y", "black", "white"], ["stylized"]))
+    return save_model(
+        path,
+        nodes,
+        input_type=dtype,
+        input_shape=shape,
+        output_shape=output_shape,
+        constants={
+            "total": np.asarray(white + black, numpy_dtype),
+            "black": np.asarray(black, numpy_dtype),
+            "white": np.asarray(white, numpy_dtype),
+        },
+        metadata=metadata,
+    )
+
+
+def normalized(path: Path, *, output_scale: float, output_offset: float, tanh: bool = False) -> Path:
+    """A network with instance norm, to which the scale of its input is the same as any other."""
+    nodes = [
+        helper.make_node("InstanceNormalization", ["image", "ones", "zeros"], ["x"]),
+        helper.make_node("Tanh" if tanh else "Sigmoid", ["x"], ["y"]),
+        helper.make_node("Mul", ["y", "scale"], ["z"]),
+        helper.make_node("Add", ["z", "offset"], ["stylized"]),
+    ]
+    return save_model(
+        path,
+        nodes,
+        input_type=TensorProto.FLOAT,
+        input_shape=NCHW,
+        constants={
+            "ones": np.ones(3, np.float32),
+            "zeros": np.zeros(3, np.float32),
+            "scale": np.float32(output_scale),
+            "offset": np.float32(output_offset),
+        },
+    )
+
+
+def strided(path: Path, *, smallest: int = 1) -> Path:
+    """Halve twice by means over 2x2, rounding up, and double twice: sizes become multiples of 4.
+
+    Every 4x4 block of the result is the block's mean, so what is cropped where can be told. With `smallest`,
+    a reflection pad of one less is added and cropped, which fails on smaller images as real networks do.
+    """
+    pad, nodes, last = smallest - 1, [], "image"
+    if pad:
+        nodes += [
+            helper.make_node("Pad", ["image", "pads"], ["padded"], mode="reflect"),
+            helper.make_node("Slice", ["padded", "starts", "ends", "axes"], ["cropped"]),
+        ]
+        last = "cropped"
+    for i in range(2):
+        nodes.append(
+            helper.make_node(
+                "AveragePool", [last], [f"half{i}"], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1
+            )
+        )
+        last = f"half{i}"
+    nodes.append(helper.make_node("Resize", [last, "", "scales"], ["stylized"], mode="nearest"))
+    return save_model(
+        path,
+        nodes,
+        input_type=TensorProto.FLOAT,
+        input_shape=NCHW,
+        output_shape=("N", 3, "H2", "W2"),
+        constants={
+            "scales": np.array([1, 1, 4, 4], np.float32),
+            "pads": np.array([0, 0, pad, pad, 0, 0, pad, pad], np.int64),
+            "starts": np.array([pad, pad], np.int64),
+            "ends": np.array([-pad or 2**31, -pad or 2**31], np.int64),
+            "axes": np.array([2, 3], np.int64),
+        },
+    )
+
+
+def doubling(path: Path) -> Path:
+    """Give an image of twice the size."""
+    return save_model(
+        path,
+        [helper.make_node("Resize", ["image", "", "scales"], ["stylized"], mode="nearest")],
+        input_type=TensorProto.FLOAT,
+        input_shape=NCHW,
+        output_shape=("N", 3, "H2", "W2"),
+        constants={"scales": np.array([1, 1, 2, 2], np.float32)},
+    )
+
+
+def not_a_number(path: Path) -> Path:
+    """Give NaN wherever the image is white, and the image elsewhere."""
+    return save_model(
+        path,
+        [
+            helper.make_node("Less", ["image", "white"], ["is_less"]),
+            helper.make_node("Where", ["is_less", "image", "nan"], ["stylized"]),
+        ],
+        input_type=TensorProto.FLOAT,
+        input_shape=NCHW,
+        constants={"white": np.float32(255), "nan": np.float32(np.nan)},
+        metadata={"Image.NominalPixelRange": "NominalRange_0_255"},
+    )
+
+
+def classifier(path: Path) -> Path:
+    """Take an image and give three numbers."""
+    return save_model(
+        path,
+        [helper.make_node("ReduceMean", ["image"], ["stylized"], axes=[2, 3], keepdims=0)],
+        input_type=TensorProto.FLOAT,
+        input_shape=NCHW,
+        output_shape=("N", 3),
+    )
+
+
+def no_image_input(path: Path) -> Path:
+    """Take a vector."""
+    return save_model(
+        path,
+        [helper.make_node("Relu", ["image"], ["stylized"])],
+        input_type=TensorProto.FLOAT,
+        input_shape=("N", 10),
+    )
+
+
+def two_inputs(path: Path) -> Path:
+    """Take an image and a strength."""
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["image", "strength"], ["stylized"])],
+        "tiny",
+        [
+            helper.make_tensor_value_info("image", TensorProto.FLOAT, NCHW),
+            helper.make_tensor_value_info("strength", TensorProto.FLOAT, ()),
+        ],
+        [helper.make_tensor_value_info("stylized", TensorProto.FLOAT, NCHW)],
+    )
+    path.write_bytes(
+        helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+        ).SerializeToString()
+    )
+    return path
+
+
+def external_weights(path: Path) -> Path:
+    """Keep its weights in another file, which is then lost."""
+    model = onnx.load(invert_float(path))
+    weights = numpy_helper.from_array(np.full((3, 1, 1), 255, np.float32), "total")
+    del model.graph.initializer[:]
+    model.graph.initializer.append(weights)
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (path.parent / "weights.bin").unlink()
+    return path
