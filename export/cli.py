@@ -1,0 +1,190 @@
+"""The command line of the exporter.
+
+PyTorch is imported only once there is something to export, so that --help and mistakes come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from export.model_metadata import is_current
+from fastnst.errors import FastnstError
+from fastnst.style_library import find_style
+
+if TYPE_CHECKING:
+    from export.onnx_export import ExportedStyle
+
+# 128 and the signal's number, as shells report it.
+INTERRUPTED = 130
+
+_EXAMPLES = """\
+examples:
+  python -m export checkpoints/kandinsky.ckpt            writes checkpoints/kandinsky.onnx
+  python -m export checkpoints/kandinsky.ckpt --half     the same in half the size, within 2/255
+  python -m export runs/blue.ckpt -o checkpoints/        another folder, or another name
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export a style.
+
+    Args:
+        arguments: The command line without the program; None takes the process's.
+
+    Returns:
+        The exit code: 0 for an exported style, 2 for a mistake, 130 when interrupted.
+    """
+    try:
+        options = _parser().parse_args(arguments)
+        _export(options.checkpoint, options.output, half=options.half, unless_current=options.unless_current)
+    except FastnstError as error:
+        _say(f"export: error: {error}")
+        return 2
+    except KeyboardInterrupt:
+        _say("export: interrupted")
+        return INTERRUPTED
+    return 0
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise FastnstError(f"{message} (python -m export --help says more)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog="python -m export",
+        description="Turn a checkpoint of `python -m train` into a style: one ONNX file that takes and gives "
+        "images of any size, checked against the checkpoint before it is left under its name.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the .ckpt file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file or folder to write; beside the checkpoint, under its name, by default",
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="store the weights as float16: half the size, within 2/255"
+    )
+    parser.add_argument(
+        "--unless-current",
+        action="store_true",
+        help="do nothing if the file was made of this very checkpoint in the same way",
+    )
+    return parser
+
+
+def _export(checkpoint: Path, output: Path | None, *, half: bool, unless_current: bool) -> None:
+    path = _output_path(checkpoint, output)
+    if unless_current and is_current(path, checkpoint, half=half):
+        _report(f"{path} is up to date with {checkpoint}")
+        _report(f"next: {_next_command(path)}")
+        return
+    if not checkpoint.exists():  # said at once; whether it is sound takes PyTorch to see
+        raise FastnstError(f"there is no checkpoint {checkpoint}; `make train STYLE=...` makes one")
+    try:
+        _say("loading PyTorch")
+        import torch  # noqa: F401 - alone, so that no line stands for longer than it must
+
+        _say(f"reading {checkpoint}")
+        from export.onnx_export import export_onnx
+
+        style = export_onnx(checkpoint, path, half=half, progress=_say)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("export", "train", "fastnst"):
+            raise  # a mistake in fastnst itself
+        raise FastnstError(
+            f"exporting needs {error.name}, which is not installed: pip install -e '.[cpu]' --group export"
+        ) from error
+    _track(style)
+    _say_results(style)
+
+
+def _output_path(checkpoint: Path, output: Path | None) -> Path:
+    if output is None:
+        return checkpoint.with_suffix(".onnx")
+    if output.is_dir():
+        return output / checkpoint.with_suffix(".onnx").name
+    if output.suffix != ".onnx":
+        raise FastnstError(f"-o {output} is neither a folder that exists nor a file that ends in .onnx")
+    return output
+
+
+def _track(style: ExportedStyle) -> None:
+    """Add the file to the wandb run that trained it, if one did."""
+    run = style.checkpoint.record["tracking_run"]
+    if not run:
+        return
+    try:
+        from train.tracking import log_model_artifact
+
+        _say("adding it to the run's artifacts on wandb")
+        log_model_artifact(run, style.path)
+    except Exception as error:  # noqa: BLE001 - whatever fails there, the style is exported
+        _say(f"export: warning: not added to the wandb run: {error}")
+
+
+def _say_results(style: ExportedStyle) -> None:
+    checkpoint, record, path = style.checkpoint, style.checkpoint.record, style.path
+    preview = checkpoint.path.with_suffix(".png")
+    weights = style.metadata["export.weights"]
+    rows = [("style", f"{path} ({path.stat().st_size / 1e6:.2f} MB, {weights} weights)")]
+    rows.append(("checkpoint", f"{checkpoint.path} ({checkpoint.steps:,} steps)"))
+    if preview.exists():
+        rows.append(("preview", str(preview)))
+    losses = record["losses"]
+    shown = {
+        name: losses[key]
+        for name in ("content", "style")
+        for key in (f"train/{name}_loss", f"val/{name}_loss")
+        if key in losses
+    }
+    if shown:
+        rows.append(("losses", ", ".join(f"{name} {value:.4g}" for name, value in shown.items())))
+    if quality := record["quality"]:
+        content, missed = quality["content"], quality["style"]
+        rows += [
+            ("C", f"{content:.3f} content lost: 0 is the photo itself, good styles lose 0.3 to 0.4"),
+            ("S", f"{missed:.4f} style missed: a plain photo misses 0.5 to 1, good styles 0.02 to 0.03"),
+        ]
+    else:
+        rows.append(("quality", "not measured"))
+    error = style.verification.max_abs_error
+    rows.append(("error", f"at most {error} of 255 levels away from the network in PyTorch"))
+    for heading, text in rows:
+        _report(f"{heading:<10}  {text}")
+    if not checkpoint.finished:
+        _say(
+            "export: warning: the training is not finished, it was at step "
+            f"{checkpoint.steps:,} of {record['max_steps']:,}; `make train` goes on from there"
+        )
+    _report(f"next: {_next_command(path)}")
+
+
+def _next_command(path: Path) -> str:
+    """Return what to type now; by name where the runtime finds this very file by it."""
+    model = str(path)
+    try:
+        if find_style(path.stem).samefile(path):
+            model = path.stem
+    except (FastnstError, OSError):
+        pass
+    return f"fastnst stylize --model {shlex.quote(model)} photo.jpg"
+
+
+def _report(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the terminal is this module's business
+
+
+def _say(line: str) -> None:
+    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
+    print(line, file=sys.stderr, flush=True)  # noqa: T201

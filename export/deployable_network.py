@@ -1,0 +1,37 @@
+"""The network with everything around it that a style file must hold: bytes of an image in, bytes out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from train.transformer_net import TransformerNet
+
+
+class DeployableNetwork(nn.Module):
+    """Stylise images as they lie in memory, so that who runs the file needs no pre- or post-processing.
+
+    The order of the steps is chosen for the ONNX graph, which has the same. ONNX Runtime's kernels for GPUs
+    in browsers know no bytes and no rounding. These come first and last, so that the rest stays on the GPU.
+
+    Args:
+        network: The trained network.
+    """
+
+    def __init__(self, network: TransformerNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the stylised images.
+
+        Args:
+            image: RGB images of shape (N, H, W, 3), uint8, of any size from 1x1.
+
+        Returns:
+            RGB images of the same shape, uint8: the nearest level, the even one where two are as near.
+        """
+        content = image.to(torch.float32).permute(0, 3, 1, 2) / 255  # (N, 3, H, W) in [0, 1]
+        stylized: Tensor = self.network(content)
+        levels = (stylized * 255).clamp(0, 255).permute(0, 2, 3, 1)  # (N, H, W, 3) in [0, 255]
+        return levels.round().to(torch.uint8)

@@ -1,0 +1,189 @@
+"""What a style file says of itself: where the style comes from, how it was trained, how good it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fastnst
+from fastnst.errors import FastnstError
+from fastnst.style_metadata import (
+    CONTENT_LOST_KEY,
+    FORMAT,
+    FORMAT_KEY,
+    STYLE_AUTHOR_KEY,
+    STYLE_LICENCE_KEY,
+    STYLE_MISSED_KEY,
+    STYLE_NAME_KEY,
+    STYLE_SHA256_KEY,
+    read_metadata,
+)
+
+if TYPE_CHECKING:
+    from train.checkpoint import StyleCheckpoint
+
+VERSION_KEY = "fastnst.version"
+WEIGHTS_KEY = "export.weights"
+CHECKPOINT_KEY = "export.checkpoint_sha256"
+MAX_ABS_ERROR_KEY = "export.max_abs_error"
+
+# Options that are written down as they are. Paths are not among them: a file tells nobody's folders.
+_OPTIONS = (
+    "image_size",
+    "batch_size",
+    "style_size",
+    "style_weight",
+    "content_weight",
+    "tv_weight",
+    "style_layers",
+    "content_layers",
+    "learning_rate",
+    "seed",
+    "loss_network",
+)
+
+
+def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
+    """Return what a checkpoint tells of its style, as `metadata_props` of an ONNX model.
+
+    Text stands as it is; numbers, truth values, lists and mappings are JSON.
+
+    Args:
+        checkpoint: A training run, finished or not.
+
+    Returns:
+        `fastnst.*`, `style.*`, `network.*` and `training.*`, and `quality.*` if it was measured.
+    """
+    record, options, style = checkpoint.record, checkpoint.options, checkpoint.style
+    entries: dict[str, Any] = {
+        FORMAT_KEY: FORMAT,
+        VERSION_KEY: fastnst.__version__,
+        STYLE_NAME_KEY: style["name"],
+        STYLE_SHA256_KEY: style["sha256"],
+        STYLE_AUTHOR_KEY: style["author"] or "unknown",
+        STYLE_LICENCE_KEY: style["licence"] or "unknown",
+        "network.width": options["width"],
+        "network.residual_blocks": options["residual_blocks"],
+        "training.finished": checkpoint.finished,
+        "training.steps": checkpoint.steps,
+        "training.images": checkpoint.steps * options["batch_size"] * record["world_size"],
+        "training.data": _data_name(options["data"]),
+        **{f"training.{option}": options[option] for option in _OPTIONS},
+        **_loss_network_origin(options),
+        "training.precision": record["precision"],
+        "training.seconds": round(record["seconds"], 1),
+        "training.version": record["version"],
+    }
+    if record["losses"]:
+        entries["training.losses"] = record["losses"]
+    if record["quality"]:
+        entries |= _describe_quality(record["quality"])
+    return {key: _text(value) for key, value in entries.items()}
+
+
+def describe_export(checkpoint_sha256: str, *, half: bool, max_abs_error: int) -> dict[str, str]:
+    """Return what an export says of itself, as `metadata_props` of an ONNX model.
+
+    Args:
+        checkpoint_sha256: Digest of the checkpoint's file.
+        half: Whether the kernels are stored as float16.
+        max_abs_error: Greatest difference from the checkpoint's network, in levels of 1/255.
+
+    Returns:
+        `export.*`.
+    """
+    return {
+        WEIGHTS_KEY: _weights(half),
+        MAX_ABS_ERROR_KEY: str(max_abs_error),
+        CHECKPOINT_KEY: checkpoint_sha256,
+    }
+
+
+def is_current(model: Path, checkpoint: Path, *, half: bool) -> bool:
+    """Return whether a style file was made of this very checkpoint by this version in the same way.
+
+    It goes by the checkpoint's content, not by times, which copying changes, and needs no PyTorch.
+
+    Args:
+        model: The ONNX file, which need not exist.
+        checkpoint: The checkpoint.
+        half: Whether float16 weights are wanted.
+
+    Returns:
+        False if either file is missing or cannot be read.
+    """
+    try:
+        metadata = read_metadata(model)
+        digest = file_sha256(checkpoint)
+    except (FastnstError, OSError):
+        return False
+    wanted = {CHECKPOINT_KEY: digest, WEIGHTS_KEY: _weights(half), VERSION_KEY: fastnst.__version__}
+    return wanted.items() <= metadata.items()
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _describe_quality(quality: Mapping[str, Any]) -> dict[str, Any]:
+    from train.quality import LOSS_NETWORK  # with PyTorch, which `is_current` does without
+
+    return {
+        CONTENT_LOST_KEY: quality["content"],
+        STYLE_MISSED_KEY: quality["style"],
+        "quality.photos": quality["photos"],
+        "quality.size": quality["size"],
+        "quality.loss_network": LOSS_NETWORK,
+        "quality.content_by_layer": quality["content_by_layer"],
+        "quality.style_by_layer": quality["style_by_layer"],
+    }
+
+
+def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:
+    weights = options["loss_network_weights"]
+    if weights is not None:  # the user's own file, whose licence only they know
+        return {"training.loss_network_weights": Path(weights).name}
+    from train.vgg_features import ARCHITECTURES
+
+    architecture = ARCHITECTURES[options["loss_network"]]
+    return {
+        "training.loss_network_weights": architecture.weights,
+        "training.loss_network_licence": architecture.licence,
+    }
+
+
+def _data_name(data: str) -> str:
+    """Return the id of a data set on the hub as it is, and of a folder its name alone."""
+    path = Path(data)
+    is_folder = path.is_absolute() or data.startswith((".", "~")) or len(path.parts) != 2 or path.exists()
+    return path.name or "photos" if is_folder else data
+
+
+def _weights(half: bool) -> str:
+    return "float16" if half else "float32"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(_rounded(value), ensure_ascii=False)
+
+
+def _rounded(value: Any) -> Any:
+    """Leave out the digits that mean nothing to a reader."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return value

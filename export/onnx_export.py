@@ -1,0 +1,110 @@
+"""From a checkpoint to the one file that is the whole style."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from export.model_metadata import describe_export, describe_style, file_sha256
+from export.onnx_graph import build_model, store_weights_as_float16
+from export.verification import FLOAT16_TOLERANCE, FLOAT32_TOLERANCE, Verification, verify
+from fastnst.atomic_write import atomic_write
+from fastnst.errors import FastnstError
+from train.checkpoint import StyleCheckpoint, load_checkpoint
+
+
+@dataclass(frozen=True)
+class ExportedStyle:
+    """A style file that was just written.
+
+    Attributes:
+        path: The file.
+        checkpoint: What it was made of.
+        verification: How far it is from the checkpoint's network.
+        metadata: What the file says of itself.
+    """
+
+    path: Path
+    checkpoint: StyleCheckpoint
+    verification: Verification
+    metadata: Mapping[str, str]
+
+
+def export_onnx(
+    checkpoint: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    half: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> ExportedStyle:
+    """Write a checkpoint's style as one ONNX file, once it has been run and found to be the same network.
+
+    The file takes uint8 RGB images of any size and gives the same, see `export.onnx_graph.build_model`.
+    The same checkpoint always gives the same bytes.
+
+    Args:
+        checkpoint: The `.ckpt` file of a training run, finished or not.
+        path: The file to write. One that is there is replaced in the last moment, and only by a whole one.
+        half: Store the weights as float16: half the size, within 2/255.
+        progress: Called with a line before each step that takes seconds.
+
+    Returns:
+        What was written.
+
+    Raises:
+        FastnstError: If the checkpoint is missing, damaged or no checkpoint, the file cannot be written, or
+            the exported model is not the checkpoint's network (see `export.verification`).
+    """
+    path = Path(path)
+    # Before the checkpoint is read: should training replace it in between, the file is not taken for current.
+    digest = _digest(checkpoint)
+    style = load_checkpoint(checkpoint)
+    _check_writable(path)
+    network = style.network()
+    model = build_model(network, progress=progress)
+    # Rewrites of the graph that make it faster and keep what it computes belong here.
+    if half:
+        store_weights_as_float16(model)
+    if progress is not None:
+        progress("running it in ONNX Runtime against PyTorch")
+    verification = verify(_serialize(model), network, FLOAT16_TOLERANCE if half else FLOAT32_TOLERANCE)
+    metadata = {
+        **describe_style(style),
+        **describe_export(digest, half=half, max_abs_error=verification.max_abs_error),
+    }
+    onnx.helper.set_model_props(model, metadata)
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(_serialize(model))
+    except OSError as error:
+        raise _cannot_write(path, error.strerror or str(error)) from error
+    return ExportedStyle(path, style, verification, metadata)
+
+
+def _digest(checkpoint: str | os.PathLike[str]) -> str:
+    try:
+        return file_sha256(checkpoint)
+    except OSError:
+        return ""  # load_checkpoint says what is wrong
+
+
+def _check_writable(path: Path) -> None:
+    """Find out now rather than after the work."""
+    if path.is_dir():
+        raise _cannot_write(path, "it is a folder")
+    if not path.parent.is_dir():
+        raise _cannot_write(path, f"there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise _cannot_write(path, f"the folder {path.parent} is read-only")
+
+
+def _cannot_write(path: Path, reason: str) -> FastnstError:
+    return FastnstError(f"cannot write {path}: {reason}")
+
+
+def _serialize(model: onnx.ModelProto) -> bytes:
+    return bytes(model.SerializeToString(deterministic=True))

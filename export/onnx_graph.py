@@ -1,0 +1,151 @@
+"""The ONNX model of a network: traced by PyTorch, then cleaned, and changed for deployment."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+import fastnst
+from export.deployable_network import DeployableNetwork
+from fastnst.errors import FastnstError
+from train.transformer_net import TransformerNet
+
+INPUT = "image"
+OUTPUT = "stylized"
+DIMENSIONS = ("batch", "height", "width", 3)
+
+# ONNX Runtime 1.20 reads opset 21, but its WebGPU kernels for the browser do not: a kernel there counts for
+# the version of its operator that it names, and Pad and Transpose, which opset 21 renewed, are registered up
+# to 19 and 13 (docs/webgpu-operators.md of onnxruntime-web 1.20). Nor do Conv and InstanceNormalization of
+# opset 22 run there. A node without a kernel moves to the CPU and back, at every layer of this network.
+OPSET = 20
+# The version of the file format that came with opset 20. ONNX Runtime 1.20 reads up to 10.
+IR_VERSION = 9
+
+# Sizes to trace with. None is 0 or 1, which the tracer would take for constants, and no two are equal.
+_EXAMPLE_SHAPE = (2, 37, 53, 3)
+
+
+def build_model(network: TransformerNet, *, progress: Callable[[str], None] | None = None) -> onnx.ModelProto:
+    """Return the ONNX model of a network, with float32 weights and without metadata.
+
+    The same network always gives the same model.
+
+    Args:
+        network: The network, on the CPU in evaluation mode.
+        progress: Called with a line before each step that takes seconds.
+
+    Returns:
+        A model with the input `image` and the output `stylized`, both uint8 (batch, height, width, 3) with
+        the first three dynamic.
+    """
+    say = progress or _ignore
+    deployable = DeployableNetwork(network).eval()
+    dynamic = torch.export.Dim.DYNAMIC
+    with _quiet_exporter():
+        say("tracing the network")
+        program = torch.export.export(
+            deployable,
+            (torch.zeros(_EXAMPLE_SHAPE, dtype=torch.uint8),),
+            dynamic_shapes={"image": {0: dynamic, 1: dynamic, 2: dynamic}},
+            strict=False,
+        )
+        say(f"translating it to ONNX (opset {OPSET})")
+        translated = torch.onnx.export(
+            program,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert translated is not None
+    model = translated.model_proto
+    _clean(model)
+    return model
+
+
+def store_weights_as_float16(model: onnx.ModelProto) -> None:
+    """Halve the size of a model, in place: its kernels are stored as float16 and computed with as float32.
+
+    A Cast follows each kernel. ONNX Runtime folds it when it loads the model, so that the float16 numbers
+    cost nothing later and the arithmetic keeps float32's accuracy on every processor. The norms' scales and
+    shifts, the biases and the first kernel stay as they are. They are one percent of the file, and rounding
+    the first kernel, whose error every later layer carries on, would add a quarter or more to the error.
+
+    Args:
+        model: A model with float32 kernels as initializers.
+
+    Raises:
+        FastnstError: If a weight is too large for float16.
+    """
+    graph = model.graph
+    first = next(node.input[1] for node in graph.node if node.op_type == "Conv")
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) != 4 or tensor.name == first:
+            continue
+        name = tensor.name
+        weights = numpy_helper.to_array(tensor)
+        if np.abs(weights).max(initial=0) > np.finfo(np.float16).max:
+            raise FastnstError(f"the weights {name} are too large for float16: export without --half")
+        stored = f"{name}.float16"
+        tensor.CopyFrom(numpy_helper.from_array(weights.astype(np.float16), stored))
+        casts.append(
+            helper.make_node("Cast", [stored], [name], name=f"{name}.to_float32", to=TensorProto.FLOAT)
+        )
+    nodes = [*casts, *graph.node]
+    graph.ClearField("node")
+    graph.node.extend(nodes)
+
+
+def _clean(model: onnx.ModelProto) -> None:
+    """Name the dynamic dimensions, and drop PyTorch's own notes, which name files of this machine."""
+    graph = model.graph
+    for message in (model, graph, *graph.node, *graph.initializer):
+        message.ClearField("doc_string")
+        message.ClearField("metadata_props")
+    # Shapes of the values between, as formulas of height and width. Runtimes infer their own.
+    graph.ClearField("value_info")
+    graph.ClearField("input")
+    graph.ClearField("output")
+    # The output's shape as traced is a formula too, though it is always the input's.
+    graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, DIMENSIONS))
+    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, DIMENSIONS))
+    graph.name = "fastnst"
+    model.producer_name = "fastnst"
+    model.producer_version = fastnst.__version__
+    model.ir_version = IR_VERSION
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep from the terminal what the exporter says to its own developers.
+
+    These are deprecations inside of PyTorch and ONNX Script, and notes about operators of packages that this
+    network does not use. Whether the result is right is not left to warnings: the file is run and compared.
+    """
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for category in (DeprecationWarning, FutureWarning):
+                warnings.filterwarnings("ignore", category=category)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _ignore(_: str) -> None:
+    pass

@@ -1,0 +1,194 @@
+"""Proof that an ONNX file is the network of its checkpoint: it is run, and compared with PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from export.onnx_graph import DIMENSIONS, INPUT, IR_VERSION, OPSET, OUTPUT
+from fastnst.errors import FastnstError
+from train.transformer_net import TransformerNet
+
+# (N, H, W). All odd, so that padding and cropping are at work: smaller than the least size inside the
+# network; two different images in a batch, upright; one large enough for a tail of rare differences to show.
+SHAPES = ((1, 5, 3), (2, 131, 93), (1, 193, 257))
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far an exported file may be from its network.
+
+    Attributes:
+        levels: Difference in levels, of the 255 of a byte, that any value may have.
+        share: Share of the values of an image that may differ by more.
+    """
+
+    levels: int
+    share: float
+
+
+# With the same weights, the two differ in the order of their sums, about 1e-6 of a value. It is seen where a
+# value lies between two levels and is rounded to the other one: 1 level, in one value of some ten thousand.
+FLOAT32_TOLERANCE = Tolerance(levels=1, share=0.001)
+# Weights rounded to 11 bits move most values by a fraction of a level. Here nothing may stand out.
+FLOAT16_TOLERANCE = Tolerance(levels=2, share=0.0)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a comparison found.
+
+    Attributes:
+        max_abs_error: Greatest difference of any value, in levels of 1/255.
+        differing: Share of the values that differ at all.
+    """
+
+    max_abs_error: int
+    differing: float
+
+
+def verify(model: bytes, network: TransformerNet, tolerance: Tolerance) -> Verification:
+    """Check an ONNX file against the contract, and run it on the CPU against its network.
+
+    Args:
+        model: The content of the file.
+        network: The checkpoint's network, on the CPU in float32.
+        tolerance: What may differ, on each of the test images (see `SHAPES`).
+
+    Returns:
+        How much it does differ.
+
+    Raises:
+        FastnstError: If the model breaks the contract, ONNX Runtime cannot run it, it differs by more, or
+            the network itself gives no numbers.
+    """
+    check_contract(model)
+    session = _open(model)
+    greatest, differing, count = 0, 0, 0
+    for number, shape in enumerate(SHAPES):
+        images = example_photos(*shape, seed=number)
+        expected = stylize_in_pytorch(network, images)
+        found = session.run([OUTPUT], {INPUT: images})[0]
+        size = f"{shape[2]}x{shape[1]}"
+        if found.shape != expected.shape or found.dtype != np.uint8:
+            raise FastnstError(
+                f"the exported model turns {size} pixels into {found.dtype} of shape {found.shape}"
+            )
+        difference = np.abs(found.astype(np.int16) - expected)
+        beyond = float((difference > tolerance.levels).mean())
+        if beyond > tolerance.share:
+            raise FastnstError(
+                f"the exported model is not the network of its checkpoint: at {size} pixels "
+                f"{beyond:.2%} of its values differ by more than {tolerance.levels}/255 "
+                f"(at most {tolerance.share:.1%} may), the worst by {difference.max()}/255"
+            )
+        greatest = max(greatest, int(difference.max()))
+        differing += int(np.count_nonzero(difference))
+        count += difference.size
+    return Verification(max_abs_error=greatest, differing=differing / count)
+
+
+def check_contract(model: bytes) -> None:
+    """Check that a file keeps the promises that programs which run it rely on.
+
+    Args:
+        model: The content of an ONNX file.
+
+    Raises:
+        FastnstError: If it is no valid ONNX model, or its input, output, versions or parts are others than
+            promised.
+    """
+    try:
+        proto = onnx.load_from_string(model)
+        onnx.checker.check_model(proto, full_check=True)
+    # What the checker raises is several libraries' own, protobuf's among them, with no common class.
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FastnstError(f"the exported model is not valid ONNX: {reason}") from error
+    graph = proto.graph
+    promised = [onnx.TensorProto.UINT8, *DIMENSIONS]
+    for kind, values, name in (("input", graph.input, INPUT), ("output", graph.output, OUTPUT)):
+        described = [(value.name, _describe(value)) for value in values]
+        if described != [(name, promised)]:
+            raise FastnstError(f"the exported model breaks the contract: its {kind} is {described}")
+    opsets = {opset.domain: opset.version for opset in proto.opset_import}
+    if opsets != {"": OPSET} or proto.ir_version > IR_VERSION or proto.functions:
+        raise FastnstError(
+            f"the exported model needs more than opset {OPSET}: {opsets}, format {proto.ir_version}"
+        )
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
+        raise FastnstError("the exported model keeps weights in another file")
+
+
+def stylize_in_pytorch(network: TransformerNet, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what the network gives for images: the reference, apart from the code that is exported.
+
+    Args:
+        network: The network, on the CPU in float32.
+        images: RGB images of shape (N, H, W, 3), uint8.
+
+    Returns:
+        RGB images of the same shape, uint8.
+
+    Raises:
+        FastnstError: If the network gives values that are no numbers.
+    """
+    content = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255))
+    with torch.no_grad():
+        stylized: NDArray[np.float32] = network(content).numpy()
+    if not np.isfinite(stylized).all():
+        raise FastnstError("the checkpoint's network gives no numbers (NaN or infinity): train again")
+    levels = np.rint(stylized.clip(0, 1) * np.float32(255)).astype(np.uint8)
+    return np.ascontiguousarray(levels.transpose(0, 2, 3, 1))
+
+
+def example_photos(count: int, height: int, width: int, seed: int) -> NDArray[np.uint8]:
+    """Return images with what photos have: smooth light, edges of things, texture and a little noise.
+
+    Noise alone would test a network where no photo ever takes it.
+
+    Args:
+        count: Number of images, each another one.
+        height: Of the images, in pixels.
+        width: Of the images, in pixels.
+        seed: Chooses the images.
+
+    Returns:
+        RGB images of shape (count, height, width, 3), uint8.
+    """
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    photos = np.empty((count, height, width, 3))
+    for photo in photos:
+        for channel in range(3):
+            down, right, phase = random.uniform(-4, 4, 3)
+            photo[..., channel] = 128 + 70 * np.cos(down * y + right * x + phase)
+        for _ in range(8):
+            center_y, center_x = random.uniform(0, 1, 2)
+            disc = (y - center_y) ** 2 + (x - center_x) ** 2 < random.uniform(0.05, 0.3) ** 2
+            texture = 12 * np.sin(random.uniform(20, 120) * (x + random.uniform(-1, 1) * y))
+            photo[disc] = random.uniform(0, 255, 3) + texture[disc, np.newaxis]
+    photos += random.normal(0, 3, photos.shape)
+    return photos.round().clip(0, 255).astype(np.uint8)
+
+
+def _describe(value: onnx.ValueInfoProto) -> list[int | str]:
+    tensor = value.type.tensor_type
+    return [tensor.elem_type, *(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)]
+
+
+def _open(model: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors: they come as exceptions, and the rest is advice to developers
+    # By default its threads keep a core busy while they wait, which PyTorch's turn between two runs needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime's exceptions have no common class but this one.
+    except Exception as error:
+        raise FastnstError(f"ONNX Runtime cannot run the exported model: {error}") from error

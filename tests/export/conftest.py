@@ -1,0 +1,117 @@
+"""Small checkpoints, and the style files made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from export import onnx_export
+from export.onnx_export import ExportedStyle, export_onnx
+from train.checkpoint import FORMAT, KEY, NETWORK_PREFIX
+from train.config import TrainingConfig
+from train.transformer_net import TransformerNet
+
+WriteCheckpoint = Callable[..., Path]
+
+
+def _write_checkpoint(path: Path, *, width: int = 4, residual_blocks: int = 1, **record: Any) -> Path:
+    """Write a checkpoint as `StyleTransfer` and Lightning do; `record` replaces entries."""
+    torch.manual_seed(0)
+    network = TransformerNet(width, residual_blocks)
+    for name, parameter in network.named_parameters():
+        if parameter.ndim == 1:  # as after training: no two norms are alike
+            torch.nn.init.uniform_(parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5)))
+    config = TrainingConfig(
+        style=Path("/home/someone/paintings/kandinsky.jpg"),
+        data="/home/someone/coco/train2017",
+        width=width,
+        residual_blocks=residual_blocks,
+        batch_size=4,
+        images=2400,
+    )
+    checkpoint = {
+        "epoch": 0,
+        "global_step": 600,
+        "pytorch-lightning_version": "2.6.6",
+        "state_dict": {NETWORK_PREFIX + name: value for name, value in network.state_dict().items()},
+        "loops": {},
+        "optimizer_states": [],
+        "lr_schedulers": [],
+        KEY: {
+            "format": FORMAT,
+            "version": "0.1.0",
+            "options": config.to_dict(),
+            "style": {
+                "name": "kandinsky",
+                "sha256": "5e" * 32,
+                "width": 384,
+                "height": 256,
+                "author": "Wassily Kandinsky, “Composition VII”",
+                "licence": "public domain",
+            },
+            "precision": "bf16-mixed",
+            "world_size": 1,
+            "max_steps": 600,
+            "seconds": 723.4567,
+            "losses": {"val/content_loss": 0.5123, "val/style_loss": 0.0234},
+            "quality": {
+                "content": 0.771234567,
+                "style": 0.0281,
+                "content_by_layer": {"relu3_3": 0.7, "relu4_1": 0.8},
+                "style_by_layer": {"relu1_2": 0.01, "relu2_2": 0.05},
+                "photos": 8,
+                "size": 512,
+            },
+            "finished": True,
+            "tracking_run": {},
+            **record,
+        },
+    }
+    torch.save(checkpoint, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_checkpoint() -> WriteCheckpoint:
+    return _write_checkpoint
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _write_checkpoint(tmp_path_factory.mktemp("checkpoints") / "kandinsky.ckpt")
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportedStyle:
+    return export_onnx(checkpoint, tmp_path_factory.mktemp("exported") / "kandinsky.onnx")
+
+
+@pytest.fixture(scope="session")
+def network(exported: ExportedStyle) -> TransformerNet:
+    return exported.checkpoint.network()
+
+
+@pytest.fixture(scope="session")
+def session(exported: ExportedStyle) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture
+def model(exported: ExportedStyle) -> onnx.ModelProto:
+    """The traced model, to be changed by a test."""
+    loaded = onnx.load(exported.path)
+    loaded.ClearField("metadata_props")
+    return loaded
+
+
+@pytest.fixture
+def traced(model: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch) -> onnx.ModelProto:
+    """The same, taken for the result of tracing, which takes seconds."""
+    monkeypatch.setattr(onnx_export, "build_model", lambda *_, **__: model)
+    return model
