@@ -10,7 +10,7 @@ BIN := .venv/bin
 export STYLE DATA NAME CKPT
 
 .DEFAULT_GOAL := help
-.PHONY: help install train export test check format bench clean
+.PHONY: help install train export gallery test check format bench clean
 
 help:  ## Show this list
 	@echo 'make TARGET:'
@@ -39,6 +39,9 @@ train: install  ## Train a style from STYLE=painting.jpg and export it; run agai
 export: install  ## Export CKPT=checkpoints/name.ckpt to ONNX
 	@test -n "$$CKPT" || { echo 'make export: error: give the checkpoint: make export CKPT=checkpoints/name.ckpt' >&2; exit 2; }
 	@$(BIN)/python -m export "$$CKPT" $(ARGS)
+
+gallery: install  ## Paint the pictures of checkpoints/README.md anew
+	@$(BIN)/python checkpoints/gallery.py
 
 test: install  ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)

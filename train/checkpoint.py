@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +39,19 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             storage_options: Not supported: checkpoints are local files.
 
         Raises:
-            OSError: If the disk is full or read-only.
+            FastnstError: If the disk is full or read-only.
             TypeError: If `storage_options` is given.
         """
         if storage_options is not None:
             raise TypeError("checkpoints are local files: storage_options is not supported")
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            torch.save(checkpoint, temporary)
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as temporary:
+                torch.save(checkpoint, temporary)
+        # PyTorch's writer reports a full disk as a RuntimeError.
+        except (OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            raise FastnstError(f"cannot write the checkpoint {path}: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -106,25 +109,22 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
     """
     path = Path(path)
     try:
-        # weights_only: a checkpoint from elsewhere must not run code.
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        file = path.open("rb")
     except FileNotFoundError:
         raise FastnstError(f"there is no checkpoint {path}; `make train STYLE=...` makes one") from None
     except OSError as error:
         raise FastnstError(f"cannot read the checkpoint {path}: {error.strerror or error}") from error
-    except (
-        EOFError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise FastnstError(
-            f"{path} is damaged or no checkpoint: train again, or take another copy"
-        ) from error
+    with file:
+        try:
+            # weights_only: a checkpoint from elsewhere must not run code.
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        # A damaged file makes the unpickler raise nearly anything.
+        except Exception as error:
+            raise FastnstError(
+                f"{path} is damaged or no checkpoint: train again, or take another copy"
+            ) from error
     record = state.get(KEY) if isinstance(state, dict) else None
-    if not isinstance(record, dict) or "state_dict" not in state:
+    if not isinstance(record, dict) or "format" not in record or "state_dict" not in state:
         raise FastnstError(f"{path} is no checkpoint of fastnst")
     if record["format"] > FORMAT:
         raise FastnstError(f"{path} was written by a newer fastnst: update this one to read it")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
+import re
 import sys
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,16 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         config, preset = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-        # Only now: these take seconds, and a mistake or --help should not.
-        print(f"fastnst {fastnst.__version__}: loading PyTorch", file=sys.stderr, flush=True)  # noqa: T201
+        if _process_number() == 0:
+            print(f"fastnst {fastnst.__version__}: loading PyTorch", file=sys.stderr, flush=True)  # noqa: T201
+        # Only now: it takes seconds, and a mistake or --help should not.
         from train.run import run
 
         return INTERRUPTED if run(config, preset).interrupted else 0
     except FastnstError as error:
-        print(f"train: error: {error}", file=sys.stderr)  # noqa: T201 - the one line
+        number = _process_number()
+        where = f" in process {number}" if number else ""
+        print(f"train: error{where}: {error}", file=sys.stderr)  # noqa: T201 - the one line
         return 2
     except KeyboardInterrupt:
-        print("train: interrupted", file=sys.stderr)  # noqa: T201 - before training had begun
+        if _process_number() == 0:
+            print("train: interrupted", file=sys.stderr)  # noqa: T201 - before or after training itself
         return INTERRUPTED
 
 
@@ -58,7 +65,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
         SystemExit: With code 0, after --help.
     """
     parser = _parser()
-    arguments = [_underscored(argument) for argument in arguments]
+    arguments = _as_jsonargparse_reads_them(arguments)
     try:
         preset = parser.parse_args(arguments).preset
         if preset == "auto":
@@ -69,7 +76,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
         options = {field.name: parsed[field.name] for field in dataclasses.fields(TrainingConfig)}
         return TrainingConfig(**options), preset
     except jsonargparse.ArgumentError as error:
-        line = " ".join(str(error).split())
+        line = re.sub(r'Parser key "(\w+)"', lambda key: f"--{key[1].replace('_', '-')}", str(error))
+        line = " ".join(re.sub(r"<class '(\w+)'>", r"\1", line).replace("typing.", "").split())
         raise FastnstError(f"{line} (see python -m train --help)") from error
 
 
@@ -80,20 +88,73 @@ def preset_names() -> list[str]:
 
 def _parser() -> jsonargparse.ArgumentParser:
     parser = jsonargparse.ArgumentParser(
-        prog="python -m train", description=TrainingConfig.__doc__, exit_on_error=False, default_env=False
+        prog="python -m train",
+        usage="python -m train --style PAINTING [--data PHOTOS] [--preset NAME] [--OPTION VALUE ...]",
+        description=(TrainingConfig.__doc__ or "").partition("\n\n    Attributes:")[0],
+        formatter_class=_HelpFormatter,
+        exit_on_error=False,
+        default_env=False,
     )
     parser.add_argument("--config", action="config", help="A YAML file with options of your own.")
-    parser.add_argument("--preset", type=str, default="auto", help=" ".join(preset_names()))
+    presets = f"Defaults for a machine: {', '.join(preset_names())}; auto asks whether there is a GPU."
+    parser.add_argument("--preset", type=str, default="auto", help=presets)
     parser.add_class_arguments(TrainingConfig, None)
+    for group in parser._action_groups:
+        if any(action.dest == "style" for action in group._group_actions):
+            group.title = "training, with the defaults"
     return parser
 
 
-def _underscored(argument: str) -> str:
-    # jsonargparse names options after the fields; people type hyphens.
-    if not argument.startswith("--"):
-        return argument
-    option, equals, value = argument.partition("=")
-    return "--" + option[2:].replace("-", "_") + equals + value
+class _HelpFormatter(jsonargparse.DefaultHelpFormatter):
+    """Each option with its default in the place of a type: two screens instead of five."""
+
+    def __init__(self, prog: str, **options: typing.Any) -> None:
+        super().__init__(prog, **options | {"max_help_position": 34})  # type: ignore[no-untyped-call]
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        names = [name if name == "-h" else name.replace("_", "-") for name in action.option_strings]
+        if action.nargs == 0 or action.dest == "print_config":
+            return ", ".join(names)
+        default = action.default
+        if isinstance(default, tuple):
+            default = f"[{','.join(map(str, default))}]"
+        elif isinstance(default, bool):
+            default = str(default).lower()
+        elif default in (None, "", {}, argparse.SUPPRESS):
+            default = "..."
+        return f"{names[0]} {default}"
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        if action.dest == "print_config":
+            return "Print the options and exit."
+        text = str(action.help or "").replace("%", "%%")
+        choices = typing.get_args(typing.get_type_hints(TrainingConfig).get(action.dest))
+        if choices and all(isinstance(choice, str) for choice in choices):
+            text += f" One of {', '.join(choices)}."
+        return text
+
+
+def _as_jsonargparse_reads_them(arguments: Sequence[str]) -> list[str]:
+    # It names options after the fields, and people type hyphens; it wants [a,b], and people type a,b.
+    hints = typing.get_type_hints(TrainingConfig)
+    lists = {f"--{name}" for name, hint in hints.items() if "tuple" in str(hint)}
+    read: list[str] = []
+    for argument in arguments:
+        if argument.startswith("--"):
+            option, equals, value = argument.partition("=")
+            option = option.replace("-", "_").replace("__", "--", 1)
+            bracketed = equals and option in lists and not value.startswith("[")
+            read.append(option + equals + (f"[{value}]" if bracketed else value))
+        elif read and read[-1] in lists and not argument.startswith("["):
+            read.append(f"[{argument}]")
+        else:
+            read.append(argument)
+    return read
+
+
+def _process_number() -> int:
+    # Of those that train together; Lightning and torchrun say it to the processes that they start.
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
 def _has_gpu() -> bool:

@@ -169,21 +169,25 @@ class TrainingConfig:
             "validation_photos": 1,
             "quality_size": 16,
             "log_every": 1,
+            "num_nodes": 1,
+            "seed": 0,
             "preview_seconds": 0,
             "checkpoint_seconds": 0,
         }
         for option, least in at_least.items():
             value = getattr(self, option)
             if not math.isfinite(value) or value < least:
-                raise FastnstError(f"--{option} must be at least {least}, got {value}")
+                raise FastnstError(f"--{option.replace('_', '-')} must be at least {least}, got {value}")
+        if self.seed >= 2**32:  # numpy's limit
+            raise FastnstError(f"--seed must be below {2**32}, got {self.seed}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise FastnstError(f"--learning_rate must be above 0, got {self.learning_rate}")
+            raise FastnstError(f"--learning-rate must be above 0, got {self.learning_rate}")
         if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
-            raise FastnstError(f"--crop_scale must rise within 0 and 1, got {list(self.crop_scale)}")
+            raise FastnstError(f"--crop-scale must rise within 0 and 1, got {list(self.crop_scale)}")
         if self.workers is not None and self.workers < 0:
             raise FastnstError(f"--workers must be at least 0, got {self.workers}")
         if not self.content_layers or not self.style_layers:
-            raise FastnstError("--content_layers and --style_layers need at least one layer each")
+            raise FastnstError("--content-layers and --style-layers need at least one layer each")
 
     @property
     def style_name(self) -> str:

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from train.vgg_features import VGGFeatures
 
+# Far below the energy of any features, and far enough above 0 that the quotient stays in float32's range.
+_LEAST_ENERGY = 1e-20
+
 
 def gram_matrix(features: Tensor) -> Tensor:
     """Return the channel Gram matrix of each feature map.
@@ -49,8 +52,8 @@ def relative_squared_error(estimate: Tensor, target: Tensor) -> Tensor:
         Float32 of shape (N,). 0 is equal; 1 is the error of answering zero.
     """
     estimate, target = estimate.float().flatten(1), target.float().flatten(1)
-    # A featureless target (a black image) would divide by zero.
-    energy = target.square().sum(1).clamp_min(torch.finfo(torch.float32).tiny)
+    # A target without any features would divide by zero, and one such photo would end the run.
+    energy = target.square().sum(1).clamp_min(_LEAST_ENERGY)
     return (estimate - target).square().sum(1) / energy
 
 
@@ -64,9 +67,10 @@ def total_variation(image: Tensor) -> Tensor:
         Float32 scalar, the mean over the batch.
     """
     image = image.float()
-    vertical = (image[..., 1:, :] - image[..., :-1, :]).abs().mean()
-    horizontal = (image[..., 1:] - image[..., :-1]).abs().mean()
-    return vertical + horizontal
+    vertical = (image[..., 1:, :] - image[..., :-1, :]).abs()
+    horizontal = (image[..., 1:] - image[..., :-1]).abs()
+    # An image one pixel high has no vertical neighbours: 0, and not the mean of nothing.
+    return sum((part.mean() for part in (vertical, horizontal) if part.numel()), start=image.new_zeros(()))
 
 
 @dataclass(frozen=True)

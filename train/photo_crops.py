@@ -229,13 +229,13 @@ def _resized(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image
         # Only the crop is converted. Resizing comes after, as palettes cannot be interpolated.
         left, top = math.floor(box[0]), math.floor(box[1])
         right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
-        image = _rgb(image.crop((left, top, right, bottom)))
+        image = to_rgb(image.crop((left, top, right, bottom)))
         box = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
     return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Convert any of Pillow's modes to RGB, 8 bits."""
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert any of Pillow's modes to RGB, 8 bits; transparency is laid on white."""
     if image.mode.startswith("I") or image.mode == "F":
         # Pillow clips these to 255 instead of scaling them. Integers are 16 bits; floats are 0 to 1, or else
         # 0 to 255.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from train.image_tensor import image_to_tensor, tensor_to_image
 from train.metrics import loss_metrics
 from train.style_transfer import StyleTransfer
 from train.tracking import log_picture
+
+log = logging.getLogger(__name__)
 
 _GAP = 8
 
@@ -77,9 +80,12 @@ class PreviewGrid(Callback):
                 metrics[key] = metrics.get(key, 0.0) + value / len(self.photos)
             stylized.append(tensor_to_image(found))
         grid = compose_grid(module.style.pixels, self.photos, stylized)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self._path) as temporary:
-            grid.save(temporary)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self._path) as temporary:
+                grid.save(temporary)
+        except OSError as error:  # no reason to end a run
+            log.warning("cannot write the preview %s: %s", self._path, error.strerror or error)
         log_picture(module.logger, "val/preview", grid, step)
         return metrics
 

@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning.pytorch as pl
 import torch
@@ -63,8 +63,9 @@ class RollingCheckpoint(Checkpoint):
         step = trainer.global_step
         bad = ~torch.isfinite(pl_module.losses.total) & (self._first_bad_step < 0)
         self._first_bad_step = torch.where(bad, step, self._first_bad_step)
-        if pl_module.device.type == "cpu" or step % _CHECK_EVERY_STEPS == 0:
-            self._raise_if_diverged()
+        alone_on_cpu = pl_module.device.type == "cpu" and trainer.world_size == 1
+        if alone_on_cpu or step % _CHECK_EVERY_STEPS == 0:
+            self._raise_if_diverged(trainer)
         if trainer.world_size > 1 and step % _AGREE_EVERY_STEPS:
             return
         # All processes must come to the same answer: saving is something they do together.
@@ -85,6 +86,8 @@ class RollingCheckpoint(Checkpoint):
     ) -> None:
         """Give the signals back."""
         self._release_signals()
+        if isinstance(exception, KeyboardInterrupt):
+            self.interrupted = True
 
     def save(self, trainer: pl.Trainer, module: StyleTransfer) -> None:
         """Save now, if the state is good.
@@ -96,24 +99,31 @@ class RollingCheckpoint(Checkpoint):
         Raises:
             FastnstError: If a loss or a weight is not finite.
         """
-        self._raise_if_diverged()
+        self._raise_if_diverged(trainer)
         # A finite loss can have led to a step that is not.
         if not all(bool(torch.isfinite(parameter).all()) for parameter in module.network.parameters()):
-            raise self._diverged(trainer.global_step)
+            self._stop_diverged(trainer, trainer.global_step)
         trainer.save_checkpoint(self.path)
         self._saved = True
         self._last = time.monotonic()
 
-    def _raise_if_diverged(self) -> None:
-        if self._first_bad_step is not None and int(self._first_bad_step) >= 0:
-            raise self._diverged(int(self._first_bad_step))
+    def _raise_if_diverged(self, trainer: pl.Trainer) -> None:
+        if self._first_bad_step is None:
+            return
+        # All processes stop, whichever met it first: one that went on would wait for the others for good.
+        steps = trainer.strategy.all_gather(self._first_bad_step).flatten()
+        bad = steps[steps >= 0]
+        if len(bad):
+            self._stop_diverged(trainer, int(bad.min()))
 
-    def _diverged(self, step: int) -> FastnstError:
+    def _stop_diverged(self, trainer: pl.Trainer, step: int) -> NoReturn:
+        if not trainer.is_global_zero:
+            raise SystemExit(0)  # the first process tells the user, once
         if self._saved:
             kept = f"the last good checkpoint is {self.path}, and the run goes on from it"
         else:
             kept = "no checkpoint of this run had been written yet"
-        return FastnstError(
+        raise FastnstError(
             f"the loss is not finite at step {step}; {kept}. A lower --learning-rate, or --precision "
             "32-true, usually helps (with --fresh true, since they change the run)"
         )

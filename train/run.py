@@ -6,16 +6,20 @@ import logging
 import math
 import os
 import sys
+import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from torch import Tensor
+from tqdm import tqdm
 
 from fastnst.errors import FastnstError
 from train.checkpoint import AtomicCheckpointIO, StyleCheckpoint, load_checkpoint
@@ -39,13 +43,19 @@ from train.vgg_features import VGGFeatures, load_vgg_state
 _PREVIEW_PHOTOS = 4
 _PREVIEW_SIZE = 320
 
+_SILENT_SECONDS = 5.0
+
 # What a run's length, its clipping and its resuming rest on.
 _OWNED_TRAINER_OPTIONS = {
     "accumulate_grad_batches",
+    "fast_dev_run",
     "gradient_clip_val",
+    "limit_train_batches",
     "max_steps",
     "max_time",
+    "min_epochs",
     "min_steps",
+    "overfit_batches",
     "reload_dataloaders_every_n_epochs",
 }
 
@@ -79,7 +89,10 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         FastnstError: If an option does not fit what is there, or training diverges.
     """
     _set_up_terminal()
-    config.output.mkdir(parents=True, exist_ok=True)
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FastnstError(f"cannot write to --output {config.output}: {error.strerror or error}") from error
     style = load_style_image(config.style, config.style_size)
     checkpoint = _previous_run(config, style)
     if checkpoint is not None and checkpoint.finished:
@@ -122,7 +135,10 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         seed=config.seed,
         workers=_workers(config, device),
     )
-    logger = make_logger(config, {} if checkpoint is None else checkpoint.record["tracking_run"])
+    if checkpoint is None:
+        logger = make_logger(config, {})
+    else:
+        logger = make_logger(config, checkpoint.record["tracking_run"], checkpoint.steps)
     if logger is not None:
         trainer.loggers = [logger]
     module.tracking_run = run_identity(logger)
@@ -134,7 +150,12 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     _say(describe_logger(logger))
     if checkpoint is not None:
         _say(f"going on from {checkpoint.path} at step {checkpoint.steps} of {max_steps}")
-    trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
+    except SystemExit:
+        if rolling.interrupted:  # at once, by a second Ctrl-C: Lightning exits
+            raise KeyboardInterrupt from None
+        raise
     if rolling.interrupted and trainer.global_step < max_steps:
         _say(f"interrupted: {config.checkpoint_path} is saved; the same command goes on from there")
         close_logger(logger)
@@ -212,21 +233,38 @@ def _finish(
     device = trainer.strategy.root_device
     module.to(device).eval()
     features.to(device)
+    _say("drawing the preview")
     shown = validation_images(photos, config.quality_size)
     preview.photos = shown[:_PREVIEW_PHOTOS]
     module.final_losses = preview.renew(module, trainer.global_step)
     if module.losses is not None:
         module.final_losses |= loss_metrics(module.losses, "train")
-    _say("measuring the quality")
+    _say(f"measuring C and S on {len(shown)} photos")
     try:
         same = config.loss_network == QUALITY_NETWORK and config.quality_weights is None
         measuring = load_quality_features(config.loss_network_weights if same else config.quality_weights)
     except FastnstError as error:
         log.warning("C and S are not measured: %s", error)
         return None
-    module.quality = measure_quality(module, shown, module.style.to_tensor().to(device), measuring.to(device))
+    painting = module.style.to_tensor().to(device)
+    module.quality = measure_quality(_telling(module, len(shown)), shown, painting, measuring.to(device))
     log_quality(module.logger, module.quality, trainer.global_step)
     return module.quality
+
+
+def _telling(stylize: Callable[[Tensor], Tensor], photos: int) -> Callable[[Tensor], Tensor]:
+    """Say every few seconds how far the measuring has come: on a CPU it takes a while."""
+    done, said = 0, time.monotonic()
+
+    def stylize_and_tell(photo: Tensor) -> Tensor:
+        nonlocal done, said
+        if time.monotonic() - said >= _SILENT_SECONDS:
+            _say(f"measured {done} of {photos} photos")
+            said = time.monotonic()
+        done += 1
+        return stylize(photo)
+
+    return stylize_and_tell
 
 
 @rank_zero_only
@@ -270,8 +308,17 @@ def _print_path(path: Path) -> None:
     print(path, flush=True)  # noqa: T201
 
 
+class _AboveTheBar(logging.StreamHandler[TextIO]):
+    """Messages that come while the progress bar is drawn do not tear it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message on a line of its own."""
+        tqdm.write(self.format(record), file=self.stream)
+        self.flush()
+
+
 def _set_up_terminal() -> None:
-    handler = logging.StreamHandler()
+    handler = _AboveTheBar()
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.handlers = [handler]
     log.setLevel(logging.INFO if getattr(rank_zero_only, "rank", 0) == 0 else logging.ERROR)

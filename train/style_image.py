@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from fastnst.errors import FastnstError
 from train.image_tensor import image_to_tensor
+from train.photo_crops import to_rgb
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,10 @@ def load_style_image(path: Path, size: int) -> StyleImage:
         raise FastnstError(f"cannot read the style image {path}: {error.strerror or error}") from error
     try:
         with Image.open(io.BytesIO(content)) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.has_transparency_data:
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image.convert("RGBA"))
-            image = image.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            opened.load()
+            image = to_rgb(ImageOps.exif_transpose(opened))
+    # A broken file makes decoders raise nearly anything.
+    except Exception as error:
         raise FastnstError(f"the style image {path} is damaged or no image that Pillow reads") from error
     scale = size / max(image.size)
     resized = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

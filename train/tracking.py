@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import logging
 import netrc
 import os
 import urllib.parse
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ from train.quality import Quality
 log = logging.getLogger(__name__)
 
 
-def make_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> TrainerLogger | None:
+def make_logger(
+    config: TrainingConfig, previous_run: Mapping[str, str], first_step: int = 0
+) -> TrainerLogger | None:
     """Open the logger that the options name.
 
     With wandb, the run is online when the user is logged in and offline otherwise; `WANDB_MODE` decides
@@ -33,16 +37,17 @@ def make_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> Trai
         config: The run's options.
         previous_run: What `run_identity` returned before the run was interrupted, so that its curves go
             on; empty for a new run.
+        first_step: The step that the run goes on from.
 
     Returns:
         The logger, or None.
     """
-    if config.logger == "none":
+    if config.logger == "none" or (config.logger == "wandb" and _wandb_mode() == "disabled"):
         return None
     if config.logger == "tensorboard":
         return TensorBoardLogger(config.output, name="tensorboard", version=config.style_name)
     if config.logger == "csv":
-        return CSVLogger(config.output, name="csv", version=config.style_name)
+        return _csv_logger(config, first_step)
     return _wandb_logger(config, previous_run)
 
 
@@ -50,17 +55,16 @@ def describe_logger(logger: Logger | None) -> str:
     """Return one line for the user: where the curves are, and how to see them."""
     if isinstance(logger, WandbLogger):
         run = logger.experiment
-        if getattr(run, "offline", False):
+        # Processes other than the first hold a stand-in that answers anything.
+        if getattr(run, "offline", False) is True:
             folder = Path(run.dir).parent
             return f"curves: wandb is offline; log in and `wandb sync {_short(folder)}` uploads them"
-        if getattr(run, "url", None):
-            return f"curves: {run.url}"
-        return "curves: wandb is disabled"
+        return f"curves: {run.url}"
     if isinstance(logger, TensorBoardLogger):
         return f"curves: tensorboard --logdir {_short(Path(logger.root_dir))}"
     if isinstance(logger, CSVLogger):
         return f"curves: {_short(Path(logger.log_dir) / 'metrics.csv')}"
-    return "curves: not kept (--logger none)"
+    return "curves: not kept"
 
 
 def run_identity(logger: Logger | None) -> dict[str, str]:
@@ -89,7 +93,7 @@ def log_picture(logger: Logger | None, key: str, picture: Image.Image, step: int
         step: The optimizer step it belongs to.
     """
     if isinstance(logger, WandbLogger):
-        logger.log_image(key, [picture], step=None, caption=[f"step {step}"])
+        logger.log_image(key, [picture], step=step, caption=[f"step {step}"])
     elif isinstance(logger, TensorBoardLogger):
         import numpy as np
 
@@ -151,6 +155,23 @@ def log_model_artifact(run: Mapping[str, str], model: Path) -> None:
             resumed.log_artifact(artifact)
     except Exception as error:  # noqa: BLE001 - whatever wandb raises, the export has succeeded
         log.warning("the model was not added to the wandb run: %s", error)
+
+
+def _csv_logger(config: TrainingConfig, first_step: int) -> CSVLogger:
+    # Each point is written at once: a killed run keeps its curves.
+    logger = CSVLogger(config.output, name="csv", version=config.style_name, flush_logs_every_n_steps=1)
+    rows: list[Any] = []
+    path = Path(logger.log_dir) / "metrics.csv"
+    if first_step and path.exists():
+        with path.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= first_step]
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        # Opening it deletes the file, so what came before is written anew.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logger.experiment.metrics.extend(rows)
+        logger.save()
+    return logger
 
 
 def _wandb_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> WandbLogger:

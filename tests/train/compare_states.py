@@ -1,0 +1,28 @@
+"""Whether two runs stand at the same place."""
+
+import torch
+
+from train.checkpoint import load_checkpoint
+
+
+def assert_same_state(ours, theirs):
+    """Compare weights, optimizer and schedule bit for bit."""
+
+    def compare(one, other, place):
+        assert type(one) is type(other), place
+        if isinstance(one, torch.Tensor):
+            assert torch.equal(one, other), place
+        elif isinstance(one, dict):
+            assert one.keys() == other.keys(), place
+            for key in one:
+                compare(one[key], other[key], f"{place}.{key}")
+        elif isinstance(one, list | tuple):
+            assert len(one) == len(other), place
+            for index, (left, right) in enumerate(zip(one, other, strict=True)):
+                compare(left, right, f"{place}[{index}]")
+        else:
+            assert one == other, place
+
+    one, other = load_checkpoint(ours).state, load_checkpoint(theirs).state
+    for key in ("global_step", "state_dict", "optimizer_states", "lr_schedulers", "PhotoDataModule"):
+        compare(one[key], other[key], key)

@@ -1,0 +1,123 @@
+import os
+import pickle
+
+import pytest
+import torch
+
+from fastnst.errors import FastnstError
+from train.checkpoint import FORMAT, KEY, AtomicCheckpointIO, load_checkpoint
+from train.transformer_net import TransformerNet
+
+
+def make_state(**record):
+    network = TransformerNet(4, 1)
+    entries = {
+        "format": FORMAT,
+        "options": {"width": 4, "residual_blocks": 1},
+        "style": {"name": "wave", "sha256": "0"},
+        "finished": True,
+    }
+    return {
+        "global_step": 7,
+        "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
+        KEY: entries | record,
+    }
+
+
+def save(path, state):
+    AtomicCheckpointIO().save_checkpoint(state, path)
+    return path
+
+
+def test_a_checkpoint_is_read_back_as_the_style_that_it_holds(tmp_path):
+    state = make_state()
+    checkpoint = load_checkpoint(save(tmp_path / "new" / "wave.ckpt", state))
+    assert (checkpoint.steps, checkpoint.finished, checkpoint.style["name"]) == (7, True, "wave")
+    network = checkpoint.network()
+    assert not network.training
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, state["state_dict"][f"network.{name}"])
+        assert not value.requires_grad
+
+
+def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = save(tmp_path / "wave.ckpt", make_state())
+    before = path.read_bytes()
+
+    def half(state, file):
+        file.write_bytes(b"half a checkpoint")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(KeyboardInterrupt):
+        save(path, make_state())
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("file write failed")])
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path, monkeypatch, error):
+    path = save(tmp_path / "wave.ckpt", make_state())
+    before = path.read_bytes()
+
+    def full(state, file):
+        raise error
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(FastnstError, match=r"cannot write the checkpoint .*(No space|write failed)"):
+        save(path, make_state())
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_checkpoint_says_how_to_make_one(tmp_path):
+    with pytest.raises(FastnstError, match=r"no checkpoint .*none\.ckpt; `make train"):
+        load_checkpoint(tmp_path / "none.ckpt")
+
+
+def test_damaged_files_are_one_line(tmp_path):
+    whole = save(tmp_path / "wave.ckpt", make_state()).read_bytes()
+    damaged = tmp_path / "damaged.ckpt"
+    contents = [b"", b"\x80", b"not a checkpoint", whole[: len(whole) // 2], whole[:100], whole[100:]]
+    for content in (*contents, pickle.dumps({"a": print}), pickle.dumps([1])[:4]):
+        damaged.write_bytes(content)
+        with pytest.raises(FastnstError, match=r"damaged\.ckpt is (damaged|no checkpoint)") as error:
+            load_checkpoint(damaged)
+        assert "\n" not in str(error.value)
+
+
+def test_a_file_that_runs_code_is_refused(tmp_path):
+    class Attack:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "attacked"),))
+
+    torch.save({"state_dict": {}, KEY: Attack()}, tmp_path / "attack.ckpt")
+    with pytest.raises(FastnstError, match="damaged or no checkpoint"):
+        load_checkpoint(tmp_path / "attack.ckpt")
+    assert not (tmp_path / "attacked").exists()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"state_dict": {}}, {KEY: {}}, {KEY: {"format": 1}}, {KEY: {}, "state_dict": {}}, [1], torch.ones(2)],
+)
+def test_checkpoints_of_other_programs_are_one_line(tmp_path, state):
+    torch.save(state, tmp_path / "other.ckpt")
+    with pytest.raises(FastnstError, match=r"other\.ckpt is no checkpoint of fastnst"):
+        load_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_a_checkpoint_of_a_newer_version_asks_for_an_update(tmp_path):
+    with pytest.raises(FastnstError, match="newer fastnst"):
+        load_checkpoint(save(tmp_path / "wave.ckpt", make_state(format=FORMAT + 1)))
+
+
+def test_weights_that_do_not_fit_the_options_are_one_line(tmp_path):
+    path = save(tmp_path / "wave.ckpt", make_state(options={"width": 8, "residual_blocks": 1}))
+    with pytest.raises(FastnstError, match="weights of another network"):
+        load_checkpoint(path).network()
+
+
+def test_storage_options_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="storage_options"):
+        AtomicCheckpointIO().save_checkpoint({}, tmp_path / "a.ckpt", storage_options={})

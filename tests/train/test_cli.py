@@ -1,0 +1,153 @@
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastnst.errors import FastnstError
+from train import cli
+from train.cli import main, parse_arguments, preset_names
+from train.config import TrainingConfig
+
+STYLE = ["--style", "wave.jpg"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(cli, "_has_gpu", lambda: False)
+
+
+@pytest.fixture(scope="module")
+def help_text():
+    """The help, as a process prints it that must not import PyTorch."""
+    program = (
+        "import sys\nfrom train.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as exit: code = exit.code\n"
+        "slow = {'torch', 'lightning', 'torchvision', 'datasets', 'wandb', 'numpy'}\n"
+        "print(sorted(slow & set(sys.modules)), code, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"COLUMNS": "100", "PATH": ""},
+    )
+    assert done.stderr.strip() == "[] 0"
+    return done.stdout
+
+
+def test_help_fits_on_two_screens(help_text):
+    lines = help_text.splitlines()
+    assert len(lines) <= 110
+    assert max(map(len, lines)) <= 100
+
+
+def test_help_shows_every_option_as_it_is_typed_with_its_default(help_text):
+    for field in dataclasses.fields(TrainingConfig):
+        assert f"\n  --{field.name.replace('_', '-')} " in help_text
+    assert "--content-layers [relu3_3]" in help_text
+    assert "--batch-size 16" in help_text
+    assert "One of wandb, tensorboard, csv, none." in help_text
+    assert "Attributes" not in help_text
+
+
+def test_hyphens_and_underscores_are_the_same():
+    hyphens, _ = parse_arguments([*STYLE, "--style-weight", "3", "--content-layers=[relu2_2]"])
+    underscores, _ = parse_arguments([*STYLE, "--style_weight=3", "--content_layers", "[relu2_2]"])
+    assert hyphens == underscores
+    assert hyphens.style_weight == 3
+    assert hyphens.content_layers == ("relu2_2",)
+
+
+def test_values_keep_their_hyphens():
+    config, _ = parse_arguments(["--style", "my-wave.jpg", "--data=some-one/coco-2017", "--name", "a--b"])
+    assert (config.style.name, config.data, config.name) == ("my-wave.jpg", "some-one/coco-2017", "a--b")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["--style-layers", "relu1_2,relu2_2"],
+        ["--style-layers=relu1_2,relu2_2"],
+        ["--style_layers=[relu1_2,relu2_2]"],
+    ],
+)
+def test_lists_need_no_brackets(given):
+    assert parse_arguments([*STYLE, *given])[0].style_layers == ("relu1_2", "relu2_2")
+
+
+def test_every_preset_is_read():
+    assert preset_names() == ["default", "paper", "quick"]
+    for name in preset_names():
+        config, preset = parse_arguments([*STYLE, "--preset", name])
+        assert preset == name
+        assert config.style == Path("wave.jpg")
+
+
+def test_the_paper_preset_is_the_papers():
+    config, _ = parse_arguments([*STYLE, "--preset", "paper"])
+    assert (config.images, config.image_size, config.batch_size) == (160_000, 256, 4)
+    assert (config.learning_rate, config.decay, config.warmup_steps) == (1e-3, "none", 0)
+
+
+@pytest.mark.parametrize(("gpu", "preset"), [(True, "default"), (False, "quick")])
+def test_the_preset_follows_the_machine(monkeypatch, gpu, preset):
+    monkeypatch.setattr(cli, "_has_gpu", lambda: gpu)
+    assert parse_arguments(STYLE)[1] == preset
+
+
+def test_the_command_line_wins_over_files_and_files_over_presets(tmp_path):
+    (tmp_path / "mine.yaml").write_text("images: 77\nwidth: 8\n")
+    config, _ = parse_arguments([*STYLE, "--preset=quick", f"--config={tmp_path}/mine.yaml", "--width", "6"])
+    quick, _ = parse_arguments([*STYLE, "--preset=quick"])
+    assert (config.images, config.width, config.image_size) == (77, 6, quick.image_size)
+
+
+def test_any_argument_of_lightnings_trainer_passes_through():
+    config, _ = parse_arguments([*STYLE, "--trainer.profiler", "simple", "--trainer.detect-anomaly=true"])
+    assert config.trainer == {"profiler": "simple", "detect_anomaly": True}
+
+
+def test_devices_are_read_as_lightning_reads_them():
+    for given, expected in {"2": 2, "auto": "auto", "[0,1]": [0, 1], "0,1": "0,1"}.items():
+        assert parse_arguments([*STYLE, "--devices", given])[0].devices == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], "style"),
+        (["--style"], "--style"),
+        (["wave.jpg"], "wave.jpg"),
+        ([*STYLE, "--stile-weight", "3"], "stile"),
+        ([*STYLE, "--preset", "fast"], "there is no preset 'fast'; there are default, paper, quick"),
+        ([*STYLE, "--images", "many"], "--images: .*int.* many"),
+        ([*STYLE, "--images", "0"], "--images must be at least 1"),
+        ([*STYLE, "--loss-network", "resnet"], "--loss-network: .*vgg16.* resnet"),
+        ([*STYLE, "--style-weight", "nan"], "--style-weight"),
+        ([*STYLE, "--crop-scale", "[0.5]"], "--crop-scale: .*2 elements"),
+        ([*STYLE, "--config", "no-such-file.yaml"], "no-such-file.yaml"),
+        ([*STYLE, "--name", "a/b"], "--name"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(capsys, arguments, names):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("train: error: ")
+    assert captured.err.count("\n") == 1
+    assert re.search(names, captured.err)
+    assert "<class" not in captured.err
+
+
+def test_a_broken_file_of_options_is_one_line(tmp_path):
+    (tmp_path / "mine.yaml").write_text("images: [1\n")
+    with pytest.raises(FastnstError, match="parsing config") as error:
+        parse_arguments([*STYLE, f"--config={tmp_path}/mine.yaml"])
+    assert "\n" not in str(error.value)

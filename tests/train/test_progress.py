@@ -1,0 +1,82 @@
+import io
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from train import progress
+from train.progress import TrainingProgress, clock
+
+
+class Terminal(io.StringIO):
+    def __init__(self, *, tty):
+        super().__init__()
+        self.tty = tty
+
+    def isatty(self):
+        return self.tty
+
+
+@pytest.fixture
+def show(monkeypatch, tiny_module):
+    """Run callbacks over steps that take `seconds` each; return what the terminal received."""
+
+    def run(*, tty, steps, seconds, enabled=True):
+        terminal = Terminal(tty=tty)
+        now = [100.0]
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+        bar = TrainingProgress()
+        if not enabled:
+            bar.disable()
+        trainer = SimpleNamespace(global_step=0, max_steps=steps, world_size=1, is_global_zero=True)
+        bar.on_train_start(trainer, tiny_module)
+        for step in range(1, steps + 1):
+            now[0] += seconds
+            trainer.global_step = step
+            bar.on_train_batch_end(trainer, tiny_module, None, None, 0)
+            if step == 2:
+                bar.print("preview:", "grid.png")
+        bar.on_train_end(trainer, tiny_module)
+        return terminal.getvalue()
+
+    return run
+
+
+def test_without_a_terminal_a_line_comes_every_few_seconds_and_at_the_end(show, tiny_module):
+    lines = show(tty=False, steps=16, seconds=1).splitlines()
+    losses = tiny_module.losses
+    status = f"2 images/s, content {losses.content:.3f}, style {losses.style:.4f}"
+    assert lines == [
+        f"step 1/16: {status}, 0:15 left",
+        "preview: grid.png",
+        f"step 6/16: {status}, 0:10 left",
+        f"step 11/16: {status}, 0:05 left",
+        f"step 16/16: {status}, 0:00 left",
+    ]
+
+
+def test_slow_steps_each_have_a_line(show):
+    assert len(show(tty=False, steps=4, seconds=30).splitlines()) == 5
+
+
+def test_on_a_terminal_there_is_a_bar_with_speed_losses_and_the_time_left(show):
+    drawn = show(tty=True, steps=10, seconds=1)
+    assert re.search(r" 50%.*5/10 steps.* left, 2 images/s, content \d\.\d+, style \d\.\d+", drawn)
+    assert "10/10 steps" in drawn
+    assert drawn.endswith("\n")
+    # A message stands on a line of its own, above the bar.
+    assert re.search(r"[\r\n]preview: grid.png\n", drawn)
+
+
+def test_processes_other_than_the_first_show_nothing(show):
+    assert show(tty=False, steps=3, seconds=10, enabled=False) == ""
+    assert show(tty=True, steps=3, seconds=10, enabled=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (5.4, "0:05"), (59.6, "1:00"), (750, "12:30"), (10_930, "3:02:10")]
+)
+def test_durations_are_read_as_people_read_them(seconds, text):
+    assert clock(seconds) == text

@@ -1,0 +1,291 @@
+"""Whole runs, in this process."""
+
+import csv
+import os
+import re
+import signal
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.train.compare_states import assert_same_state
+from tests.train.make_photos import make_jpeg, write_shards
+from train.checkpoint import load_checkpoint
+from train.config import TrainingConfig
+from train.style_image import load_style_image
+from train.style_transfer import StyleTransfer
+from train.vgg_features import VGGFeatures, load_vgg_state
+
+
+@pytest.fixture
+def interrupt_in_step(monkeypatch):
+    """Have signals sent in the middle of a step; the step counts from 1."""
+    original = StyleTransfer.training_step
+    signals_in = {}
+
+    def training_step(self, *arguments):
+        loss = original(self, *arguments)
+        for number in signals_in.pop(self.trainer.global_step + 1, []):
+            os.kill(os.getpid(), number)
+        return loss
+
+    monkeypatch.setattr(StyleTransfer, "training_step", training_step)
+    return lambda step, *numbers: signals_in.update({step: numbers})
+
+
+@pytest.fixture(scope="module")
+def finished(tiny, train, tmp_path_factory):
+    """A run from the start to the end: its output folder, exit code, standard output and error."""
+    output = tmp_path_factory.mktemp("finished")
+    return output, *train(tiny.arguments(output))
+
+
+def test_a_run_leaves_a_checkpoint_and_a_preview_and_prints_the_path(finished):
+    output, code, out, err = finished
+    assert code == 0, err
+    assert out == f"{output / 'tiny.ckpt'}\n"
+    assert sorted(path.name for path in output.iterdir()) == ["tiny.ckpt", "tiny.png"]
+    with Image.open(output / "tiny.png") as preview:
+        assert preview.mode == "RGB"
+    assert "Traceback" not in err
+
+
+def test_a_run_tells_what_it_does_and_how_it_ended(finished):
+    output, _, _, err = finished
+    record = load_checkpoint(output / "tiny.ckpt").record
+    assert "loading PyTorch" in err.splitlines()[0]
+    assert "tiny: 24 crops of 32 px, 2 a step, preset default, vgg16, cpu" in err
+    assert "curves: not kept" in err
+    assert "step 12/12: " in err
+    assert f"content {record['losses']['val/content_loss']:.3f}" in err
+    assert f"C {record['quality']['content']:.3f} (content lost)" in err
+    assert f"S {record['quality']['style']:.4f} (style missed) at 32 px" in err
+    assert f"preview: {output / 'tiny.png'}" in err
+
+
+def test_a_checkpoint_holds_the_style_and_not_the_loss_network(finished, tiny):
+    output = finished[0]
+    path = output / "tiny.ckpt"
+    checkpoint = load_checkpoint(path)
+    assert path.stat().st_size < 500_000 < tiny.vgg16.stat().st_size
+    assert all(name.startswith("network.") for name in checkpoint.state["state_dict"])
+    assert (checkpoint.steps, checkpoint.finished) == (12, True)
+    assert checkpoint.record["max_steps"] == 12
+    assert checkpoint.record["seconds"] > 0
+    assert checkpoint.options["width"] == 4
+    assert checkpoint.style["name"] == "tiny"
+    assert checkpoint.network()(torch.rand(1, 3, 9, 7)).shape == (1, 3, 9, 7)
+    assert {"train/style_loss", "val/style_loss", "val/content_loss/relu2_2"} <= set(
+        checkpoint.record["losses"]
+    )
+
+
+def test_a_run_minimises_its_loss(tiny, finished):
+    features = VGGFeatures("vgg16", ["relu1_2", "relu2_2"], load_vgg_state("vgg16", tiny.vgg16))
+    config = TrainingConfig(**tiny.options(finished[0]))
+    torch.manual_seed(config.seed)
+    module = StyleTransfer(config, load_style_image(tiny.painting, 32), features, 12, "32-true")
+    photos = torch.rand(2, 3, 32, 32)
+    before = module.compare(photos).total.item()
+    module.network = load_checkpoint(finished[0] / "tiny.ckpt").network()
+    assert module.compare(photos).total.item() < before
+
+
+def test_a_corrupt_photo_is_named_once_and_skipped(finished, tiny):
+    err = finished[-1]
+    assert err.count("corrupt.jpg") == 1
+    assert f"skipped {tiny.photos / 'corrupt.jpg'}: not readable (1 so far)" in err
+
+
+def test_a_finished_style_is_not_trained_again(finished, tiny, train):
+    output = finished[0]
+    before = (output / "tiny.ckpt").read_bytes()
+    code, out, err = train(tiny.arguments(output))
+    assert (code, out) == (0, f"{output / 'tiny.ckpt'}\n")
+    assert "already trained" in err
+    assert "FRESH=1 (--fresh true)" in err
+    assert (output / "tiny.ckpt").read_bytes() == before
+
+
+def test_another_painting_does_not_replace_a_style(finished, tiny, train):
+    before = (finished[0] / "tiny.ckpt").read_bytes()
+    code, out, err = train(tiny.arguments(finished[0], style=tiny.other_painting))
+    assert (code, out) == (2, "")
+    assert "is the style of another painting: give this one another NAME" in err.splitlines()[-1]
+    assert (finished[0] / "tiny.ckpt").read_bytes() == before
+
+
+def test_a_fresh_run_replaces_a_style_and_the_same_seed_gives_the_same_weights(
+    finished, tiny, train, tmp_path
+):
+    path = tmp_path / "tiny.ckpt"
+    path.write_bytes((finished[0] / "tiny.ckpt").read_bytes())
+    before = path.stat().st_ino
+    code, _, err = train(tiny.arguments(tmp_path, fresh="true", workers=1))
+    assert code == 0, err
+    assert path.stat().st_ino != before
+    assert_same_state(path, finished[0] / "tiny.ckpt")
+
+
+def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, tiny, train, tmp_path, interrupt_in_step):
+    interrupt_in_step(5, signal.SIGINT)
+    handler = signal.getsignal(signal.SIGINT)
+    code, out, err = train(tiny.arguments(tmp_path, logger="csv"))
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1] == (
+        f"interrupted: {tmp_path / 'tiny.ckpt'} is saved; the same command goes on from there"
+    )
+    stopped = load_checkpoint(tmp_path / "tiny.ckpt")
+    assert (stopped.steps, stopped.finished) == (5, False)
+
+    code, out, err = train(tiny.arguments(tmp_path, style_weight=3))
+    assert (code, out) == (2, "")
+    assert "style_weight was 10.0 and is now 3.0" in err.splitlines()[-1]
+
+    # Batches that workers make ahead of training must not be lost, nor come twice.
+    code, _, err = train(tiny.arguments(tmp_path, logger="csv", workers=1))
+    assert code == 0, err
+    assert "at step 5 of 12" in err
+    assert_same_state(tmp_path / "tiny.ckpt", finished[0] / "tiny.ckpt")
+    assert err.count("corrupt.jpg") <= 1
+
+    with (tmp_path / "csv" / "tiny" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows if row["train/style_loss"]] == list(range(1, 13))
+    assert [row["quality/style"] for row in rows if row["quality/style"]]
+
+
+def test_sigterm_saves_too(tiny, train, tmp_path, interrupt_in_step):
+    interrupt_in_step(3, signal.SIGTERM)
+    assert train(tiny.arguments(tmp_path))[0] == 130
+    assert load_checkpoint(tmp_path / "tiny.ckpt").steps == 3
+
+
+def test_a_second_interrupt_does_not_wait(tiny, train, tmp_path, interrupt_in_step):
+    interrupt_in_step(3, signal.SIGINT, signal.SIGINT)
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        code, out, err = train(tiny.arguments(tmp_path))
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1] == "train: interrupted"
+    assert not (tmp_path / "tiny.ckpt").exists()
+
+
+def test_a_diverging_run_stops_and_keeps_its_last_good_checkpoint(tiny, train, tmp_path):
+    code, out, err = train(tiny.arguments(tmp_path, learning_rate=1e30, checkpoint_seconds=0))
+    assert (code, out) == (2, "")
+    line = err.splitlines()[-1]
+    assert line.startswith("train: error: the loss is not finite at step 2")
+    assert f"the last good checkpoint is {tmp_path / 'tiny.ckpt'}" in line
+    checkpoint = load_checkpoint(tmp_path / "tiny.ckpt")
+    assert checkpoint.steps == 1
+    assert all(torch.isfinite(value).all() for value in checkpoint.state["state_dict"].values())
+
+
+def test_a_run_that_never_had_a_finite_loss_says_so(tiny, train, tmp_path):
+    code, _, err = train(tiny.arguments(tmp_path, style_weight=3e38, content_weight=3e38))
+    assert code == 2
+    assert "not finite at step 1; no checkpoint of this run had been written" in err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finite_loss_that_led_to_weights_that_are_not_is_no_good_state(tiny, train, tmp_path, monkeypatch):
+    original = StyleTransfer.on_train_batch_start
+
+    def spoil(self, batch, index):
+        if self.trainer.global_step == 4:
+            self.trainer.optimizers[0].register_step_post_hook(
+                lambda *_: self.network.to_rgb.bias.data.fill_(float("nan"))
+            )
+        return original(self, batch, index)
+
+    monkeypatch.setattr(StyleTransfer, "on_train_batch_start", spoil)
+    code, _, err = train(tiny.arguments(tmp_path, checkpoint_seconds=0))
+    assert code == 2
+    assert "not finite at step 5" in err.splitlines()[-1]
+    assert load_checkpoint(tmp_path / "tiny.ckpt").steps == 4
+
+
+def test_a_streamed_data_set_trains_and_goes_on(tiny, train, tmp_path, interrupt_in_step):
+    rows = [[make_jpeg(seed=10 * shard + row) for row in range(9)] for shard in range(2)]
+    write_shards(tmp_path / "photos", rows)
+    options = {"data": tmp_path / "photos", "logger": "none"}
+    code, _, err = train(tiny.arguments(tmp_path / "whole", **options))
+    assert code == 0, err
+    interrupt_in_step(5, signal.SIGINT)
+    assert train(tiny.arguments(tmp_path / "parts", **options))[0] == 130
+    code, _, err = train(tiny.arguments(tmp_path / "parts", **options))
+    assert code == 0, err
+    assert_same_state(tmp_path / "parts" / "tiny.ckpt", tmp_path / "whole" / "tiny.ckpt")
+
+
+def test_tensorboard_receives_curves_and_pictures(tiny, train, tmp_path):
+    accumulators = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    code, _, err = train(tiny.arguments(tmp_path, logger="tensorboard", images=4, preview_seconds=0))
+    assert code == 0, err
+    assert "curves: tensorboard --logdir" in err
+    found = accumulators.EventAccumulator(str(tmp_path / "tensorboard" / "tiny")).Reload()
+    tags = found.Tags()
+    assert {"train/style_loss", "train/learning_rate", "val/content_loss", "quality/style"} <= set(
+        tags["scalars"]
+    )
+    assert [event.step for event in found.Scalars("train/style_loss")] == [1, 2]
+    assert tags["images"] == ["val/preview"]
+
+
+def test_a_style_without_weights_to_measure_it_with_is_finished_all_the_same(tiny, train, tmp_path):
+    code, _, err = train(tiny.arguments(tmp_path, images=2, quality_weights=tmp_path / "absent.pth"))
+    assert code == 0, err
+    assert "C and S are not measured" in err
+    checkpoint = load_checkpoint(tmp_path / "tiny.ckpt")
+    assert checkpoint.finished
+    assert checkpoint.record["quality"] is None
+
+
+def test_lightnings_own_options_pass_through(tiny, train, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        StyleTransfer, "on_fit_end", lambda self: seen.append(type(self.trainer.profiler).__name__)
+    )
+    code, _, err = train([*tiny.arguments(tmp_path, images=2), "--trainer.profiler=simple"])
+    assert code == 0, err
+    assert seen == ["SimpleProfiler"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"trainer.max_steps": 3}, "--trainer.max_steps is set by fastnst's own options"),
+        ({"trainer.limit_train_batches": 3}, "--trainer.limit_train_batches is set by fastnst's own options"),
+        ({"trainer.no_such_option": 3}, "Lightning cannot train like this: .*no_such_option"),
+        ({"strategy": "no-such-strategy"}, "Lightning cannot train like this: .*no-such-strategy"),
+        ({"devices": 0}, "Lightning cannot train like this"),
+        ({"precision": "half"}, "--precision 'half' is none of"),
+        ({"accelerator": "tpu"}, "--accelerator 'tpu' is none of"),
+        ({"content_layers": ("relu9_1",)}, "vgg16 has no layer 'relu9_1'"),
+        ({"content_layers": ("relu3_1",)}, "vgg16 weights do not reach relu3_1"),
+        ({"loss_network_weights": "absent.pth"}, "absent.pth: No such file"),
+        ({"style": "absent.jpg"}, "no style image absent.jpg"),
+        ({"data": "absent folder"}, "absent folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(tiny, train, tmp_path, changes, line):
+    code, out, err = train(tiny.arguments(tmp_path, **changes))
+    assert (code, out) == (2, "")
+    assert re.search(f"^train: error: .*{line}", err.splitlines()[-1]), err
+    assert "Traceback" not in err
+
+
+def test_an_empty_folder_and_an_output_that_is_a_file_are_one_line(tiny, train, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, err = train(tiny.arguments(tmp_path, data=tmp_path / "empty"))
+    assert code == 2
+    assert str(tmp_path / "empty") in err.splitlines()[-1]
+    (tmp_path / "file").write_text("")
+    code, _, err = train(tiny.arguments(tmp_path / "file"))
+    assert code == 2
+    assert "cannot write to --output" in err.splitlines()[-1]

@@ -1,0 +1,96 @@
+import logging
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from train import tracking
+from train.config import TrainingConfig
+from train.tracking import describe_logger, log_model_artifact, make_logger, run_identity
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", "/dev/null")
+
+
+def config(tmp_path, logger):
+    return TrainingConfig(style=Path("wave.jpg"), output=tmp_path, logger=logger)
+
+
+def test_wandb_is_online_for_who_is_logged_in_and_offline_otherwise(monkeypatch, tmp_path):
+    assert tracking._wandb_mode() == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    assert tracking._wandb_mode() == "online"
+    monkeypatch.delenv("WANDB_API_KEY")
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password key\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert tracking._wandb_mode() == "online"
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
+    assert tracking._wandb_mode() == "offline"
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
+def test_the_users_choice_of_a_mode_wins(monkeypatch, mode):
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_MODE", mode)
+    assert tracking._wandb_mode() == mode
+
+
+def test_a_broken_netrc_is_passed_over(monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("what is this\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert tracking._wandb_mode() == "offline"
+
+
+def test_nothing_is_kept_where_nothing_is_wanted(monkeypatch, tmp_path):
+    assert make_logger(config(tmp_path, "none"), {}) is None
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert make_logger(config(tmp_path, "wandb"), {}) is None
+    assert describe_logger(None) == "curves: not kept"
+    assert run_identity(None) == {}
+    assert not list(tmp_path.iterdir())
+
+
+def test_each_logger_says_where_its_curves_are(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    board = make_logger(config(Path("out"), "tensorboard"), {})
+    assert isinstance(board, TensorBoardLogger)
+    assert describe_logger(board) == "curves: tensorboard --logdir out/tensorboard"
+    table = make_logger(config(Path("out"), "csv"), {})
+    assert isinstance(table, CSVLogger)
+    assert describe_logger(table) == "curves: out/csv/wave/metrics.csv"
+    assert run_identity(table) == {}
+
+
+def test_a_table_goes_on_from_the_step_that_the_run_goes_on_from(tmp_path):
+    table = make_logger(config(tmp_path, "csv"), {})
+    for step in (1, 2, 3):
+        table.log_metrics({"a": step / 10}, step)
+    again = make_logger(config(tmp_path, "csv"), {}, first_step=2)
+    again.log_metrics({"a": 5.0, "b": 6.0}, 3)
+    again.save()
+    found = (tmp_path / "csv" / "wave" / "metrics.csv").read_text().split()
+    assert found == ["a,b,step", "0.1,,1", "0.2,,2", "5.0,6.0,3"]
+    fresh = make_logger(config(tmp_path, "csv"), {})
+    fresh.log_metrics({"a": 1.0}, 1)
+    fresh.save()
+    assert (tmp_path / "csv" / "wave" / "metrics.csv").read_text().split() == ["a,step", "1.0,1"]
+
+
+def test_models_of_runs_without_wandb_are_no_artifacts(monkeypatch, tmp_path):
+    monkeypatch.setattr("wandb.init", lambda **_: pytest.fail("a run was opened"))
+    log_model_artifact({}, tmp_path / "wave.onnx")
+
+
+def test_an_artifact_that_fails_is_a_warning(monkeypatch, tmp_path, caplog):
+    def fail(**_):
+        raise OSError("no network")
+
+    monkeypatch.setattr("wandb.init", fail)
+    run = {"logger": "wandb", "id": "1", "project": "p", "mode": "offline", "folder": str(tmp_path)}
+    with caplog.at_level(logging.WARNING):
+        log_model_artifact(run, tmp_path / "wave.onnx")
+    assert "not added to the wandb run: no network" in caplog.text
