@@ -33,7 +33,7 @@ install: .venv/.installed  ## Make .venv with all that training, exporting and t
 train: install  ## Train a style from STYLE=painting.jpg and export it; run again to go on
 	@test -n "$$STYLE" || { echo 'make train: error: give the painting: make train STYLE=painting.jpg' >&2; exit 2; }
 	@checkpoint=$$($(BIN)/python -m train --style "$$STYLE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} \
-		$(if $(FRESH),--fresh true) $(ARGS)) || exit $$?; \
+		$(if $(FRESH),--fresh) $(ARGS)) || exit $$?; \
 	$(BIN)/python -m export "$$checkpoint" --unless-current
 
 export: install  ## Export CKPT=checkpoints/name.ckpt to ONNX

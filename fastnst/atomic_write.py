@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -52,3 +53,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_partial_writes(folder: Path, stem: str) -> None:
+    """Delete what a killed process left of writing files of one name.
+
+    Args:
+        folder: Where it wrote.
+        stem: The file's name without its suffix.
+    """
+    for partial in folder.glob(f".{glob.escape(stem)}.*.partial.*"):
+        partial.unlink(missing_ok=True)

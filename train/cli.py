@@ -34,8 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         config, preset = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-        if _process_number() == 0:
-            print(f"fastnst {fastnst.__version__}: loading PyTorch", file=sys.stderr, flush=True)  # noqa: T201
         # Only now: it takes seconds, and a mistake or --help should not.
         from train.run import run
 
@@ -67,18 +65,24 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
     parser = _parser()
     arguments = _as_jsonargparse_reads_them(arguments)
     try:
-        preset = parser.parse_args(arguments).preset
+        parsed = parser.parse_args(arguments)
+        _config(parsed)  # a mistake is told before anything is loaded
+        preset = parsed.preset
+        if preset not in ("auto", *preset_names()):
+            raise FastnstError(f"there is no preset {preset!r}; there are {', '.join(preset_names())}")
+        if _process_number() == 0:
+            print(f"fastnst {fastnst.__version__}: loading PyTorch", file=sys.stderr, flush=True)  # noqa: T201
         if preset == "auto":
             preset = "default" if _has_gpu() else "quick"
-        if preset not in preset_names():
-            raise FastnstError(f"there is no preset {preset!r}; there are {', '.join(preset_names())}")
-        parsed = parser.parse_args([f"--config={PRESETS / preset}.yaml", *arguments])
-        options = {field.name: parsed[field.name] for field in dataclasses.fields(TrainingConfig)}
-        return TrainingConfig(**options), preset
+        return _config(parser.parse_args([f"--config={PRESETS / preset}.yaml", *arguments])), preset
     except jsonargparse.ArgumentError as error:
         line = re.sub(r'Parser key "(\w+)"', lambda key: f"--{key[1].replace('_', '-')}", str(error))
         line = " ".join(re.sub(r"<class '(\w+)'>", r"\1", line).replace("typing.", "").split())
         raise FastnstError(f"{line} (see python -m train --help)") from error
+
+
+def _config(parsed: jsonargparse.Namespace) -> TrainingConfig:
+    return TrainingConfig(**{field.name: parsed[field.name] for field in dataclasses.fields(TrainingConfig)})
 
 
 def preset_names() -> list[str]:
@@ -135,15 +139,19 @@ class _HelpFormatter(jsonargparse.DefaultHelpFormatter):
 
 
 def _as_jsonargparse_reads_them(arguments: Sequence[str]) -> list[str]:
-    # It names options after the fields, and people type hyphens; it wants [a,b], and people type a,b.
+    # It names options after the fields, and people type hyphens; it wants [a,b], and people type a,b;
+    # it wants --fresh true, and people type --fresh.
     hints = typing.get_type_hints(TrainingConfig)
     lists = {f"--{name}" for name, hint in hints.items() if "tuple" in str(hint)}
+    switches = {f"--{name}" for name, hint in hints.items() if hint is bool}
     read: list[str] = []
-    for argument in arguments:
+    for argument, following in zip(arguments, [*arguments, "--"][1:], strict=True):
         if argument.startswith("--"):
             option, equals, value = argument.partition("=")
             option = option.replace("-", "_").replace("__", "--", 1)
             bracketed = equals and option in lists and not value.startswith("[")
+            if option in switches and not equals and following.lower() not in ("true", "false"):
+                option += "=true"
             read.append(option + equals + (f"[{value}]" if bracketed else value))
         elif read and read[-1] in lists and not argument.startswith("["):
             read.append(f"[{argument}]")

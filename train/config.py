@@ -225,12 +225,12 @@ class TrainingConfig:
         differing = [
             f"{key} was {started_with.get(key)} and is now {value}"
             for key, value in self.to_dict().items()
-            if key not in _FREE_ON_RESUME and started_with.get(key) != value
+            if key not in _FREE_ON_RESUME and key in started_with and started_with[key] != value
         ]
         if differing:
             raise FastnstError(
                 f"{self.checkpoint_path} was started with other options ({'; '.join(differing)}): "
-                "give the same ones to go on, or FRESH=1 (--fresh true) to start again"
+                "give the same ones to go on, or FRESH=1 (--fresh) to start again"
             )
 
 

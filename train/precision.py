@@ -38,16 +38,18 @@ def resolve_accelerator(accelerator: str) -> str:
     raise FastnstError(f"--accelerator {accelerator!r} is none of auto, cpu, cuda, gpu, mps")
 
 
-def resolve_precision(precision: str, device: str) -> str:
+def resolve_precision(precision: str, device: str, processes: int = 1) -> str:
     """Return the precision to train in.
 
     Args:
         precision: As on the command line: `auto` or one of `PRECISIONS`.
         device: `cpu`, `cuda` or `mps`.
+        processes: How many train together.
 
     Returns:
         bf16 on GPUs that have it, float16 on older ones, and on a CPU the faster of bf16 and float32,
-        which is measured, since some processors list bf16 and are slower with it.
+        which is measured, since some processors list bf16 and are slower with it. Several processes on CPUs
+        use float32: each would measure for itself, and they must agree.
 
     Raises:
         FastnstError: If there is no such precision.
@@ -60,7 +62,7 @@ def resolve_precision(precision: str, device: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     if device == "mps":
         return "32-true"
-    return "bf16-mixed" if _bf16_is_faster_on_cpu() else "32-true"
+    return "bf16-mixed" if processes == 1 and _bf16_is_faster_on_cpu() else "32-true"
 
 
 def _bf16_is_faster_on_cpu() -> bool:

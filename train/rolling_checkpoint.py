@@ -125,7 +125,7 @@ class RollingCheckpoint(Checkpoint):
             kept = "no checkpoint of this run had been written yet"
         raise FastnstError(
             f"the loss is not finite at step {step}; {kept}. A lower --learning-rate, or --precision "
-            "32-true, usually helps (with --fresh true, since they change the run)"
+            "32-true, usually helps (with --fresh, since they change the run)"
         )
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -19,10 +15,11 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import Tensor
-from tqdm import tqdm
 
+from fastnst.atomic_write import remove_partial_writes
 from fastnst.errors import FastnstError
-from train.checkpoint import AtomicCheckpointIO, StyleCheckpoint, load_checkpoint
+from train.atomic_checkpoint_io import AtomicCheckpointIO
+from train.checkpoint import StyleCheckpoint, load_checkpoint
 from train.config import TrainingConfig
 from train.metrics import MetricsLogging, loss_metrics
 from train.photo_data_module import PhotoDataModule
@@ -36,6 +33,7 @@ from train.quality import Quality, load_quality_features, measure_quality
 from train.rolling_checkpoint import RollingCheckpoint
 from train.style_image import StyleImage, load_style_image
 from train.style_transfer import StyleTransfer
+from train.terminal import print_path, say, set_up_terminal
 from train.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
 from train.vgg_features import VGGFeatures, load_vgg_state
 
@@ -58,8 +56,6 @@ _OWNED_TRAINER_OPTIONS = {
     "overfit_batches",
     "reload_dataloaders_every_n_epochs",
 }
-
-log = logging.getLogger("train")
 
 
 @dataclass(frozen=True)
@@ -88,29 +84,34 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     Raises:
         FastnstError: If an option does not fit what is there, or training diverges.
     """
-    _set_up_terminal()
+    set_up_terminal()
     try:
         config.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FastnstError(f"cannot write to --output {config.output}: {error.strerror or error}") from error
+    remove_partial_writes(config.output, config.style_name)
     style = load_style_image(config.style, config.style_size)
     checkpoint = _previous_run(config, style)
     if checkpoint is not None and checkpoint.finished:
-        _say(
+        say(
             f"{config.style_name} is already trained: {checkpoint.path} ({checkpoint.steps} steps). "
-            "FRESH=1 (--fresh true) trains it again."
+            "FRESH=1 (--fresh) trains it again."
         )
-        _print_path(checkpoint.path)
+        print_path(checkpoint.path)
         return RunResult(interrupted=False)
     device = resolve_accelerator(config.accelerator)
     precision = (
-        resolve_precision(config.precision, device) if checkpoint is None else checkpoint.record["precision"]
+        resolve_precision(config.precision, device, processes=_processes(config))
+        if checkpoint is None
+        else checkpoint.record["precision"]
     )
+    say(f"reading the weights of {config.loss_network}")
+    vgg_state = load_vgg_state(config.loss_network, config.loss_network_weights)
     photos = open_photos(config.data, validation_photos=config.validation_photos)
     features = VGGFeatures(
         config.loss_network,
         (*config.content_layers, *config.resolved_style_layers),
-        load_vgg_state(config.loss_network, config.loss_network_weights),
+        vgg_state,
     )
     pl.seed_everything(config.seed, verbose=False)
     rolling = RollingCheckpoint(
@@ -142,14 +143,14 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     if logger is not None:
         trainer.loggers = [logger]
     module.tracking_run = run_identity(logger)
-    _say(
+    say(
         f"{config.style_name}: {max_steps * config.batch_size * trainer.world_size:,} crops of "
         f"{config.image_size} px, {config.batch_size * trainer.world_size} a step, preset {preset}, "
         f"{config.loss_network}, {_describe_device(device)}, {precision}"
     )
-    _say(describe_logger(logger))
+    say(describe_logger(logger))
     if checkpoint is not None:
-        _say(f"going on from {checkpoint.path} at step {checkpoint.steps} of {max_steps}")
+        say(f"going on from {checkpoint.path} at step {checkpoint.steps} of {max_steps}")
     try:
         trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
     except SystemExit:
@@ -157,9 +158,10 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
             raise KeyboardInterrupt from None
         raise
     if rolling.interrupted and trainer.global_step < max_steps:
-        _say(f"interrupted: {config.checkpoint_path} is saved; the same command goes on from there")
+        say(f"interrupted: {config.checkpoint_path} is saved; the same command goes on from there")
         close_logger(logger)
         return RunResult(interrupted=True)
+    rolling.save(trainer, module)  # measuring may be interrupted too
     quality = _finish(config, trainer, module, preview, photos, features)
     rolling.save(trainer, module)
     close_logger(logger)
@@ -174,7 +176,7 @@ def _previous_run(config: TrainingConfig, style: StyleImage) -> StyleCheckpoint 
     if checkpoint.style["sha256"] != style.sha256:
         raise FastnstError(
             f"{checkpoint.path} is the style of another painting: give this one another NAME (--name), "
-            "or FRESH=1 (--fresh true) to replace it"
+            "or FRESH=1 (--fresh) to replace it"
         )
     if not checkpoint.finished:
         config.check_resumable(dict(checkpoint.options))
@@ -214,7 +216,7 @@ def _check_world_size(checkpoint: StyleCheckpoint | None, world_size: int) -> No
         raise FastnstError(
             f"{checkpoint.path} was started on {checkpoint.record['world_size']} devices and there are now "
             f"{world_size}: give --devices {checkpoint.record['world_size']} to go on, or FRESH=1 "
-            "(--fresh true) to start again"
+            "(--fresh) to start again"
         )
 
 
@@ -233,18 +235,18 @@ def _finish(
     device = trainer.strategy.root_device
     module.to(device).eval()
     features.to(device)
-    _say("drawing the preview")
+    say("drawing the preview")
     shown = validation_images(photos, config.quality_size)
     preview.photos = shown[:_PREVIEW_PHOTOS]
     module.final_losses = preview.renew(module, trainer.global_step)
     if module.losses is not None:
         module.final_losses |= loss_metrics(module.losses, "train")
-    _say(f"measuring C and S on {len(shown)} photos")
+    say(f"measuring C and S on {len(shown)} photos")
     try:
         same = config.loss_network == QUALITY_NETWORK and config.quality_weights is None
         measuring = load_quality_features(config.loss_network_weights if same else config.quality_weights)
     except FastnstError as error:
-        log.warning("C and S are not measured: %s", error)
+        say(f"C and S are not measured: {error}")
         return None
     painting = module.style.to_tensor().to(device)
     module.quality = measure_quality(_telling(module, len(shown)), shown, painting, measuring.to(device))
@@ -259,7 +261,7 @@ def _telling(stylize: Callable[[Tensor], Tensor], photos: int) -> Callable[[Tens
     def stylize_and_tell(photo: Tensor) -> Tensor:
         nonlocal done, said
         if time.monotonic() - said >= _SILENT_SECONDS:
-            _say(f"measured {done} of {photos} photos")
+            say(f"measured {done} of {photos} photos")
             said = time.monotonic()
         done += 1
         return stylize(photo)
@@ -270,18 +272,25 @@ def _telling(stylize: Callable[[Tensor], Tensor], photos: int) -> Callable[[Tens
 @rank_zero_only
 def _say_results(config: TrainingConfig, module: StyleTransfer) -> None:
     losses = module.final_losses
-    _say(
+    say(
         f"trained in {clock(module.seconds)}; on photos it never saw: "
         f"content {losses['val/content_loss']:.3f}, style {losses['val/style_loss']:.4f}"
     )
     if module.quality is not None:
-        _say(
+        say(
             f"C {module.quality.content:.3f} (content lost), S {module.quality.style:.4f} (style missed) "
             f"at {module.quality.size} px"
         )
-    _say(f"preview: {config.preview_path}")
-    _say("checkpoint:")
-    _print_path(config.checkpoint_path)
+    say(f"preview: {config.preview_path}")
+    say("checkpoint:")
+    print_path(config.checkpoint_path)
+
+
+def _processes(config: TrainingConfig) -> int:
+    # Before there is a trainer that knows: "auto" is one process on a CPU, the only device where it matters.
+    devices = len(config.devices) if isinstance(config.devices, list) else str(config.devices)
+    per_node = devices if isinstance(devices, int) else int(devices) if devices.isdecimal() else 1
+    return per_node * config.num_nodes
 
 
 def _workers(config: TrainingConfig, device: str) -> int:
@@ -295,35 +304,3 @@ def _describe_device(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     return f"{device} ({torch.get_num_threads()} threads)" if device == "cpu" else device
-
-
-@rank_zero_only
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is this module's business
-
-
-@rank_zero_only
-def _print_path(path: Path) -> None:
-    # The one line on standard output, so that a script can hand it to the export.
-    print(path, flush=True)  # noqa: T201
-
-
-class _AboveTheBar(logging.StreamHandler[TextIO]):
-    """Messages that come while the progress bar is drawn do not tear it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a message on a line of its own."""
-        tqdm.write(self.format(record), file=self.stream)
-        self.flush()
-
-
-def _set_up_terminal() -> None:
-    handler = _AboveTheBar()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log.handlers = [handler]
-    log.setLevel(logging.INFO if getattr(rank_zero_only, "rank", 0) == 0 else logging.ERROR)
-    log.propagate = False
-    # Lightning's advice is for those who write training code; ours are told what they need by fastnst.
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fastnst.atomic_write import atomic_write
+from fastnst.atomic_write import atomic_write, remove_partial_writes
 
 
 def test_the_new_file_takes_the_name_at_the_end(tmp_path: Path) -> None:
@@ -50,3 +50,14 @@ def test_permissions(tmp_path: Path) -> None:
     with atomic_write(ordinary) as temporary:
         temporary.touch()
     assert ordinary.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a[1].ckpt") as left:
+        left.touch()
+    # A kill leaves it where it was: nothing of the context manager runs.
+    others = [tmp_path / name for name in ("a[1].ckpt", "a1.ckpt", ".a1.x.partial.ckpt", ".a[1].ckpt")]
+    for path in (left, *others):
+        path.touch()
+    remove_partial_writes(tmp_path, "a[1]")
+    assert sorted(tmp_path.iterdir()) == sorted(others)

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,15 +68,6 @@ class TinyStyle(NamedTuple):
             text = f"[{','.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
             given.append(f"--{name.replace('_', '-')}={text}")
         return ["--preset=default", *given]
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small tensors gain nothing from threads, which on a busy machine wait for each other for long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from fastnst.errors import FastnstError
-from train.checkpoint import FORMAT, KEY, AtomicCheckpointIO, load_checkpoint
+from train.atomic_checkpoint_io import AtomicCheckpointIO
+from train.checkpoint import FORMAT, KEY, load_checkpoint
 from train.transformer_net import TransformerNet
 
 

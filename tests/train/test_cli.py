@@ -65,6 +65,22 @@ def test_hyphens_and_underscores_are_the_same():
     assert hyphens.content_layers == ("relu2_2",)
 
 
+@pytest.mark.parametrize(
+    ("given", "fresh"),
+    [
+        (["--fresh"], True),
+        (["--fresh", "--seed", "3"], True),
+        (["--fresh", "true"], True),
+        (["--fresh=true"], True),
+        (["--fresh", "false"], False),
+        ([], False),
+    ],
+)
+def test_a_switch_needs_no_value(given, fresh):
+    config, _ = parse_arguments([*STYLE, *given])
+    assert config.fresh is fresh
+
+
 def test_values_keep_their_hyphens():
     config, _ = parse_arguments(["--style", "my-wave.jpg", "--data=some-one/coco-2017", "--name", "a--b"])
     assert (config.style.name, config.data, config.name) == ("my-wave.jpg", "some-one/coco-2017", "a--b")

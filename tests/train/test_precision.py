@@ -85,3 +85,9 @@ def test_metal_and_a_chosen_precision_need_no_measurement(monkeypatch):
     monkeypatch.setattr(precision, "_bf16_is_faster_on_cpu", lambda: pytest.fail("measured"))
     assert resolve_precision("auto", "mps") == "32-true"
     assert resolve_precision("bf16-mixed", "cpu") == "bf16-mixed"
+
+
+def test_several_processes_on_cpus_do_not_measure_each_for_itself(monkeypatch):
+    monkeypatch.setattr(precision, "_bf16_is_faster_on_cpu", lambda: True)
+    assert resolve_precision("auto", "cpu") == "bf16-mixed"
+    assert resolve_precision("auto", "cpu", processes=2) == "32-true"

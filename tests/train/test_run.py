@@ -104,8 +104,29 @@ def test_a_finished_style_is_not_trained_again(finished, tiny, train):
     code, out, err = train(tiny.arguments(output))
     assert (code, out) == (0, f"{output / 'tiny.ckpt'}\n")
     assert "already trained" in err
-    assert "FRESH=1 (--fresh true)" in err
+    assert "FRESH=1 (--fresh)" in err
     assert (output / "tiny.ckpt").read_bytes() == before
+
+
+def test_a_run_killed_while_measuring_goes_on_with_the_measuring(tiny, train, tmp_path, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("train.run.measure_quality", killed)
+        code, out, _ = train(tiny.arguments(tmp_path))
+    assert (code, out) == (130, "")
+    trained = load_checkpoint(tmp_path / "tiny.ckpt")
+    assert (trained.steps, trained.finished) == (12, False)
+    (tmp_path / ".tiny.abc.partial.ckpt").touch()
+    code, out, err = train(tiny.arguments(tmp_path))
+    assert code == 0, err
+    measured = load_checkpoint(tmp_path / "tiny.ckpt")
+    assert (measured.steps, measured.finished) == (12, True)
+    assert measured.record["quality"]["photos"] == 2
+    for name, weights in measured.state["state_dict"].items():
+        assert torch.equal(weights, trained.state["state_dict"][name])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.ckpt", "tiny.png"]
 
 
 def test_another_painting_does_not_replace_a_style(finished, tiny, train):
