@@ -9,6 +9,10 @@ BIN := .venv/bin
 # Values reach the recipes through the environment, so that any path, with spaces or quotes, stays whole.
 export STYLE DATA NAME CKPT
 
+# Only what stands on the command line counts: some systems have a NAME or DATA of their own in the environment.
+$(foreach variable,STYLE DATA NAME CKPT ARGS FRESH,\
+	$(if $(filter environment,$(origin $(variable))),$(eval $(variable) :=)))
+
 .DEFAULT_GOAL := help
 .PHONY: help install train export gallery test check format bench clean
 
@@ -19,21 +23,24 @@ help:  ## Show this list
 	@echo 'make train STYLE=painting.jpg [DATA=folder-or-hub-id] [NAME=name] [FRESH=1] [ARGS="--preset quick"]'
 	@echo '$(BIN)/python -m train --help lists all that ARGS can say.'
 
-install: .venv/.installed  ## Make .venv with all that training, exporting and testing need
+install: .venv/.installed-$(RUNTIME)  ## Make .venv with all that training, exporting and testing need
 
-.venv/.installed: pyproject.toml
+.venv/.installed-$(RUNTIME): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo 'make: fastnst needs Python 3.10 or newer: make PYTHON=python3.12 ...' >&2; exit 2; }
 	@echo 'installing into .venv (some 6 GB, a minute or two)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@test ! -e .venv/.installed-$(if $(filter gpu,$(RUNTIME)),cpu,gpu) || \
+		$(BIN)/uv pip uninstall --quiet --python .venv onnxruntime onnxruntime-gpu
+	@rm -f .venv/.installed-*
 	@$(BIN)/uv pip install --quiet --python .venv --group dev --editable '.[$(RUNTIME)]'
 	@touch $@
 
 train: install  ## Train a style from STYLE=painting.jpg and export it; run again to go on
 	@test -n "$$STYLE" || { echo 'make train: error: give the painting: make train STYLE=painting.jpg' >&2; exit 2; }
 	@checkpoint=$$($(BIN)/python -m train --style "$$STYLE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} \
-		$(if $(FRESH),--fresh) $(ARGS)) || exit $$?; \
+		$(if $(filter-out 0 no false,$(FRESH)),--fresh) $(ARGS)) || exit $$?; \
 	$(BIN)/python -m export "$$checkpoint" --unless-current
 
 export: install  ## Export CKPT=checkpoints/name.ckpt to ONNX

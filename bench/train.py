@@ -47,9 +47,10 @@ def main() -> None:
     )
     layers = (*config.content_layers, *config.resolved_style_layers)
     state = random_vgg_state(config.loss_network, layers)
-    features = VGGFeatures(config.loss_network, layers, state).to(device)
-    plain = plain_step(config, StyleImage(style, ""), features, crops)
+    features = VGGFeatures(config.loss_network, layers, state)
+    # The targets are made on the CPU; then everything moves to the device.
     ours = our_step(config, StyleImage(style, ""), features, crops, precision)
+    plain = plain_step(config, StyleImage(style, ""), features.to(device), crops)
     times = time_in_turn(plain, ours, options.rounds)
     print(f"{device}, {torch.get_num_threads()} threads, {options.batch_size} x {options.image_size} px")
     for name, seconds in (("plain eager fp32", times.baseline), (f"fastnst {precision}", times.ours)):

@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _export(checkpoint: Path, output: Path | None, *, half: bool, unless_current: bool) -> None:
     path = _output_path(checkpoint, output)
-    if unless_current and is_current(path, checkpoint, half=half):
+    if unless_current and is_current(path, checkpoint):
         _report(f"{path} is up to date with {checkpoint}")
         _report(f"next: {_next_command(path)}")
         return
@@ -102,9 +102,7 @@ def _export(checkpoint: Path, output: Path | None, *, half: bool, unless_current
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("export", "train", "fastnst"):
             raise  # a mistake in fastnst itself
-        raise FastnstError(
-            f"exporting needs {error.name}, which is not installed: pip install -e '.[cpu]' --group export"
-        ) from error
+        raise FastnstError(f"exporting needs {error.name}, which is not installed: make install") from error
     _track(style)
     _say_results(style)
 

@@ -103,15 +103,15 @@ def describe_export(checkpoint_sha256: str, *, half: bool, max_abs_error: int) -
     }
 
 
-def is_current(model: Path, checkpoint: Path, *, half: bool) -> bool:
-    """Return whether a style file was made of this very checkpoint by this version in the same way.
+def is_current(model: Path, checkpoint: Path) -> bool:
+    """Return whether a style file was made of this very checkpoint by this version.
 
-    It goes by the checkpoint's content, not by times, which copying changes, and needs no PyTorch.
+    It goes by the checkpoint's content, not by times, which copying changes, and needs no PyTorch. A file
+    with float16 weights is as current as one with float32.
 
     Args:
         model: The ONNX file, which need not exist.
         checkpoint: The checkpoint.
-        half: Whether float16 weights are wanted.
 
     Returns:
         False if either file is missing or cannot be read.
@@ -121,7 +121,7 @@ def is_current(model: Path, checkpoint: Path, *, half: bool) -> bool:
         digest = file_sha256(checkpoint)
     except (FastnstError, OSError):
         return False
-    wanted = {CHECKPOINT_KEY: digest, WEIGHTS_KEY: _weights(half), VERSION_KEY: fastnst.__version__}
+    wanted = {CHECKPOINT_KEY: digest, VERSION_KEY: fastnst.__version__}
     return wanted.items() <= metadata.items()
 
 

@@ -174,7 +174,8 @@ def example_photos(count: int, height: int, width: int, seed: int) -> NDArray[np
             texture = 12 * np.sin(random.uniform(20, 120) * (x + random.uniform(-1, 1) * y))
             photo[disc] = random.uniform(0, 255, 3) + texture[disc, np.newaxis]
     photos += random.normal(0, 3, photos.shape)
-    return photos.round().clip(0, 255).astype(np.uint8)
+    rounded: NDArray[np.uint8] = photos.round().clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def _describe(value: onnx.ValueInfoProto) -> list[int | str]:

@@ -62,5 +62,6 @@ def remove_partial_writes(folder: Path, stem: str) -> None:
         folder: Where it wrote.
         stem: The file's name without its suffix.
     """
-    for partial in folder.glob(f".{glob.escape(stem)}.*.partial.*"):
+    # The random part is eight characters long, so that a longer name is not taken for this one.
+    for partial in folder.glob(f".{glob.escape(stem)}.????????.partial.*"):
         partial.unlink(missing_ok=True)

@@ -36,7 +36,7 @@ DEVICES = ("auto", "gpu", *PROVIDERS)
 _OPTIONS: dict[str, dict[str, str]] = {"cuda": {"cudnn_conv_algo_search": "HEURISTIC"}}
 
 _ADVICE = {
-    "cuda": 'check that nvidia-smi shows the GPU, then pip install "fastnst[gpu]" for CUDA\'s libraries',
+    "cuda": 'check that nvidia-smi shows the GPU, then pip install "onnxruntime-gpu[cuda,cudnn]"',
 }
 
 # ONNX Runtime's exceptions that blame the model, whatever the provider.
@@ -137,7 +137,8 @@ def _import_runtime(*, with_gpu: bool) -> Any:
             if error.name != "onnxruntime":
                 raise
             raise FastnstError(
-                'ONNX Runtime is not installed: pip install "fastnst[cpu]", or "fastnst[gpu]" for NVIDIA'
+                "ONNX Runtime is not installed: pip install onnxruntime, or for an NVIDIA GPU "
+                '"onnxruntime-gpu[cuda,cudnn]"'
             ) from None
         except ImportError as error:
             raise FastnstError(f"ONNX Runtime does not load: {first_line(error)}") from None
@@ -145,7 +146,7 @@ def _import_runtime(*, with_gpu: bool) -> Any:
             # What is left of a package folder that onnxruntime and onnxruntime-gpu shared.
             raise FastnstError(
                 "ONNX Runtime's installation is broken: pip uninstall onnxruntime onnxruntime-gpu, "
-                'then pip install "fastnst[cpu]" or "fastnst[gpu]"'
+                'then pip install onnxruntime or "onnxruntime-gpu[cuda,cudnn]"'
             )
         onnxruntime.set_default_logger_severity(4)
         if with_gpu and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
@@ -178,7 +179,7 @@ def _create(runtime: Any, path: Path, name: str, number: str, threads: int | Non
 def _missing(kind: str, available: set[str]) -> str:
     built_for = ", ".join(sorted(device_name(name) for name in available & set(PROVIDERS.values())))
     advice = (
-        'pip uninstall onnxruntime, then pip install "fastnst[gpu]"'
+        'pip uninstall onnxruntime, then pip install "onnxruntime-gpu[cuda,cudnn]"'
         if kind in ("cuda", "gpu")
         else "install a build of ONNX Runtime that has it"
     )

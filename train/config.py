@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +27,11 @@ _FREE_ON_RESUME = frozenset(
     {
         "accelerator",
         "checkpoint_seconds",
+        "devices",  # how many there are is compared instead
         "fresh",
         "log_every",
         "logger",
+        "num_nodes",
         "loss_network_weights",
         "output",
         "preview_seconds",
@@ -225,13 +228,19 @@ class TrainingConfig:
         differing = [
             f"{key} was {started_with.get(key)} and is now {value}"
             for key, value in self.to_dict().items()
-            if key not in _FREE_ON_RESUME and key in started_with and started_with[key] != value
+            if key not in _FREE_ON_RESUME and key in started_with and not _same(key, started_with[key], value)
         ]
         if differing:
             raise FastnstError(
                 f"{self.checkpoint_path} was started with other options ({'; '.join(differing)}): "
                 "give the same ones to go on, or FRESH=1 (--fresh) to start again"
             )
+
+
+def _same(option: str, one: Any, other: Any) -> bool:
+    if option == "data":  # train2017 and ./train2017/ are one folder
+        one, other = (os.path.abspath(os.path.expanduser(data)) for data in (one, other))  # noqa: PTH100, PTH111
+    return bool(one == other)
 
 
 def _plain(value: Any) -> Any:

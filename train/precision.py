@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from fastnst.errors import FastnstError
 
-PRECISIONS = ("16-mixed", "bf16-mixed", "32-true", "64-true")
+PRECISIONS = ("16-mixed", "bf16-mixed", "32-true")
 
 
 def resolve_accelerator(accelerator: str) -> str:

@@ -92,7 +92,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     remove_partial_writes(config.output, config.style_name)
     style = load_style_image(config.style, config.style_size)
     checkpoint = _previous_run(config, style)
-    if checkpoint is not None and checkpoint.finished:
+    if checkpoint is not None and checkpoint.finished and checkpoint.record["quality"] is not None:
         say(
             f"{config.style_name} is already trained: {checkpoint.path} ({checkpoint.steps} steps). "
             "FRESH=1 (--fresh) trains it again."
@@ -107,6 +107,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     )
     say(f"reading the weights of {config.loss_network}")
     vgg_state = load_vgg_state(config.loss_network, config.loss_network_weights)
+    measuring = _quality_features(config)
     photos = open_photos(config.data, validation_photos=config.validation_photos)
     features = VGGFeatures(
         config.loss_network,
@@ -134,7 +135,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         image_size=config.image_size,
         crop_scale=config.crop_scale,
         seed=config.seed,
-        workers=_workers(config, device),
+        workers=_workers(config, device, trainer.num_devices),
     )
     if checkpoint is None:
         logger = make_logger(config, {})
@@ -151,18 +152,25 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     say(describe_logger(logger))
     if checkpoint is not None:
         say(f"going on from {checkpoint.path} at step {checkpoint.steps} of {max_steps}")
+    say("reading the first photos")
     try:
         trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
     except SystemExit:
         if rolling.interrupted:  # at once, by a second Ctrl-C: Lightning exits
             raise KeyboardInterrupt from None
         raise
+    except RuntimeError as error:
+        if not rolling.interrupted:  # a signal to all processes takes the photos' workers along
+            if mistake := _runtime_mistake(error, config):
+                raise mistake from error
+            raise
     if rolling.interrupted and trainer.global_step < max_steps:
-        say(f"interrupted: {config.checkpoint_path} is saved; the same command goes on from there")
+        command = "the same command without FRESH=1 (--fresh)" if config.fresh else "the same command"
+        say(f"interrupted: {config.checkpoint_path} is saved; {command} goes on from there")
         close_logger(logger)
         return RunResult(interrupted=True)
     rolling.save(trainer, module)  # measuring may be interrupted too
-    quality = _finish(config, trainer, module, preview, photos, features)
+    quality = _finish(config, trainer, module, preview, photos, measuring)
     rolling.save(trainer, module)
     close_logger(logger)
     _say_results(config, module)
@@ -226,7 +234,7 @@ def _finish(
     module: StyleTransfer,
     preview: PreviewGrid,
     photos: PhotoFolder | PhotoStream,
-    features: VGGFeatures,
+    measuring: VGGFeatures | None,
 ) -> Quality | None:
     """Measure the finished style, and draw its grid, on the first process alone."""
     module.finished = True
@@ -234,24 +242,45 @@ def _finish(
         return None
     device = trainer.strategy.root_device
     module.to(device).eval()
-    features.to(device)
+    module.move_loss_network()
     say("drawing the preview")
     shown = validation_images(photos, config.quality_size)
     preview.photos = shown[:_PREVIEW_PHOTOS]
     module.final_losses = preview.renew(module, trainer.global_step)
     if module.losses is not None:
         module.final_losses |= loss_metrics(module.losses, "train")
-    say(f"measuring C and S on {len(shown)} photos")
-    try:
-        same = config.loss_network == QUALITY_NETWORK and config.quality_weights is None
-        measuring = load_quality_features(config.loss_network_weights if same else config.quality_weights)
-    except FastnstError as error:
-        say(f"C and S are not measured: {error}")
+    if measuring is None:
         return None
+    say(f"measuring C and S on {len(shown)} photos")
     painting = module.style.to_tensor().to(device)
     module.quality = measure_quality(_telling(module, len(shown)), shown, painting, measuring.to(device))
     log_quality(module.logger, module.quality, trainer.global_step)
     return module.quality
+
+
+def _quality_features(config: TrainingConfig) -> VGGFeatures | None:
+    """Load what C and S are measured with: now, since nobody waits for a download that fails in the end."""
+    same = config.loss_network == QUALITY_NETWORK and config.quality_weights is None
+    try:
+        return load_quality_features(config.loss_network_weights if same else config.quality_weights)
+    except FastnstError as error:
+        say(f"C and S will not be measured: {error}")
+        return None
+
+
+def _runtime_mistake(error: RuntimeError, config: TrainingConfig) -> FastnstError | None:
+    """Return what the user can do about an error of PyTorch, if it is one of those that users can mend."""
+    text = str(error)
+    if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in text:
+        return FastnstError(
+            f"the memory does not suffice: lower --batch-size (now {config.batch_size}) or --image-size "
+            f"(now {config.image_size}); with --fresh, since they change the run"
+        )
+    if "DataLoader worker" in text:
+        return FastnstError(
+            "a process that decodes photos was killed, most often for lack of shared memory: try --workers 0"
+        )
+    return None
 
 
 def _telling(stylize: Callable[[Tensor], Tensor], photos: int) -> Callable[[Tensor], Tensor]:
@@ -293,11 +322,15 @@ def _processes(config: TrainingConfig) -> int:
     return per_node * config.num_nodes
 
 
-def _workers(config: TrainingConfig, device: str) -> int:
+def _workers(config: TrainingConfig, device: str, local_processes: int) -> int:
     if config.workers is not None:
         return config.workers
     # A CPU trains far more slowly than one process decodes.
-    return 1 if device == "cpu" else min(16, os.cpu_count() or 1)
+    if device == "cpu":
+        return 1
+    affinity = getattr(os, "sched_getaffinity", None)  # what a cluster or container gives; Linux alone has it
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min(16, cores // local_processes))
 
 
 def _describe_device(device: str) -> str:

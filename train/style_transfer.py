@@ -79,9 +79,13 @@ class StyleTransfer(pl.LightningModule):
         stylized: Tensor = self.network(content)
         return stylized
 
+    def move_loss_network(self) -> None:
+        """Move the loss network to where this module is; Lightning does not know of it."""
+        self._features[0].to(self.device)
+
     def on_fit_start(self) -> None:
         """Move the loss network to the device that Lightning chose."""
-        self._features[0].to(self.device)
+        self.move_loss_network()
 
     def on_train_start(self) -> None:
         """Start the clock."""
@@ -151,7 +155,7 @@ class StyleTransfer(pl.LightningModule):
         """Take the clock's reading and the tracking run's identity over."""
         record = checkpoint[KEY]
         self.seconds = self._seconds_before = record["seconds"]
-        self.tracking_run = record["tracking_run"]
+        self.tracking_run = self.tracking_run or record["tracking_run"]
 
 
 def detach(losses: PerceptualLosses) -> PerceptualLosses:

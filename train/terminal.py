@@ -6,7 +6,7 @@ import logging
 import sys
 import warnings
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from tqdm import tqdm
@@ -40,7 +40,15 @@ def set_up_terminal() -> None:
     warnings.filterwarnings("ignore", module=r"lightning\.")
 
 
-class _AboveTheBar(logging.StreamHandler[TextIO]):
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # which Python 3.10 cannot index
+
+
+class _AboveTheBar(_StreamHandler):
     """Messages that come while the progress bar is drawn do not tear it."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -57,8 +57,9 @@ def describe_logger(logger: Logger | None) -> str:
         run = logger.experiment
         # Processes other than the first hold a stand-in that answers anything.
         if getattr(run, "offline", False) is True:
-            folder = Path(run.dir).parent
-            return f"curves: wandb is offline; log in and `wandb sync {_short(folder)}` uploads them"
+            # Each resumed part of a run, and its exported model, is a folder with the run's id.
+            parts = Path(run.dir).parent.parent / f"offline-run-*-{run.id}"
+            return f"curves: wandb is offline; log in and `wandb sync {_short(parts)}` uploads them"
         return f"curves: {run.url}"
     if isinstance(logger, TensorBoardLogger):
         return f"curves: tensorboard --logdir {_short(Path(logger.root_dir))}"

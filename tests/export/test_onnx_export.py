@@ -137,17 +137,16 @@ def test_places_that_cannot_be_written_are_found_before_the_work(checkpoint, tmp
 
 
 def test_current_is_what_was_made_of_this_checkpoint_in_this_way(exported, checkpoint, tmp_path, monkeypatch):
-    assert is_current(exported.path, checkpoint, half=False)
-    assert not is_current(exported.path, checkpoint, half=True)
-    assert not is_current(tmp_path / "missing.onnx", checkpoint, half=False)
-    assert not is_current(exported.path, tmp_path / "missing.ckpt", half=False)
-    assert not is_current(checkpoint, checkpoint, half=False)
+    assert is_current(exported.path, checkpoint)
+    assert not is_current(tmp_path / "missing.onnx", checkpoint)
+    assert not is_current(exported.path, tmp_path / "missing.ckpt")
+    assert not is_current(checkpoint, checkpoint)
     trained_on = tmp_path / "kandinsky.ckpt"
     trained_on.write_bytes(checkpoint.read_bytes())
-    assert is_current(exported.path, trained_on, half=False)  # a copy is the same checkpoint
+    assert is_current(exported.path, trained_on)  # a copy is the same checkpoint
     state = torch.load(trained_on, weights_only=True)
     state["global_step"] += 1
     torch.save(state, trained_on)
-    assert not is_current(exported.path, trained_on, half=False)
+    assert not is_current(exported.path, trained_on)
     monkeypatch.setattr("fastnst.__version__", "99.0")
-    assert not is_current(exported.path, checkpoint, half=False)
+    assert not is_current(exported.path, checkpoint)

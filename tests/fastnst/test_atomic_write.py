@@ -56,7 +56,10 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "a[1].ckpt") as left:
         left.touch()
     # A kill leaves it where it was: nothing of the context manager runs.
-    others = [tmp_path / name for name in ("a[1].ckpt", "a1.ckpt", ".a1.x.partial.ckpt", ".a[1].ckpt")]
+    others = [
+        tmp_path / name
+        for name in ("a[1].ckpt", "a1.ckpt", ".a1.abcd_123.partial.ckpt", ".a[1].b.abcd_123.partial.ckpt")
+    ]
     for path in (left, *others):
         path.touch()
     remove_partial_writes(tmp_path, "a[1]")

@@ -105,7 +105,6 @@ def test_what_does_not_change_the_learning_may_differ_on_resume():
         "decay": "none",
         "seed": 1,
         "precision": "32-true",
-        "devices": 2,
         "validation_photos": 3,
         "crop_scale": (0.1, 1.0),
     }.items(),
@@ -114,6 +113,13 @@ def test_what_changes_the_learning_may_not_differ_on_resume(option, value):
     with pytest.raises(FastnstError, match=rf"{option} was .* and is now .*--fresh") as error:
         config(**{option: value}).check_resumable(config().to_dict())
     assert "\n" not in str(error.value)
+
+
+def test_one_folder_may_be_written_in_two_ways(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    started_with = config(data="photos/train").to_dict()
+    for same in ("photos/train/", "./photos/train", str(tmp_path / "photos" / "train")):
+        config(data=same).check_resumable(started_with)
 
 
 def test_an_option_that_an_older_version_did_not_have_does_not_stop_a_resume():

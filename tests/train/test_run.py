@@ -118,7 +118,7 @@ def test_a_run_killed_while_measuring_goes_on_with_the_measuring(tiny, train, tm
     assert (code, out) == (130, "")
     trained = load_checkpoint(tmp_path / "tiny.ckpt")
     assert (trained.steps, trained.finished) == (12, False)
-    (tmp_path / ".tiny.abc.partial.ckpt").touch()
+    (tmp_path / ".tiny.abcd_123.partial.ckpt").touch()
     code, out, err = train(tiny.arguments(tmp_path))
     assert code == 0, err
     measured = load_checkpoint(tmp_path / "tiny.ckpt")
@@ -258,13 +258,19 @@ def test_tensorboard_receives_curves_and_pictures(tiny, train, tmp_path):
     assert tags["images"] == ["val/preview"]
 
 
-def test_a_style_without_weights_to_measure_it_with_is_finished_all_the_same(tiny, train, tmp_path):
+def test_a_style_without_weights_to_measure_it_with_is_finished_and_measured_later(tiny, train, tmp_path):
     code, _, err = train(tiny.arguments(tmp_path, images=2, quality_weights=tmp_path / "absent.pth"))
     assert code == 0, err
-    assert "C and S are not measured" in err
+    assert "C and S will not be measured" in err
     checkpoint = load_checkpoint(tmp_path / "tiny.ckpt")
     assert checkpoint.finished
     assert checkpoint.record["quality"] is None
+    code, _, err = train(tiny.arguments(tmp_path, images=2))
+    assert code == 0, err
+    measured = load_checkpoint(tmp_path / "tiny.ckpt")
+    assert measured.record["quality"]["photos"] == 2
+    for name, weights in measured.state["state_dict"].items():
+        assert torch.equal(weights, checkpoint.state["state_dict"][name])
 
 
 def test_lightnings_own_options_pass_through(tiny, train, tmp_path, monkeypatch):

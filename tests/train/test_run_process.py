@@ -206,3 +206,6 @@ def test_a_run_goes_on_with_as_many_devices_as_it_began_with(two_processes, tiny
     code, _, err = train(tiny.arguments(output, **TWO_PROCESSES))
     assert code == 2
     assert "was started on 2 devices and there are now 1: give --devices 2" in err.splitlines()[-1]
+    TrainingConfig(**tiny.options(output, **TWO_PROCESSES, devices=2)).check_resumable(
+        checkpoint["fastnst"]["options"]
+    )
