@@ -105,10 +105,10 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         if checkpoint is None
         else checkpoint.record["precision"]
     )
+    photos = open_photos(config.data, validation_photos=config.validation_photos)
     say(f"reading the weights of {config.loss_network}")
     vgg_state = load_vgg_state(config.loss_network, config.loss_network_weights)
     measuring = _quality_features(config)
-    photos = open_photos(config.data, validation_photos=config.validation_photos)
     features = VGGFeatures(
         config.loss_network,
         (*config.content_layers, *config.resolved_style_layers),

@@ -7,6 +7,7 @@ import csv
 import logging
 import netrc
 import os
+import re
 import urllib.parse
 import warnings
 from collections.abc import Mapping
@@ -142,6 +143,8 @@ def log_model_artifact(run: Mapping[str, str], model: Path) -> None:
 
     try:
         online = run["mode"] == "online"
+        artifact = wandb.Artifact(artifact_name(model.stem), type="model")
+        artifact.add_file(str(model))
         with wandb.init(
             id=run["id"],
             project=run["project"],
@@ -151,8 +154,6 @@ def log_model_artifact(run: Mapping[str, str], model: Path) -> None:
             resume="allow" if online else None,
             settings=_quiet_settings(offline=not online),
         ) as resumed:
-            artifact = wandb.Artifact(f"style-{model.stem}", type="model")
-            artifact.add_file(str(model))
             resumed.log_artifact(artifact)
     except Exception as error:  # noqa: BLE001 - whatever wandb raises, the export has succeeded
         log.warning("the model was not added to the wandb run: %s", error)
@@ -173,6 +174,11 @@ def _csv_logger(config: TrainingConfig, first_step: int) -> CSVLogger:
             logger.experiment.metrics.extend(rows)
         logger.save()
     return logger
+
+
+def artifact_name(style: str) -> str:
+    """Return the name that wandb shows a style's model under; wandb takes letters, digits and `-_.` alone."""
+    return "style-" + re.sub(r"[^A-Za-z0-9_.-]", "_", style)
 
 
 def _wandb_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> WandbLogger:

@@ -2,11 +2,12 @@ import logging
 from pathlib import Path
 
 import pytest
+import wandb
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from train import tracking
 from train.config import TrainingConfig
-from train.tracking import describe_logger, log_model_artifact, make_logger, run_identity
+from train.tracking import artifact_name, describe_logger, log_model_artifact, make_logger, run_identity
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,16 @@ def test_an_artifact_that_fails_is_a_warning(monkeypatch, tmp_path, caplog):
 
     monkeypatch.setattr("wandb.init", fail)
     run = {"logger": "wandb", "id": "1", "project": "p", "mode": "offline", "folder": str(tmp_path)}
+    (tmp_path / "wave.onnx").touch()
     with caplog.at_level(logging.WARNING):
         log_model_artifact(run, tmp_path / "wave.onnx")
     assert "not added to the wandb run: no network" in caplog.text
+
+
+@pytest.mark.parametrize("style", ["kandinsky", "great wave", "große Welle", "神奈川沖浪裏"])
+def test_any_style_has_a_name_that_wandb_takes(style):
+    name = artifact_name(style)
+    wandb.Artifact(name, type="model")  # raises otherwise
+    assert name.startswith("style-")
+    if style == "kandinsky":
+        assert name == "style-kandinsky"
