@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import re
@@ -16,6 +17,7 @@ import jsonargparse
 import fastnst
 from fastnst.errors import FastnstError
 from train.config import TrainingConfig
+from train.run_lock import run_lock
 
 PRESETS = Path(__file__).parent / "configs"
 
@@ -37,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Only now: it takes seconds, and a mistake or --help should not.
         from train.run import run
 
-        return INTERRUPTED if run(config, preset).interrupted else 0
+        # Processes that Lightning starts are part of the run that holds the lock.
+        lock = run_lock(config.checkpoint_path) if _process_number() == 0 else contextlib.nullcontext()
+        with lock:
+            return INTERRUPTED if run(config, preset).interrupted else 0
     except FastnstError as error:
         number = _process_number()
         where = f" in process {number}" if number else ""
