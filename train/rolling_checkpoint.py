@@ -36,12 +36,13 @@ class RollingCheckpoint(Checkpoint):
 
     Attributes:
         interrupted: Whether Ctrl-C or SIGTERM ended the run.
+        saved: Whether the file holds this run.
     """
 
     def __init__(self, path: Path, every_seconds: float, *, resumed: bool = False) -> None:
         self.path = path
         self.interrupted = False
-        self._saved = resumed
+        self.saved = resumed
         self._every = every_seconds
         self._last = 0.0
         self._first_bad_step: Tensor | None = None
@@ -104,7 +105,7 @@ class RollingCheckpoint(Checkpoint):
         if not all(bool(torch.isfinite(parameter).all()) for parameter in module.network.parameters()):
             self._stop_diverged(trainer, trainer.global_step)
         trainer.save_checkpoint(self.path)
-        self._saved = True
+        self.saved = True
         self._last = time.monotonic()
 
     def _raise_if_diverged(self, trainer: pl.Trainer) -> None:
@@ -119,7 +120,7 @@ class RollingCheckpoint(Checkpoint):
     def _stop_diverged(self, trainer: pl.Trainer, step: int) -> NoReturn:
         if not trainer.is_global_zero:
             raise SystemExit(0)  # the first process tells the user, once
-        if self._saved:
+        if self.saved:
             kept = f"the last good checkpoint is {self.path}, and the run goes on from it"
         else:
             kept = "no checkpoint of this run had been written yet"

@@ -153,20 +153,13 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     if checkpoint is not None:
         say(f"going on from {checkpoint.path} at step {checkpoint.steps} of {max_steps}")
     say("reading the first photos")
-    try:
-        trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
-    except SystemExit:
-        if rolling.interrupted:  # at once, by a second Ctrl-C: Lightning exits
-            raise KeyboardInterrupt from None
-        raise
-    except RuntimeError as error:
-        if not rolling.interrupted:  # a signal to all processes takes the photos' workers along
-            if mistake := _runtime_mistake(error, config):
-                raise mistake from error
-            raise
+    _fit(trainer, module, data, checkpoint, rolling)
     if rolling.interrupted and trainer.global_step < max_steps:
         command = "the same command without FRESH=1 (--fresh)" if config.fresh else "the same command"
-        say(f"interrupted: {config.checkpoint_path} is saved; {command} goes on from there")
+        if rolling.saved:
+            say(f"interrupted: {config.checkpoint_path} is saved; {command} goes on from there")
+        else:
+            say("interrupted before the first checkpoint")
         close_logger(logger)
         return RunResult(interrupted=True)
     rolling.save(trainer, module)  # measuring may be interrupted too
@@ -175,6 +168,33 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     close_logger(logger)
     _say_results(config, module)
     return RunResult(interrupted=False, quality=quality)
+
+
+def _fit(
+    trainer: pl.Trainer,
+    module: StyleTransfer,
+    data: PhotoDataModule,
+    checkpoint: StyleCheckpoint | None,
+    rolling: RollingCheckpoint,
+) -> None:
+    """Train to the last step or until interrupted, from the checkpoint if there is one.
+
+    Raises:
+        FastnstError: If training diverges, or the memory does not suffice.
+        KeyboardInterrupt: If it is interrupted twice.
+    """
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
+    except SystemExit:
+        if rolling.interrupted:  # at once, by a second Ctrl-C: Lightning exits
+            raise KeyboardInterrupt from None
+        raise
+    except RuntimeError as error:
+        if rolling.interrupted:  # a signal to all processes took those that decode photos along
+            return
+        if mistake := _runtime_mistake(error, module.config):
+            raise mistake from error
+        raise
 
 
 def _previous_run(config: TrainingConfig, style: StyleImage) -> StyleCheckpoint | None:

@@ -316,3 +316,37 @@ def test_an_empty_folder_and_an_output_that_is_a_file_are_one_line(tiny, train, 
     code, _, err = train(tiny.arguments(tmp_path / "file"))
     assert code == 2
     assert "cannot write to --output" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory"),
+            r"lower --batch-size \(now 2\) or --image-size \(now 32\)",
+        ),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+            "the memory does not suffice",
+        ),
+        (RuntimeError("DataLoader worker (pid 1) is killed by signal: Bus error."), "try --workers 0"),
+    ],
+)
+def test_memory_that_does_not_suffice_is_one_line(tiny, train, tmp_path, monkeypatch, error, line):
+    def training_step(*_):
+        raise error
+
+    monkeypatch.setattr(StyleTransfer, "training_step", training_step)
+    code, out, err = train(tiny.arguments(tmp_path))
+    assert (code, out) == (2, "")
+    assert re.search(f"^train: error: .*{line}", err.splitlines()[-1])
+    assert "Traceback" not in err
+
+
+def test_any_other_error_of_a_step_is_not_hidden(tiny, train, tmp_path, monkeypatch):
+    def training_step(*_):
+        raise RuntimeError("a mistake in fastnst")
+
+    monkeypatch.setattr(StyleTransfer, "training_step", training_step)
+    with pytest.raises(RuntimeError, match="a mistake in fastnst"):
+        train(tiny.arguments(tmp_path))
