@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from export.model_metadata import is_current
-from fastnst.errors import FastnstError
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.style_library import find_style
 
 if TYPE_CHECKING:
     from export.onnx_export import ExportedStyle
 
-# 128 and the signal's number, as shells report it.
-INTERRUPTED = 130
 
 _EXAMPLES = """\
 examples:
@@ -44,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _export(options.checkpoint, options.output, half=options.half, unless_current=options.unless_current)
     except FastnstError as error:
         _say(f"export: error: {error}")
-        return 2
+        return MISTAKE
     except KeyboardInterrupt:
         _say("export: interrupted")
         return INTERRUPTED

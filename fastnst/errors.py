@@ -1,4 +1,8 @@
-"""The error that every command turns into one line and exit code 2, and the warning it prints as one line."""
+"""How every command ends that cannot do what was asked: its errors, its warnings and its exit codes."""
+
+# Exit codes of `fastnst`, `python -m train` and `python -m export`.
+MISTAKE = 2
+INTERRUPTED = 130  # 128 and the number of the signal, as shells report it
 
 
 class FastnstError(Exception):

@@ -15,14 +15,11 @@ from pathlib import Path
 import jsonargparse
 
 import fastnst
-from fastnst.errors import FastnstError
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from train.config import TrainingConfig
 from train.run_lock import run_lock
 
 PRESETS = Path(__file__).parent / "configs"
-
-# 128 and the signal's number, as shells report it.
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         number = _process_number()
         where = f" in process {number}" if number else ""
         print(f"train: error{where}: {error}", file=sys.stderr)  # noqa: T201 - the one line
-        return 2
+        return MISTAKE
     except KeyboardInterrupt:
         if _process_number() == 0:
             print("train: interrupted", file=sys.stderr)  # noqa: T201 - before or after training itself

@@ -18,7 +18,7 @@ from fastnst.cli.info import info
 from fastnst.cli.one_line import complain
 from fastnst.cli.styles import styles
 from fastnst.cli.stylize import stylize
-from fastnst.errors import FastnstError
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 
 
 class _OneLineErrors(click.Group):
@@ -47,21 +47,21 @@ class _OneLineErrors(click.Group):
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx is not None else "fastnst"
             complain(f"{error.format_message().rstrip('.')} ({command} --help says more)")
-            code = 2
+            code = MISTAKE
         except (FastnstError, click.ClickException) as error:
             complain(error.format_message() if isinstance(error, click.ClickException) else str(error))
-            code = 2
+            code = MISTAKE
         except click.Abort:
             click.echo("fastnst: interrupted", err=True)
-            code = 130
+            code = INTERRUPTED
         except MemoryError:
             complain("not enough memory: give a smaller image")
-            code = 2
+            code = MISTAKE
         except OSError as error:
             # Such as a full disk under standard output, whose buffer must not be flushed again at exit.
             complain(f"{error.filename or 'the output cannot be written'}: {error.strerror or error}")
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - open until the process ends
-            code = 2
+            code = MISTAKE
         sys.exit(code if isinstance(code, int) else 0)
 
 
