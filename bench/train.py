@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bench.paired import time_in_turn
 from train.config import TrainingConfig
-from train.perceptual_loss import gram_matrix
+from train.gram_matrix import gram_matrix
 from train.precision import resolve_accelerator, resolve_precision
 from train.style_image import StyleImage
 from train.style_transfer import StyleTransfer

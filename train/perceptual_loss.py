@@ -8,37 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from train.gram_matrix import gram_matrix
 from train.vgg_features import VGGFeatures
 
 # Far below the energy of any features, and far enough above 0 that the quotient stays in float32's range.
 _LEAST_ENERGY = 1e-20
-
-
-def gram_matrix(features: Tensor) -> Tensor:
-    """Return the channel Gram matrix of each feature map.
-
-    Entry (i, j) is the inner product of channels i and j over all positions, divided by C*H*W so that the
-    image's size does not change the scale (Johnson et al. 2016, section 3.2, arXiv:1603.08155).
-
-    Args:
-        features: Activations of shape (N, C, H, W).
-
-    Returns:
-        Symmetric matrices of shape (N, C, C), float32 whatever the input's precision.
-
-    Raises:
-        ValueError: If `features` is not 4-D.
-    """
-    if features.ndim != 4:
-        raise ValueError(f"features must have shape (N, C, H, W), got {tuple(features.shape)}")
-    channels, height, width = features.shape[1:]
-    # Autocast would run the product in half precision, which overflows (float16) or loses the differences
-    # that the loss is made of (bfloat16).
-    with torch.autocast(features.device.type, enabled=False):
-        flat = features.flatten(start_dim=2).float()  # (N, C, H*W)
-        # Scaled before the sum over the positions, so that no sum leaves the range.
-        scaled = flat / (channels * height * width)
-        return scaled @ flat.transpose(1, 2)
 
 
 def relative_squared_error(estimate: Tensor, target: Tensor) -> Tensor:

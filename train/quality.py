@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from train.gram_matrix import gram_matrix
 from train.image_tensor import image_to_tensor
-from train.perceptual_loss import gram_matrix, relative_squared_error
+from train.perceptual_loss import relative_squared_error
 from train.vgg_features import VGGFeatures, load_vgg_state
 
 LOSS_NETWORK = "vgg19"

@@ -21,6 +21,7 @@ from fastnst.errors import FastnstError
 from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.checkpoint import StyleCheckpoint, load_checkpoint
 from train.config import TrainingConfig
+from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
 from train.photo_data_module import PhotoDataModule
 from train.photo_stream import PhotoStream
@@ -100,6 +101,8 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         print_path(checkpoint.path)
         return RunResult(interrupted=False)
     device = resolve_accelerator(config.accelerator)
+    if device == "cpu":
+        keep_freed_memory()
     precision = (
         resolve_precision(config.precision, device, processes=_processes(config))
         if checkpoint is None

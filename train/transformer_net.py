@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from train.instance_norm import InstanceNorm2d
+from train.reflection_pad import reflection_pad
+from train.subpixel_conv import strided_conv, upsampled_conv
 
 # Two stride-2 convolutions: the residual blocks run at a quarter of the image's height and width.
 STRIDE = 4
@@ -47,13 +53,16 @@ class TransformerNet(nn.Module):
             ConvNormReLU(2 * width, 4 * width, kernel_size=3, stride=2),
         )
         self.residuals = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
+        # The numbers are those that trained styles name their weights by.
         self.upsampling = nn.Sequential(
-            nn.UpsamplingNearest2d(scale_factor=2),
-            ConvNormReLU(4 * width, 2 * width, kernel_size=3),
-            nn.UpsamplingNearest2d(scale_factor=2),
-            ConvNormReLU(2 * width, width, kernel_size=3),
+            OrderedDict(
+                [
+                    ("1", UpsampledConvNormReLU(4 * width, 2 * width)),
+                    ("3", UpsampledConvNormReLU(2 * width, width)),
+                ]
+            )
         )
-        self.to_rgb = ReflectedConv2d(width, 3, kernel_size=9)
+        self.to_rgb = FewChannelsConv2d(width, 3, kernel_size=9)
 
     def forward(self, content: Tensor) -> Tensor:
         """Return the stylised images.
@@ -92,10 +101,41 @@ class ReflectedConv2d(nn.Conv2d):
             out_channels,
             kernel_size,
             stride,
-            padding=kernel_size // 2,
-            padding_mode="reflect",
             bias=bias,
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution, (N, out_channels, H / stride, W / stride)."""
+        return super().forward(reflection_pad(x, self.kernel_size[0] // 2))
+
+
+class UpsampledConv2d(nn.Conv2d):
+    """Nearest-neighbour resize to twice the size, and a 3x3 convolution with reflection padding, no bias."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of the enlarged image, (N, out_channels, 2H, 2W)."""
+        if _trains(self):
+            return upsampled_conv(x, self.weight)
+        return super().forward(reflection_pad(F.interpolate(x, scale_factor=2, mode="nearest"), 1))
+
+
+class FewChannelsConv2d(ReflectedConv2d):
+    """A convolution to so few channels that they do not fill a processor's vectors."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution, (N, out_channels, H, W), H and W even."""
+        if _trains(self):
+            assert self.bias is not None
+            return strided_conv(reflection_pad(x, self.kernel_size[0] // 2), self.weight, self.bias)
+        return super().forward(x)
+
+
+def _trains(module: nn.Module) -> bool:
+    # The exporter and evaluation see the plain operations.
+    return module.training and torch.is_grad_enabled()
 
 
 class ConvNormReLU(nn.Sequential):
@@ -104,7 +144,18 @@ class ConvNormReLU(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> None:
         super().__init__(
             ReflectedConv2d(in_channels, out_channels, kernel_size, stride, bias=False),
-            nn.InstanceNorm2d(out_channels, affine=True),
+            InstanceNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class UpsampledConvNormReLU(nn.Sequential):
+    """Enlargement to twice the size with a 3x3 convolution, then instance norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            UpsampledConv2d(in_channels, out_channels),
+            InstanceNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
 
@@ -117,7 +168,7 @@ class ResidualBlock(nn.Module):
         self.block = nn.Sequential(
             ConvNormReLU(channels, channels, kernel_size=3),
             ReflectedConv2d(channels, channels, kernel_size=3, bias=False),
-            nn.InstanceNorm2d(channels, affine=True),
+            InstanceNorm2d(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -154,6 +154,7 @@ class VGGFeatures:
             # device with matrix units.
             kernel = weight.detach().float().contiguous(memory_format=torch.channels_last)
             self._weights.append((kernel, bias.detach().float()))
+        self._rounded: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
 
     def to(self, device: torch.device | str) -> VGGFeatures:
         """Move the weights to `device`, in place.
@@ -166,6 +167,7 @@ class VGGFeatures:
         """
         self._mean, self._std = self._mean.to(device), self._std.to(device)
         self._weights = [(weight.to(device), bias.to(device)) for weight, bias in self._weights]
+        self._rounded.clear()
         return self
 
     def __call__(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
@@ -188,7 +190,11 @@ class VGGFeatures:
         activations: dict[str, Tensor] = {}
         # Normalised in float32: in half precision the Caffe range would lose its low bits.
         x = (image.float() - self._mean) / self._std
-        for conv, (weight, bias) in zip(self._convolutions, self._weights, strict=True):
+        weights = self._weights
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+            weights = self._weights_as(x.dtype)
+        for conv, (weight, bias) in zip(self._convolutions, weights, strict=True):
             if conv.pooled:
                 x = F.max_pool2d(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
             # Not in place: the ReLU's input is needed for nothing, but an activation that is returned must
@@ -199,6 +205,12 @@ class VGGFeatures:
                 if len(activations) == len(wanted):
                     break
         return activations
+
+    def _weights_as(self, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
+        """Return the weights in another precision, kept: autocast would convert them anew in each step."""
+        if dtype not in self._rounded:
+            self._rounded[dtype] = [(weight.to(dtype), bias.to(dtype)) for weight, bias in self._weights]
+        return self._rounded[dtype]
 
 
 def _needed(architecture: str, layers: Sequence[str]) -> list[_Convolution]:

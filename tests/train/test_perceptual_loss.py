@@ -6,8 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.train.test_gram_matrix import numpy_gram
 from tests.train.test_vgg_features import ConvolutionCounter
-from train.perceptual_loss import PerceptualLoss, gram_matrix, relative_squared_error, total_variation
+from train.gram_matrix import gram_matrix
+from train.perceptual_loss import PerceptualLoss, relative_squared_error, total_variation
 from train.vgg_features import VGGFeatures, random_vgg_state
 
 LAYERS = ("relu1_2", "relu2_1", "relu2_2")
@@ -28,50 +30,8 @@ def make_loss(features, style=None, **options):
     return PerceptualLoss(features, style, **{"style_weight": 3.0} | options)
 
 
-def numpy_gram(features):
-    n, c, h, w = features.shape
-    flat = features.numpy().astype(np.float64).reshape(n, c, h * w)
-    return np.einsum("nip,njp->nij", flat, flat) / (c * h * w)
-
-
 def numpy_error(estimate, target):
     return float(((estimate - target) ** 2).sum() / (target**2).sum())
-
-
-@settings(deadline=None, max_examples=30)
-@given(
-    shape=st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 7), st.integers(1, 7)),
-    seed=st.integers(0, 999),
-)
-def test_the_gram_matrix_is_numpys(shape, seed):
-    features = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    gram = gram_matrix(features)
-    np.testing.assert_allclose(gram.numpy(), numpy_gram(features), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(gram, gram.transpose(1, 2))
-
-
-def test_the_gram_matrix_of_half_precision_features_is_float32_and_does_not_overflow():
-    large = torch.full((1, 2, 64, 64), 60_000.0, dtype=torch.float16)  # its square is beyond float16
-    gram = gram_matrix(large)
-    assert gram.dtype == torch.float32
-    np.testing.assert_allclose(gram.numpy(), numpy_gram(large.float()), rtol=1e-5)
-    huge = torch.full((1, 2, 64, 64), 1e18)  # the sum of squares over all positions is beyond float32
-    assert torch.isfinite(gram_matrix(huge)).all()
-
-
-def test_the_gram_matrix_is_exact_under_autocast():
-    features = random(2, 8, 16, 16)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert (features @ features.transpose(-1, -2)).dtype == torch.bfloat16  # autocast is at work here
-        gram = gram_matrix(features)
-    assert gram.dtype == torch.float32
-    assert torch.equal(gram, gram_matrix(features))
-
-
-@pytest.mark.parametrize("shape", [(4,), (2, 3, 4), (1, 2, 3, 4, 5)])
-def test_the_gram_matrix_needs_four_dimensions(shape):
-    with pytest.raises(ValueError, match=r"\(N, C, H, W\)"):
-        gram_matrix(torch.zeros(shape))
 
 
 def test_the_relative_error_of_a_case_worked_out_by_hand():
