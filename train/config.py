@@ -13,6 +13,7 @@ from typing import Any, Literal
 from fastnst.errors import FastnstError
 
 LossNetwork = Literal["vgg16", "vgg19"]
+Optimizer = Literal["muon", "adam"]
 Decay = Literal["cosine", "none"]
 LoggerName = Literal["wandb", "tensorboard", "csv", "none"]
 
@@ -74,10 +75,14 @@ class TrainingConfig:
         residual_blocks: Number of residual blocks; 5 is the paper's.
         images: Crops to train on, in all.
         image_size: Side of a crop in pixels.
+        crop_stages: Training goes through so many sizes of crops, each twice the one before, up to image_size.
+            Each gets the same arithmetic, so that more steps fit into the same time.
         crop_scale: Least and greatest part of a photo's area in a crop: small parts suit small crops, which
             then show things at the size that they have in whole photos.
         batch_size: Crops a step, on each device.
-        learning_rate: Of Adam, at its highest.
+        optimizer: muon steps equally far in all directions of a kernel, and needs fewer steps; adam is the
+            paper's.
+        learning_rate: At its highest.
         warmup_steps: Steps until the learning rate is at its highest.
         decay: How the learning rate falls after that: along a cosine to 0, or not at all, as in the paper.
         gradient_clip: Greatest norm of the gradient; 0 for no limit.
@@ -121,8 +126,10 @@ class TrainingConfig:
 
     images: int = 160_000
     image_size: int = 256
+    crop_stages: int = 1
     crop_scale: tuple[float, float] = (0.25, 1.0)
     batch_size: int = 16
+    optimizer: Optimizer = "muon"
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     decay: Decay = "cosine"
@@ -163,6 +170,7 @@ class TrainingConfig:
             "residual_blocks": 0,
             "images": 1,
             "image_size": 16,
+            "crop_stages": 1,
             "batch_size": 1,
             "warmup_steps": 0,
             "gradient_clip": 0,

@@ -14,6 +14,8 @@ from torch import Tensor
 import fastnst
 from train.checkpoint import FORMAT, KEY
 from train.config import Decay, TrainingConfig
+from train.crop_schedule import CropSchedule
+from train.muon import Muon
 from train.perceptual_loss import PerceptualLoss, PerceptualLosses
 from train.quality import Quality
 from train.style_image import StyleImage
@@ -37,6 +39,7 @@ class StyleTransfer(pl.LightningModule):
         losses: The terms of the last step, without gradients; None before the first.
         quality: C and S, once measured.
         seconds: Training time so far, over all resumed parts.
+        schedule: How large the crops are at each step.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class StyleTransfer(pl.LightningModule):
         self.final_losses: dict[str, float] = {}
         self.tracking_run: dict[str, str] = {}
         self.seconds = 0.0
+        self.schedule = CropSchedule(config.image_size, config.crop_stages, max_steps)
         self._features = (features,)  # the tuple hides it from the module tree
         self._max_steps = max_steps
         self._precision = precision
@@ -93,7 +97,8 @@ class StyleTransfer(pl.LightningModule):
 
     def training_step(self, content: Tensor, batch_idx: int) -> Tensor:
         """Return the loss of one batch of photos, (N, 3, S, S) in [0, 1]."""
-        losses = self.compare(content)
+        content = self.schedule.cut(content, self.global_step, self.config.seed)
+        losses = self.compare(content.contiguous(memory_format=torch.channels_last))
         self.losses = detach(losses)
         return losses.total
 
@@ -107,17 +112,19 @@ class StyleTransfer(pl.LightningModule):
         return losses
 
     def configure_optimizers(self) -> Any:
-        """Return Adam and the schedule of its learning rate."""
-        optimizer = torch.optim.Adam(
-            self.network.parameters(),
-            lr=self.config.learning_rate,
-            # One kernel for all parameters. It would unscale float16 gradients itself, after the clipping.
-            fused=self._precision != "16-mixed",
-        )
-        config = self.config
+        """Return the optimizer and the schedule of its learning rate."""
+        config, parameters = self.config, self.network.parameters()
+        optimizer: torch.optim.Optimizer
+        if config.optimizer == "muon":
+            optimizer = Muon(parameters, config.learning_rate, by_adam=self.network.to_rgb.parameters())
+        else:
+            # Fused: one kernel for all parameters. It would unscale float16 gradients itself, after the
+            # clipping.
+            fused = self._precision != "16-mixed"
+            optimizer = torch.optim.Adam(parameters, config.learning_rate, fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
-            lambda step: learning_rate_factor(step, self._max_steps, config.warmup_steps, config.decay),
+            lambda step: learning_rate_factor(step, self.schedule, config.warmup_steps, config.decay),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -170,24 +177,23 @@ def detach(losses: PerceptualLosses) -> PerceptualLosses:
     )
 
 
-def learning_rate_factor(step: int, max_steps: int, warmup_steps: int, decay: Decay) -> float:
+def learning_rate_factor(step: int, schedule: CropSchedule, warmup_steps: int, decay: Decay) -> float:
     """Return what the learning rate is multiplied by at a step.
 
-    Linear from 1/warmup_steps to 1 over the warm-up, then a half cosine that reaches 0 at the last step.
+    Linear from 1/warmup_steps to 1 over the warm-up; along a half cosine over the run's arithmetic, which
+    reaches 0 with the last step.
 
     Args:
         step: Optimizer steps done before this one, from 0.
-        max_steps: Steps in all.
+        schedule: How the arithmetic is spread over the steps.
         warmup_steps: Steps of the warm-up; at most a tenth of all are used.
         decay: `cosine`, or `none` for a constant rate after the warm-up.
 
     Returns:
         A factor in [0, 1].
     """
-    warmup = min(warmup_steps, max_steps // 10)
-    if step < warmup:
-        return (step + 1) / warmup
+    warmup = min(warmup_steps, schedule.steps // 10)
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     if decay == "none":
-        return 1.0
-    progress = (step - warmup) / max(1, max_steps - warmup)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+        return rise
+    return rise * 0.5 * (1 + math.cos(math.pi * schedule.progress(step)))

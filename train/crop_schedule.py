@@ -1,0 +1,76 @@
+"""How large the crops are at each step: progressive resizing, from small crops to whole pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from torch import Tensor
+
+# What the network's strides divide, and what VGG can pool four times.
+_LEAST_SIDE = 32
+
+
+@dataclass(frozen=True)
+class CropSchedule:
+    """The sides of a run's crops, step by step.
+
+    A step on a crop of half the side costs a quarter, and early in training it teaches as much: the strokes
+    and colours are learned on small crops. What only large ones show, such as even areas beside busy ones
+    under one instance norm, is learned at the end. Each stage gets the same arithmetic, so most steps are
+    small and most pixels are seen by the large ones.
+
+    Args:
+        image_size: Side of the crops in the last stage, in pixels.
+        stages: How many there are, each with crops of twice the side of the one before.
+        steps: Optimizer steps in all.
+    """
+
+    image_size: int
+    stages: int
+    steps: int
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The crops' side in each stage, from the smallest to the largest."""
+        sides = [self.image_size // 2**halvings for halvings in range(self.stages - 1, -1, -1)]
+        return tuple(side for side in sides if side >= _LEAST_SIDE or side == self.image_size)
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """The first step of each stage, and the number of steps."""
+        shares = np.array([1 / side**2 for side in self.sides])
+        ends = np.rint(self.steps * np.cumsum(shares) / shares.sum())
+        return (0, *(int(end) for end in ends[:-1]), self.steps)
+
+    def side(self, step: int) -> int:
+        """Return the side of the crops at a step, from 0."""
+        stage = sum(step >= start for start in self.starts[1:-1])
+        return self.sides[stage]
+
+    def progress(self, step: int) -> float:
+        """Return the part of the run's arithmetic that lies before a step, from 0 to 1."""
+        done = total = 0
+        for side, (start, end) in zip(self.sides, pairwise(self.starts), strict=True):
+            total += (end - start) * side**2
+            done += max(0, min(step, end) - start) * side**2
+        return done / total
+
+    def cut(self, images: Tensor, step: int, seed: int) -> Tensor:
+        """Cut the crops of a step out of those of the full size, at one random place for all.
+
+        Args:
+            images: Shape (N, C, image_size, image_size).
+            step: The step, from 0.
+            seed: Of the run. The place is a function of the seed and the step alone.
+
+        Returns:
+            A view of shape (N, C, side, side).
+        """
+        side = self.side(step)
+        space = images.shape[-1] - side
+        if space <= 0:
+            return images
+        top, left = np.random.default_rng((seed, step)).integers(space, size=2, endpoint=True)
+        return images[..., top : top + side, left : left + side]
