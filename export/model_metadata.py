@@ -78,6 +78,8 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
         "training.seconds": round(record["seconds"], 1),
         "training.version": record["version"],
     }
+    if options.get("strength") is not None:  # the style weight as the user put it
+        entries["training.strength"] = options["strength"]
     if record["losses"]:
         entries["training.losses"] = record["losses"]
     if record["quality"]:

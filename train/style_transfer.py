@@ -59,7 +59,7 @@ class StyleTransfer(pl.LightningModule):
             content_layers=config.content_layers,
             style_layers=config.resolved_style_layers,
             content_weight=config.content_weight,
-            style_weight=config.style_weight,
+            style_weight=config.resolved_style_weight,
             tv_weight=config.tv_weight,
         )
         self.losses: PerceptualLosses | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from export.deployable_network import DeployableNetwork
+from export.model_metadata import describe_style
 from export.onnx_export import ExportedStyle, export_onnx
 from export.onnx_graph import store_weights_as_float16
 from export.verification import example_photos, stylize_in_pytorch
 from fastnst import FastnstError, __version__
 from fastnst.style_metadata import read_metadata
+from train.checkpoint import load_checkpoint
 from train.transformer_net import TransformerNet
 
 
@@ -126,6 +129,14 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
     assert json.loads(metadata["quality.content_by_layer"]) == {"relu3_3": 0.7, "relu4_1": 0.8}
     assert int(metadata["export.max_abs_error"]) == exported.verification.max_abs_error <= 1
     assert "someone" not in " ".join(metadata.values())
+    assert metadata.keys().isdisjoint({"training.strength"})
+
+
+def test_metadata_says_the_strength(write_checkpoint, tmp_path):
+    checkpoint = load_checkpoint(write_checkpoint(tmp_path / "strong.ckpt"))
+    options = {**checkpoint.options, "strength": 7, "style_weight": 25.6}
+    strong = describe_style(dataclasses.replace(checkpoint, options=options))
+    assert (strong["training.strength"], strong["training.style_weight"]) == ("7", "25.6")
 
 
 def test_metadata_of_an_unmeasured_style_with_its_own_loss_network(traced, write_checkpoint, tmp_path):
