@@ -70,6 +70,8 @@ class TrainingConfig:
         style_licence: Rights of the painting, for the style file's metadata.
         output: Folder for the checkpoint, the preview and the logs.
         fresh: Train from the start even if the checkpoint exists.
+        init: What the network starts from: none, random weights; auto, the bundled style that is nearest to
+            the painting; or a style's name, a .ckpt or an .onnx file. Another style's weights save steps.
         style_size: Size of the brush: the longer side, in pixels, that the painting is resized to. Larger:
             coarser strokes.
         strength: How strongly the style counts: 1 leaves the photo's shapes whole, 10 little of the photo;
@@ -118,6 +120,8 @@ class TrainingConfig:
     style_licence: str = ""
     output: Path = Path("checkpoints")
     fresh: bool = False
+
+    init: str = "none"
 
     style_size: int = 384
     strength: int | None = None
@@ -172,6 +176,8 @@ class TrainingConfig:
         if self.style_layers is None:
             self.style_layers = DEFAULT_STYLE_LAYERS[self.loss_network]
         self.style_weight = self._style_weight()
+        if not self.init:
+            raise FastnstError("--init must be none, auto, a style's name or a file")
         at_least = {
             "style_size": 16,
             "width": 1,
@@ -245,6 +251,8 @@ class TrainingConfig:
         Raises:
             FastnstError: If an option differs that changes what is learned. The line names them all.
         """
+        # Before there was --init, every run started from random weights.
+        started_with = {"init": "none"} | started_with
         differing = [
             f"{key} was {started_with.get(key)} and is now {value}"
             for key, value in self.to_dict().items()
@@ -273,7 +281,9 @@ class TrainingConfig:
 
 
 def _same(option: str, one: Any, other: Any) -> bool:
-    if option == "data":  # train2017 and ./train2017/ are one folder
+    if option == "init" and other == "auto":  # chosen once, when the run started
+        return True
+    if option in ("data", "init"):  # train2017 and ./train2017/ are one folder
         one, other = (os.path.abspath(os.path.expanduser(data)) for data in (one, other))  # noqa: PTH100, PTH111
     return bool(one == other)
 

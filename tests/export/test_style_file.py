@@ -114,6 +114,7 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
         "training.data": "train2017",
         "training.image_size": "256",
         "training.style_weight": "10.0",
+        "training.init": "none",
         "training.loss_network": "vgg16",
         "training.loss_network_licence": "CC BY 4.0, Visual Geometry Group, University of Oxford",
         "training.precision": "bf16-mixed",
@@ -129,11 +130,16 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
     assert json.loads(metadata["quality.content_by_layer"]) == {"relu3_3": 0.7, "relu4_1": 0.8}
     assert int(metadata["export.max_abs_error"]) == exported.verification.max_abs_error <= 1
     assert "someone" not in " ".join(metadata.values())
-    assert metadata.keys().isdisjoint({"training.strength"})
+    assert metadata.keys().isdisjoint({"training.init_sha256", "training.strength"})
 
 
-def test_metadata_says_the_strength(write_checkpoint, tmp_path):
-    checkpoint = load_checkpoint(write_checkpoint(tmp_path / "strong.ckpt"))
+def test_metadata_says_what_a_style_started_from_and_its_strength(write_checkpoint, tmp_path):
+    started_from = {"name": "wave", "sha256": "ab" * 32}
+    checkpoint = load_checkpoint(write_checkpoint(tmp_path / "tuned.ckpt", init=started_from))
+    assert checkpoint.options["strength"] is None
+    metadata = describe_style(checkpoint)
+    assert (metadata["training.init"], metadata["training.init_sha256"]) == ("wave", "ab" * 32)
+    assert "training.strength" not in metadata
     options = {**checkpoint.options, "strength": 7, "style_weight": 25.6}
     strong = describe_style(dataclasses.replace(checkpoint, options=options))
     assert (strong["training.strength"], strong["training.style_weight"]) == ("7", "25.6")

@@ -127,6 +127,13 @@ def test_how_strong_the_style_is_may_be_said_in_either_way_whatever_the_preset_s
     assert config.strength == (None if not given and "weight" in in_preset else strength)
 
 
+def test_a_run_on_a_cpu_starts_from_the_nearest_style_and_a_run_on_a_gpu_from_nothing():
+    inits = {name: parse_arguments([*STYLE, "--preset", name])[0].init for name in preset_names()}
+    assert inits == {"default": "none", "paper": "none", "quick": "auto"}
+    for init in ("none", "wave", "a/b-c.ckpt"):
+        assert parse_arguments([*STYLE, "--preset=quick", "--init", init])[0].init == init
+
+
 def test_the_paper_preset_is_the_papers():
     config, _ = parse_arguments([*STYLE, "--preset", "paper"])
     assert (config.images, config.image_size, config.batch_size) == (160_000, 256, 4)

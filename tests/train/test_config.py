@@ -48,6 +48,7 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "warmup_steps": [-1],
         "gradient_clip": [-0.1],
         "strength": [0, 11, -5],
+        "init": [""],
         "style_weight": [-1.0, float("nan"), float("inf")],
         "content_weight": [-1.0],
         "tv_weight": [-1.0],
@@ -94,7 +95,7 @@ def test_strength_and_another_style_weight_are_one_line():
 
 def test_options_that_were_filled_in_are_taken_as_they_are():
     filled_in = config(strength=7)
-    assert dataclasses.replace(filled_in, name="sea").style_weight == 25.6
+    assert dataclasses.replace(filled_in, init="wave").style_weight == 25.6
     assert filled_in.to_dict()["style_weight"] == 25.6
     assert filled_in.to_dict()["strength"] == 7
 
@@ -160,10 +161,13 @@ def test_an_option_that_an_older_version_did_not_have_does_not_stop_a_resume():
 
 def test_a_run_from_before_there_was_a_strength_goes_on():
     started_with = config(style_weight=10.0).to_dict()
-    del started_with["strength"]
-    for same in ({}, {"strength": 5}, {"style_weight": 10.0}):
+    del started_with["strength"], started_with["init"]
+    for same in ({}, {"strength": 5}, {"style_weight": 10.0}, {"init": "none"}, {"init": "auto"}):
         config(**same).check_resumable(started_with)
-    for other, says in (({"strength": 6}, "style_weight was 10.0 and is now 16.0"),):
+    for other, says in (
+        ({"strength": 6}, "style_weight was 10.0 and is now 16.0"),
+        ({"init": "wave"}, "init was none and is now wave"),
+    ):
         with pytest.raises(FastnstError, match=says):
             config(**other).check_resumable(started_with)
 
@@ -171,6 +175,17 @@ def test_a_run_from_before_there_was_a_strength_goes_on():
 def test_a_strength_may_be_written_as_its_style_weight_on_resume():
     config(style_weight=25.6).check_resumable(config(strength=7).to_dict())
     config(strength=7).check_resumable(config(style_weight=25.6).to_dict())
+
+
+@pytest.mark.parametrize("started_from", ["none", "wave", "some/folder/sea.ckpt"])
+def test_what_auto_came_to_may_be_called_so_on_resume_and_nothing_else(started_from):
+    started_with = config(init=started_from).to_dict()
+    for same in ("auto", started_from):
+        config(init=same).check_resumable(started_with)
+    config(init=str(Path.cwd() / started_from)).check_resumable(started_with)
+    for other in {"none", "wave", "kandinsky", "sea.ckpt"} - {started_from}:
+        with pytest.raises(FastnstError, match=rf"init was {started_from} and is now {other}.*--fresh"):
+            config(init=other).check_resumable(started_with)
 
 
 def test_every_option_is_described():
