@@ -12,8 +12,8 @@ import skimage.data
 from PIL import Image
 
 from fastnst import Stylizer
+from fastnst.style_library import BUNDLED_STYLES
 
-STYLES = ("kandinsky", "starry_night", "the_scream", "wave")
 HEIGHT = 400
 GAP = 8
 
@@ -27,7 +27,7 @@ def main() -> None:
     ]
     width = sum(photo.width for photo in photos) + GAP * (len(photos) - 1)
     (here / "gallery").mkdir(exist_ok=True)
-    for style in STYLES:
+    for style in BUNDLED_STYLES:
         stylizer = Stylizer(here / f"{style}.onnx")
         strip = Image.new("RGB", (width, HEIGHT), "white")
         left = 0

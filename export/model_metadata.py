@@ -73,11 +73,14 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
         "training.images": checkpoint.steps * options["batch_size"] * record["world_size"],
         "training.data": _data_name(options["data"]),
         **{f"training.{option}": options[option] for option in _OPTIONS},
+        **_describe_init(record),
         **_loss_network_origin(options),
         "training.precision": record["precision"],
         "training.seconds": round(record["seconds"], 1),
         "training.version": record["version"],
     }
+    if options.get("strength") is not None:  # the style weight as the user put it
+        entries["training.strength"] = options["strength"]
     if record["losses"]:
         entries["training.losses"] = record["losses"]
     if record["quality"]:
@@ -150,6 +153,13 @@ def _describe_quality(quality: Mapping[str, Any]) -> dict[str, Any]:
         "quality.content_by_layer": quality["content_by_layer"],
         "quality.style_by_layer": quality["style_by_layer"],
     }
+
+
+def _describe_init(record: Mapping[str, Any]) -> dict[str, str]:
+    started_from = record.get("init")
+    if not started_from:  # as in checkpoints from before there was --init
+        return {"training.init": "none"}
+    return {"training.init": started_from["name"], "training.init_sha256": started_from["sha256"]}
 
 
 def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:

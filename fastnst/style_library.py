@@ -12,6 +12,9 @@ from fastnst.errors import FastnstError
 
 STYLES_VARIABLE = "FASTNST_STYLES"
 
+BUNDLED_STYLES = ("kandinsky", "starry_night", "the_scream", "wave")
+"""The styles that come with fastnst."""
+
 
 @dataclass(frozen=True)
 class Style:
@@ -69,6 +72,11 @@ def list_styles() -> list[Style]:
             if not path.name.startswith("."):
                 styles.setdefault(path.stem, Style(path.stem, path, source))
     return [styles[name] for name in sorted(styles)]
+
+
+def list_bundled_styles() -> list[Style]:
+    """Return the styles that come with fastnst, in alphabetical order, as far as their files are there."""
+    return [style for style in list_styles() if style.name in BUNDLED_STYLES and style.source != "user"]
 
 
 def find_style(model: str | os.PathLike[str]) -> Path:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from fastnst import Stylizer
+from fastnst.style_library import BUNDLED_STYLES
 from fastnst.style_metadata import read_metadata
 
 ROOT = Path(__file__).parent.parent
-STYLES = ("kandinsky", "starry_night", "the_scream", "wave")
 
 
-@pytest.fixture(params=STYLES)
+@pytest.fixture(params=BUNDLED_STYLES)
 def style(request) -> Path:
     path = ROOT / "checkpoints" / f"{request.param}.onnx"
     if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", path], cwd=ROOT).returncode == 1:

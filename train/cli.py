@@ -67,16 +67,20 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
     parser = _parser()
     arguments = _as_jsonargparse_reads_them(arguments)
     try:
-        parsed = parser.parse_args(arguments)
-        _config(parsed)  # a mistake is told before anything is loaded
-        preset = parsed.preset
+        given = parser.parse_args(arguments)
+        _config(given)  # a mistake is told before anything is loaded
+        preset = given.preset
         if preset not in ("auto", *preset_names()):
             raise FastnstError(f"there is no preset {preset!r}; there are {', '.join(preset_names())}")
         if _process_number() == 0:
             print(f"fastnst {fastnst.__version__}: loading PyTorch", file=sys.stderr, flush=True)  # noqa: T201
         if preset == "auto":
             preset = "default" if _has_gpu() else "quick"
-        return _config(parser.parse_args([f"--config={PRESETS / preset}.yaml", *arguments])), preset
+        parsed = parser.parse_args([f"--config={PRESETS / preset}.yaml", *arguments])
+        if given.strength is not None or given.style_weight is not None:
+            # They say the same: either replaces whichever the preset has.
+            parsed.strength, parsed.style_weight = given.strength, given.style_weight
+        return _config(parsed), preset
     except jsonargparse.ArgumentError as error:
         line = re.sub(r'Parser key "(\w+)"', lambda key: f"--{key[1].replace('_', '-')}", str(error))
         line = " ".join(re.sub(r"<class '(\w+)'>", r"\1", line).replace("typing.", "").split())

@@ -23,6 +23,14 @@ DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
     "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_1"),
 }
 
+DEFAULT_STYLE_WEIGHT = 10.0
+
+STRENGTHS = range(1, 11)
+_DEFAULT_STRENGTH = 5
+# Each level of --strength is so many times the style weight of the one below it. With 1.6 the levels reach
+# from a weight of 1.5, which recolours the photo, to one of 105, under which it is hard to find again.
+_STRENGTH_FACTOR = 1.6
+
 # What may differ when a run is resumed: none of it changes what is learned.
 _FREE_ON_RESUME = frozenset(
     {
@@ -38,6 +46,7 @@ _FREE_ON_RESUME = frozenset(
         "preview_seconds",
         "quality_weights",
         "strategy",
+        "strength",  # compared as the style weight that it stands for
         "style_author",
         "style_licence",
         "style",  # compared by what is in the file, not by where it is
@@ -62,8 +71,14 @@ class TrainingConfig:
         style_licence: Rights of the painting, for the style file's metadata.
         output: Folder for the checkpoint, the preview and the logs.
         fresh: Train from the start even if the checkpoint exists.
-        style_size: Longer side that the painting is resized to: the brush's size. Larger, coarser strokes.
-        style_weight: How strongly the style counts against the content. One value serves every painting.
+        init: What the network starts from: none, random weights; auto, the bundled style that is nearest to
+            the painting; or a style's name, a .ckpt or an .onnx file. Another style's weights save steps.
+        style_size: Size of the brush: the longer side, in pixels, that the painting is resized to. Larger:
+            coarser strokes.
+        strength: How strongly the style counts: 1 leaves the photo's shapes whole, 10 little of the photo;
+            5 by default. One level serves every painting.
+        style_weight: The same as a number, in the place of --strength: level 5 is 10, and each is 1.6 times
+            the one below it.
         content_weight: Weight of the content term.
         tv_weight: Weight of the total variation, which smooths.
         content_layers: Layers whose activations hold the content.
@@ -111,8 +126,11 @@ class TrainingConfig:
     output: Path = Path("checkpoints")
     fresh: bool = False
 
+    init: str = "none"
+
     style_size: int = 384
-    style_weight: float = 10.0
+    strength: int | None = None
+    style_weight: float | None = None
     content_weight: float = 1.0
     tv_weight: float = 0.0
     content_layers: tuple[str, ...] = ("relu3_3",)
@@ -164,6 +182,9 @@ class TrainingConfig:
             raise FastnstError(f"--name {self.name!r} must be a plain file name without folders")
         if self.style_layers is None:
             self.style_layers = DEFAULT_STYLE_LAYERS[self.loss_network]
+        self.style_weight = self._style_weight()
+        if not self.init:
+            raise FastnstError("--init must be none, auto, a style's name or a file")
         at_least = {
             "style_size": 16,
             "width": 1,
@@ -206,6 +227,11 @@ class TrainingConfig:
         return typing.cast("str", self.name)
 
     @property
+    def resolved_style_weight(self) -> float:
+        """The weight of the style term, that of the strength where no weight was given."""
+        return typing.cast("float", self.style_weight)
+
+    @property
     def resolved_style_layers(self) -> tuple[str, ...]:
         """The style layers, the loss network's own where none were given."""
         return typing.cast("tuple[str, ...]", self.style_layers)
@@ -233,6 +259,8 @@ class TrainingConfig:
         Raises:
             FastnstError: If an option differs that changes what is learned. The line names them all.
         """
+        # What every run did before there were these options.
+        started_with = {"init": "none", "optimizer": "adam", "crop_stages": 1} | started_with
         differing = [
             f"{key} was {started_with.get(key)} and is now {value}"
             for key, value in self.to_dict().items()
@@ -244,9 +272,26 @@ class TrainingConfig:
                 "give the same ones to go on, or FRESH=1 (--fresh) to start again"
             )
 
+    def _style_weight(self) -> float:
+        if self.strength is None:
+            return DEFAULT_STYLE_WEIGHT if self.style_weight is None else self.style_weight
+        if self.strength not in STRENGTHS:
+            raise FastnstError(
+                f"--strength must be from {STRENGTHS[0]} to {STRENGTHS[-1]}, got {self.strength}"
+            )
+        weight = round(DEFAULT_STYLE_WEIGHT * _STRENGTH_FACTOR ** (self.strength - _DEFAULT_STRENGTH), 2)
+        if self.style_weight not in (None, weight):
+            raise FastnstError(
+                f"--strength {self.strength} is a --style-weight of {weight}, not {self.style_weight}: "
+                "give only one of them"
+            )
+        return weight
+
 
 def _same(option: str, one: Any, other: Any) -> bool:
-    if option == "data":  # train2017 and ./train2017/ are one folder
+    if option == "init" and other == "auto":  # chosen once, when the run started
+        return True
+    if option in ("data", "init"):  # train2017 and ./train2017/ are one folder
         one, other = (os.path.abspath(os.path.expanduser(data)) for data in (one, other))  # noqa: PTH100, PTH111
     return bool(one == other)
 

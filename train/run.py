@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import time
@@ -21,6 +22,7 @@ from fastnst.errors import FastnstError
 from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.checkpoint import StyleCheckpoint, load_checkpoint
 from train.config import TrainingConfig
+from train.initial_weights import find_initial_weights, start_from_best
 from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
 from train.photo_data_module import PhotoDataModule
@@ -100,6 +102,9 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         )
         print_path(checkpoint.path)
         return RunResult(interrupted=False)
+    if checkpoint is not None:  # which brings the weights: what they started from is settled
+        config = dataclasses.replace(config, init=checkpoint.options.get("init", "none"))
+    candidates = find_initial_weights(config) if checkpoint is None else []
     device = resolve_accelerator(config.accelerator)
     if device == "cpu":
         keep_freed_memory()
@@ -132,6 +137,8 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     trainer.fit_loop.epoch_loop.max_steps = max_steps  # only the trainer knew how many devices there are
     _check_world_size(checkpoint, trainer.world_size)
     module = StyleTransfer(config, style, features, max_steps, precision)
+    if checkpoint is None:
+        start_from_best(module, candidates, photos)
     data = PhotoDataModule(
         photos,
         batch_size=config.batch_size,

@@ -40,6 +40,7 @@ class StyleTransfer(pl.LightningModule):
         quality: C and S, once measured.
         seconds: Training time so far, over all resumed parts.
         schedule: How large the crops are at each step.
+        started_from: The `name` and `sha256` of the style whose weights came first; empty for random ones.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class StyleTransfer(pl.LightningModule):
             content_layers=config.content_layers,
             style_layers=config.resolved_style_layers,
             content_weight=config.content_weight,
-            style_weight=config.style_weight,
+            style_weight=config.resolved_style_weight,
             tv_weight=config.tv_weight,
         )
         self.losses: PerceptualLosses | None = None
@@ -70,6 +71,7 @@ class StyleTransfer(pl.LightningModule):
         self.finished = False
         self.final_losses: dict[str, float] = {}
         self.tracking_run: dict[str, str] = {}
+        self.started_from: dict[str, str] = {}
         self.seconds = 0.0
         self.schedule = CropSchedule(config.image_size, config.crop_stages, max_steps)
         self._features = (features,)  # the tuple hides it from the module tree
@@ -156,13 +158,15 @@ class StyleTransfer(pl.LightningModule):
             "quality": None if self.quality is None else dataclasses.asdict(self.quality),
             "finished": self.finished,
             "tracking_run": self.tracking_run,
+            "init": self.started_from,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the clock's reading and the tracking run's identity over."""
+        """Take the clock's reading, the tracking run's identity and the weights' origin over."""
         record = checkpoint[KEY]
         self.seconds = self._seconds_before = record["seconds"]
         self.tracking_run = self.tracking_run or record["tracking_run"]
+        self.started_from = record.get("init", {})
 
 
 def detach(losses: PerceptualLosses) -> PerceptualLosses:

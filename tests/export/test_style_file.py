@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from export.deployable_network import DeployableNetwork
+from export.model_metadata import describe_style
 from export.onnx_export import ExportedStyle, export_onnx
 from export.onnx_graph import store_weights_as_float16
 from export.verification import example_photos, stylize_in_pytorch
 from fastnst import FastnstError, __version__
 from fastnst.style_metadata import read_metadata
+from train.checkpoint import load_checkpoint
 from train.transformer_net import TransformerNet
 
 
@@ -111,6 +114,7 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
         "training.data": "train2017",
         "training.image_size": "256",
         "training.style_weight": "10.0",
+        "training.init": "none",
         "training.loss_network": "vgg16",
         "training.loss_network_licence": "CC BY 4.0, Visual Geometry Group, University of Oxford",
         "training.precision": "bf16-mixed",
@@ -126,6 +130,19 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
     assert json.loads(metadata["quality.content_by_layer"]) == {"relu3_3": 0.7, "relu4_1": 0.8}
     assert int(metadata["export.max_abs_error"]) == exported.verification.max_abs_error <= 1
     assert "someone" not in " ".join(metadata.values())
+    assert metadata.keys().isdisjoint({"training.init_sha256", "training.strength"})
+
+
+def test_metadata_says_what_a_style_started_from_and_its_strength(write_checkpoint, tmp_path):
+    started_from = {"name": "wave", "sha256": "ab" * 32}
+    checkpoint = load_checkpoint(write_checkpoint(tmp_path / "tuned.ckpt", init=started_from))
+    assert checkpoint.options["strength"] is None
+    metadata = describe_style(checkpoint)
+    assert (metadata["training.init"], metadata["training.init_sha256"]) == ("wave", "ab" * 32)
+    assert "training.strength" not in metadata
+    options = {**checkpoint.options, "strength": 7, "style_weight": 25.6}
+    strong = describe_style(dataclasses.replace(checkpoint, options=options))
+    assert (strong["training.strength"], strong["training.style_weight"]) == ("7", "25.6")
 
 
 def test_metadata_of_an_unmeasured_style_with_its_own_loss_network(traced, write_checkpoint, tmp_path):

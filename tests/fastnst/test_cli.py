@@ -289,6 +289,7 @@ def test_info_of_a_fastnst_style(run: Run, invert: Path) -> None:
         r"licence +CC0-1.0",
         r"network width +32",
         r"training.images +288",
+        r"training.init +wave",
         r"C, content lost +0.3612 \(0 is the photo itself",
         r"S, style missed +0.01812 \(",
         r"greatest export error +1",

@@ -18,6 +18,7 @@ CONTRACT = {
     "style.licence": "CC0-1.0",
     "network.width": "32",
     "training.images": "288",
+    "training.init": "wave",
     "quality.content_lost": "0.3612",
     "quality.style_missed": "0.01812",
     "export.max_abs_error": "1",

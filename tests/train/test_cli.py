@@ -9,7 +9,7 @@ import pytest
 from fastnst.errors import FastnstError
 from train import cli
 from train.cli import main, parse_arguments, preset_names
-from train.config import TrainingConfig
+from train.config import DEFAULT_STYLE_WEIGHT, TrainingConfig
 
 STYLE = ["--style", "wave.jpg"]
 ROOT = Path(__file__).parents[2]
@@ -55,6 +55,7 @@ def test_help_shows_every_option_as_it_is_typed_with_its_default(help_text):
     assert "--batch-size 16" in help_text
     assert "One of wandb, tensorboard, csv, none." in help_text
     assert "Attributes" not in help_text
+    assert f"level 5 is {DEFAULT_STYLE_WEIGHT:g}, and each is 1.6 times" in " ".join(help_text.split())
 
 
 def test_hyphens_and_underscores_are_the_same():
@@ -106,6 +107,33 @@ def test_every_preset_is_read():
         assert config.style == Path("wave.jpg")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], (8, 40.96)),
+        (["--style-weight", "3"], (None, 3.0)),
+        (["--strength", "2"], (2, 2.44)),
+    ],
+)
+@pytest.mark.parametrize("in_preset", ["strength: 8", "style_weight: 40.96"])
+def test_how_strong_the_style_is_may_be_said_in_either_way_whatever_the_preset_says(
+    monkeypatch, tmp_path, in_preset, given, expected
+):
+    (tmp_path / "strong.yaml").write_text(in_preset)
+    monkeypatch.setattr(cli, "PRESETS", tmp_path)
+    config, _ = parse_arguments([*STYLE, "--preset=strong", *given])
+    strength, weight = expected
+    assert config.style_weight == weight
+    assert config.strength == (None if not given and "weight" in in_preset else strength)
+
+
+def test_a_run_on_a_cpu_starts_from_the_nearest_style_and_a_run_on_a_gpu_from_nothing():
+    inits = {name: parse_arguments([*STYLE, "--preset", name])[0].init for name in preset_names()}
+    assert inits == {"default": "none", "paper": "none", "quick": "auto"}
+    for init in ("none", "wave", "a/b-c.ckpt"):
+        assert parse_arguments([*STYLE, "--preset=quick", "--init", init])[0].init == init
+
+
 def test_the_paper_preset_is_the_papers():
     config, _ = parse_arguments([*STYLE, "--preset", "paper"])
     assert (config.images, config.image_size, config.batch_size) == (160_000, 256, 4)
@@ -147,6 +175,9 @@ def test_devices_are_read_as_lightning_reads_them():
         ([*STYLE, "--images", "0"], "--images must be at least 1"),
         ([*STYLE, "--loss-network", "resnet"], "--loss-network: .*vgg16.* resnet"),
         ([*STYLE, "--style-weight", "nan"], "--style-weight"),
+        ([*STYLE, "--strength", "7", "--style-weight", "3"], "--strength 7 is a --style-weight of 25.6"),
+        ([*STYLE, "--strength", "11"], "--strength must be from 1 to 10, got 11"),
+        ([*STYLE, "--strength", "5.5"], "--strength: .*int.* 5.5"),
         ([*STYLE, "--crop-scale", "[0.5]"], "--crop-scale: .*2 elements"),
         ([*STYLE, "--config", "no-such-file.yaml"], "no-such-file.yaml"),
         ([*STYLE, "--name", "a/b"], "--name"),

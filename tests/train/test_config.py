@@ -1,10 +1,11 @@
 import dataclasses
+import itertools
 from pathlib import Path
 
 import pytest
 
 from fastnst.errors import FastnstError
-from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
+from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, STRENGTHS, TrainingConfig
 from train.vgg_features import layer_names
 
 
@@ -46,6 +47,8 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "learning_rate": [0.0, -1.0, float("nan"), float("inf")],
         "warmup_steps": [-1],
         "gradient_clip": [-0.1],
+        "strength": [0, 11, -5],
+        "init": [""],
         "style_weight": [-1.0, float("nan"), float("inf")],
         "content_weight": [-1.0],
         "tv_weight": [-1.0],
@@ -67,6 +70,34 @@ def test_a_value_out_of_its_range_is_one_line_that_names_the_option(option, valu
         with pytest.raises(FastnstError, match=f"--{option.replace('_', '-')}") as error:
             config(**{option: value})
         assert "\n" not in str(error.value)
+
+
+def test_strength_5_is_the_default_style_weight():
+    assert config().style_weight == config(strength=5).style_weight == DEFAULT_STYLE_WEIGHT
+    assert config().strength is None
+    assert config(style_weight=3.0).resolved_style_weight == 3.0
+
+
+def test_each_level_of_strength_multiplies_the_style_weight_by_the_same_factor():
+    weights = [config(strength=level).resolved_style_weight for level in STRENGTHS]
+    assert (STRENGTHS[0], STRENGTHS[-1]) == (1, 10)
+    ratios = [following / weight for weight, following in itertools.pairwise(weights)]
+    assert ratios == pytest.approx([1.6] * 9, rel=0.01)
+    assert weights[0] < DEFAULT_STYLE_WEIGHT / 5
+    assert weights[-1] > DEFAULT_STYLE_WEIGHT * 5
+
+
+def test_strength_and_another_style_weight_are_one_line():
+    with pytest.raises(FastnstError) as error:
+        config(strength=7, style_weight=3.0)
+    assert str(error.value) == ("--strength 7 is a --style-weight of 25.6, not 3.0: give only one of them")
+
+
+def test_options_that_were_filled_in_are_taken_as_they_are():
+    filled_in = config(strength=7)
+    assert dataclasses.replace(filled_in, init="wave").style_weight == 25.6
+    assert filled_in.to_dict()["style_weight"] == 25.6
+    assert filled_in.to_dict()["strength"] == 7
 
 
 def test_the_options_as_plain_values_are_what_a_checkpoint_may_hold():
@@ -126,6 +157,35 @@ def test_an_option_that_an_older_version_did_not_have_does_not_stop_a_resume():
     started_with = config().to_dict()
     del started_with["decay"]
     config().check_resumable(started_with)
+
+
+def test_a_run_from_before_there_was_a_strength_goes_on():
+    started_with = config(style_weight=10.0).to_dict()
+    del started_with["strength"], started_with["init"]
+    for same in ({}, {"strength": 5}, {"style_weight": 10.0}, {"init": "none"}, {"init": "auto"}):
+        config(**same).check_resumable(started_with)
+    for other, says in (
+        ({"strength": 6}, "style_weight was 10.0 and is now 16.0"),
+        ({"init": "wave"}, "init was none and is now wave"),
+    ):
+        with pytest.raises(FastnstError, match=says):
+            config(**other).check_resumable(started_with)
+
+
+def test_a_strength_may_be_written_as_its_style_weight_on_resume():
+    config(style_weight=25.6).check_resumable(config(strength=7).to_dict())
+    config(strength=7).check_resumable(config(style_weight=25.6).to_dict())
+
+
+@pytest.mark.parametrize("started_from", ["none", "wave", "some/folder/sea.ckpt"])
+def test_what_auto_came_to_may_be_called_so_on_resume_and_nothing_else(started_from):
+    started_with = config(init=started_from).to_dict()
+    for same in ("auto", started_from):
+        config(init=same).check_resumable(started_with)
+    config(init=str(Path.cwd() / started_from)).check_resumable(started_with)
+    for other in {"none", "wave", "kandinsky", "sea.ckpt"} - {started_from}:
+        with pytest.raises(FastnstError, match=rf"init was {started_from} and is now {other}.*--fresh"):
+            config(init=other).check_resumable(started_with)
 
 
 def test_every_option_is_described():

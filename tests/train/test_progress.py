@@ -22,7 +22,7 @@ class Terminal(io.StringIO):
 def show(monkeypatch, tiny_module):
     """Run callbacks over steps that take `seconds` each; return what the terminal received."""
 
-    def run(*, tty, steps, seconds, enabled=True):
+    def run(*, tty, steps, seconds, enabled=True, first=0):
         terminal = Terminal(tty=tty)
         now = [100.0]
         monkeypatch.setattr(sys, "stderr", terminal)
@@ -30,9 +30,9 @@ def show(monkeypatch, tiny_module):
         bar = TrainingProgress()
         if not enabled:
             bar.disable()
-        trainer = SimpleNamespace(global_step=0, max_steps=steps, world_size=1, is_global_zero=True)
+        trainer = SimpleNamespace(global_step=first, max_steps=steps, world_size=1, is_global_zero=True)
         bar.on_train_start(trainer, tiny_module)
-        for step in range(1, steps + 1):
+        for step in range(first + 1, steps + 1):
             now[0] += seconds
             trainer.global_step = step
             bar.on_train_batch_end(trainer, tiny_module, None, None, 0)
@@ -68,6 +68,15 @@ def test_on_a_terminal_there_is_a_bar_with_speed_losses_and_the_time_left(show):
     assert drawn.endswith("\n")
     # A message stands on a line of its own, above the bar.
     assert re.search(r"[\r\n]preview: grid.png\n", drawn)
+
+
+def test_a_resumed_run_counts_its_own_steps_for_the_speed_and_the_time_left(show):
+    lines = show(tty=False, first=1000, steps=1011, seconds=1).splitlines()
+    assert [re.sub(r"content.*\d{4}, ", "", line) for line in lines] == [
+        "step 1001/1011: 2 images/s, 0:10 left",
+        "step 1006/1011: 2 images/s, 0:05 left",
+        "step 1011/1011: 2 images/s, 0:00 left",
+    ]
 
 
 def test_processes_other_than_the_first_show_nothing(show):

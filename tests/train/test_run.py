@@ -1,20 +1,25 @@
 """Whole runs, in this process."""
 
 import csv
+import hashlib
 import os
 import re
+import shutil
 import signal
 
+import onnx
 import pytest
 import torch
 from PIL import Image
 
+from fastnst import style_library
 from tests.train.compare_states import assert_same_state
 from tests.train.make_photos import make_jpeg, write_shards
 from train.checkpoint import load_checkpoint
 from train.config import TrainingConfig
 from train.style_image import load_style_image
 from train.style_transfer import StyleTransfer
+from train.transformer_net import TransformerNet
 from train.vgg_features import VGGFeatures, load_vgg_state
 
 
@@ -178,6 +183,97 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, tiny, train,
     assert [row["quality/style"] for row in rows if row["quality/style"]]
 
 
+@pytest.fixture
+def bundled(tmp_path, monkeypatch):
+    """Two bundled styles, kandinsky and wave, with networks of the tiny run's size; their folder."""
+    folder = tmp_path / "bundled"
+    folder.mkdir()
+    for seed, name in enumerate(("kandinsky", "wave"), start=1):  # 0 is the run's own
+        torch.manual_seed(seed)
+        network = TransformerNet(4, 1)
+        tensors = [
+            onnx.numpy_helper.from_array(value.numpy(), f"network.{weight}")
+            for weight, value in network.state_dict().items()
+        ]
+        model = onnx.helper.make_model(onnx.helper.make_graph([], "weights", [], [], tensors))
+        says = {"fastnst.format": "1", "network.width": "4", "network.residual_blocks": "1"}
+        onnx.helper.set_model_props(model, says)
+        onnx.save(model, folder / f"{name}.onnx")
+    monkeypatch.setattr(style_library, "style_folders", lambda: [("checkout", folder)])
+    return folder
+
+
+def test_a_run_starts_from_another_style_and_says_so(bundled, finished, tiny, train, tmp_path):
+    source = finished[0] / "tiny.ckpt"
+    # Steps too small to be seen.
+    options = {"images": 2, "learning_rate": 1e-30}
+    code, _, err = train(tiny.arguments(tmp_path / "ckpt", init=source, **options))
+    assert code == 0, err
+    assert f"starting from {source}" in err.splitlines()
+    started = load_checkpoint(tmp_path / "ckpt" / "tiny.ckpt")
+    for name, value in load_checkpoint(source).state["state_dict"].items():
+        assert torch.equal(started.state["state_dict"][name], value)
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    assert started.record["init"] == {"name": "tiny.ckpt", "sha256": digest}
+    assert started.options["init"] == str(source)
+
+    code, _, err = train(tiny.arguments(tmp_path / "name", init="wave", **options))
+    assert code == 0, err
+    named = load_checkpoint(tmp_path / "name" / "tiny.ckpt")
+    assert (named.options["init"], named.record["init"]["name"]) == ("wave", "wave")
+    kernel = named.network().to_rgb.weight
+    torch.manual_seed(2)
+    assert torch.equal(kernel, TransformerNet(4, 1).to_rgb.weight)
+
+
+def test_a_run_from_random_weights_records_that(finished):
+    checkpoint = load_checkpoint(finished[0] / "tiny.ckpt")
+    assert (checkpoint.options["init"], checkpoint.record["init"]) == ("none", {})
+
+
+def test_a_resumed_run_does_not_choose_its_start_again(
+    bundled, tiny, train, tmp_path, interrupt_in_step, monkeypatch
+):
+    code, _, err = train(tiny.arguments(tmp_path / "whole", init="auto"))
+    assert code == 0, err
+    interrupt_in_step(5, signal.SIGINT)
+    assert train(tiny.arguments(tmp_path / "parts", init="auto"))[0] == 130
+    stopped = load_checkpoint(tmp_path / "parts" / "tiny.ckpt")
+    chosen = stopped.options["init"]
+    assert f"starting from the bundled style {chosen} (--init none starts from nothing)" in err
+    (other,) = {"kandinsky", "wave"} - {chosen}
+    assert stopped.record["init"]["name"] == chosen
+
+    # Whatever is there by now, the run has its weights.
+    shutil.rmtree(bundled)
+    for init in (other, "none"):
+        code, _, err = train(tiny.arguments(tmp_path / "parts", init=init))
+        assert code == 2
+        assert f"init was {chosen} and is now {init}" in err.splitlines()[-1]
+    monkeypatch.setattr("train.run.start_from_best", lambda *_: pytest.fail("it has its weights"))
+    code, _, err = train(tiny.arguments(tmp_path / "parts", init="auto"))
+    assert code == 0, err
+    assert "starting from" not in err
+    assert_same_state(tmp_path / "parts" / "tiny.ckpt", tmp_path / "whole" / "tiny.ckpt")
+    resumed = load_checkpoint(tmp_path / "parts" / "tiny.ckpt")
+    assert resumed.options["init"] == chosen
+    assert resumed.record["init"] == stopped.record["init"]
+
+
+def test_a_checkpoint_from_before_there_was_init_goes_on(tiny, train, tmp_path, interrupt_in_step):
+    interrupt_in_step(5, signal.SIGINT)
+    assert train(tiny.arguments(tmp_path))[0] == 130
+    state = torch.load(tmp_path / "tiny.ckpt", weights_only=True)
+    del state["fastnst"]["init"], state["fastnst"]["options"]["init"], state["fastnst"]["options"]["strength"]
+    torch.save(state, tmp_path / "tiny.ckpt")
+    code, _, err = train(tiny.arguments(tmp_path, init="auto", strength=5))
+    assert code == 0, err
+    assert "at step 5 of 12" in err
+    resumed = load_checkpoint(tmp_path / "tiny.ckpt")
+    assert (resumed.options["init"], resumed.record["init"]) == ("none", {})
+    assert (resumed.options["style_weight"], resumed.options["strength"]) == (10.0, 5)
+
+
 def test_sigterm_saves_too(tiny, train, tmp_path, interrupt_in_step):
     interrupt_in_step(3, signal.SIGTERM)
     assert train(tiny.arguments(tmp_path))[0] == 130
@@ -297,6 +393,11 @@ def test_lightnings_own_options_pass_through(tiny, train, tmp_path, monkeypatch)
         ({"content_layers": ("relu3_1",)}, "vgg16 weights do not reach relu3_1"),
         ({"loss_network_weights": "absent.pth"}, "absent.pth: No such file"),
         ({"style": "absent.jpg"}, "no style image absent.jpg"),
+        ({"init": "absent.ckpt"}, "--init absent.ckpt: there is no checkpoint absent.ckpt"),
+        (
+            {"init": "wave"},
+            "--init wave has width 32 and 5 residual blocks; this run has width 4 and 1 resid",
+        ),
         ({"data": "absent folder"}, "absent folder"),
     ],
 )

@@ -1,0 +1,332 @@
+import hashlib
+import os
+from pathlib import Path
+from statistics import fmean
+
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from export.onnx_graph import build_model, store_weights_as_float16
+from fastnst import style_library
+from fastnst.errors import FastnstError
+from fastnst.style_library import Style
+from train import initial_weights
+from train.checkpoint import FORMAT, KEY
+from train.config import TrainingConfig
+from train.image_tensor import image_to_tensor
+from train.initial_weights import find_initial_weights, read_initial_weights, start_from_best
+from train.photos import open_photos, validation_images
+from train.transformer_net import TransformerNet
+
+
+def make_network(seed=0, width=4, residual_blocks=1):
+    torch.manual_seed(seed)
+    network = TransformerNet(width, residual_blocks)
+    for name, parameter in network.named_parameters():
+        if parameter.ndim == 1:  # as after training: no two norms are alike
+            torch.nn.init.uniform_(parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5)))
+    return network.eval()
+
+
+def metadata_of(network):
+    return {
+        "fastnst.format": "1",
+        "network.width": str(network.width),
+        "network.residual_blocks": str(network.residual_blocks),
+    }
+
+
+def write_weights(path, network, metadata=None):
+    """Write an ONNX file that has the weights of an exported style, and no graph that uses them."""
+    tensors = [
+        numpy_helper.from_array(value.numpy(), f"network.{name}")
+        for name, value in network.state_dict().items()
+    ]
+    model = helper.make_model(helper.make_graph([], "weights", [], [], tensors))
+    helper.set_model_props(model, metadata_of(network) if metadata is None else metadata)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def write_checkpoint(path, network):
+    options = {"width": network.width, "residual_blocks": network.residual_blocks}
+    state = {
+        "global_step": 7,
+        "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
+        KEY: {"format": FORMAT, "options": options, "style": {"name": "wave"}, "finished": True},
+    }
+    torch.save(state, path)
+    return path
+
+
+def config(init, width=4, residual_blocks=1):
+    return TrainingConfig(
+        style=Path("painting.png"), init=str(init), width=width, residual_blocks=residual_blocks
+    )
+
+
+@pytest.fixture
+def bundled(tmp_path, monkeypatch):
+    """A folder that is searched for styles before those of the checkout: what lies in it is bundled."""
+    folder = tmp_path / "bundled"
+    folder.mkdir()
+    monkeypatch.setattr(style_library, "style_folders", lambda: [("checkout", folder)])
+    monkeypatch.setattr(style_library, "BUNDLED_STYLES", ("a", "b", "c", "wave"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def network():
+    return make_network()
+
+
+@pytest.fixture(scope="module")
+def exported(network, tmp_path_factory):
+    """Files as `python -m export` writes them: (float32, half)."""
+    folder = tmp_path_factory.mktemp("exported")
+    model = build_model(network)
+    helper.set_model_props(model, metadata_of(network))
+    onnx.save(model, folder / "whole.onnx")
+    store_weights_as_float16(model)
+    onnx.save(model, folder / "half.onnx")
+    return folder / "whole.onnx", folder / "half.onnx"
+
+
+def assert_weights(weights, network, **tolerance):
+    expected = network.state_dict()
+    assert weights.state.keys() == expected.keys()
+    assert (weights.width, weights.residual_blocks) == (network.width, network.residual_blocks)
+    for name, value in weights.state.items():
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, expected[name], **{"rtol": 0, "atol": 0} | tolerance)
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_checkpoint_gives_its_weights(network, tmp_path):
+    path = write_checkpoint(tmp_path / "sea.ckpt", network)
+    weights = read_initial_weights(str(path))
+    assert_weights(weights, network)
+    assert (weights.init, weights.name, weights.sha256) == (str(path), "sea.ckpt", digest(path))
+
+
+def test_an_exported_style_gives_the_weights_that_it_was_made_of(network, exported):
+    weights = read_initial_weights(str(exported[0]))
+    assert_weights(weights, network)
+    assert (weights.name, weights.sha256) == ("whole.onnx", digest(exported[0]))
+
+
+def test_a_style_exported_in_half_gives_them_in_its_precision(network, exported):
+    weights = read_initial_weights(str(exported[1]))
+    assert_weights(weights, network, rtol=2**-11, atol=2**-24)
+    kernel = "residuals.0.block.1.weight"
+    assert not torch.equal(weights.state[kernel], network.state_dict()[kernel])  # float16 it was
+
+
+def test_a_style_is_found_by_its_name(network, bundled):
+    path = write_weights(bundled / "wave.onnx", network)
+    weights = read_initial_weights("wave")
+    assert_weights(weights, network)
+    assert (weights.init, weights.name, weights.sha256) == ("wave", "wave", digest(path))
+
+
+def test_the_styles_that_come_with_fastnst_can_be_gone_on_from():
+    weights = [read_initial_weights(style.name) for style in style_library.list_bundled_styles()]
+    assert len(weights) == len(style_library.BUNDLED_STYLES)
+    for each in weights:
+        network = TransformerNet(each.width, each.residual_blocks)
+        network.load_state_dict(each.state)
+
+
+def test_random_weights_read_nothing(monkeypatch):
+    monkeypatch.setattr(initial_weights, "read_initial_weights", lambda _: pytest.fail("nothing to read"))
+    monkeypatch.setattr(initial_weights, "list_bundled_styles", lambda: pytest.fail("nothing to read"))
+    assert find_initial_weights(config("none")) == []
+
+
+def test_another_network_is_one_line_that_says_what_differs(network, bundled, tmp_path):
+    write_weights(bundled / "wave.onnx", network)
+    path = write_checkpoint(tmp_path / "sea.ckpt", make_network(width=6, residual_blocks=2))
+    for options, line in (
+        (
+            {"init": "wave", "width": 8},
+            "--init wave has width 4 and 1 residual block; this run has width 8 and 1 residual block: "
+            "give --width 4 --residual-blocks 1, or --init none",
+        ),
+        (
+            {"init": path, "width": 6, "residual_blocks": 3},
+            f"--init {path} has width 6 and 2 residual blocks; this run has width 6 and 3 residual blocks: "
+            "give --width 6 --residual-blocks 2, or --init none",
+        ),
+    ):
+        with pytest.raises(FastnstError) as error:
+            find_initial_weights(config(**options))
+        assert str(error.value) == line
+
+
+def change(path, edit):
+    """Edit the weights of a file by name; None takes one away."""
+    model = onnx.load(path)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    edit(tensors)
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(tensors.values())
+    onnx.save(model, path)
+
+
+def take_away(tensors):
+    del tensors["network.to_rgb.bias"]
+
+
+def reshape(tensors):
+    tensors["network.to_rgb.bias"].dims[:] = [1, 3]
+
+
+def cut_short(tensors):
+    tensors["network.to_rgb.bias"].raw_data = b"\0"
+
+
+def point_elsewhere(tensors):
+    bias = tensors["network.to_rgb.bias"]
+    bias.ClearField("raw_data")
+    bias.data_location = TensorProto.EXTERNAL
+    bias.external_data.add(key="location", value="private.bin")
+
+
+@pytest.mark.parametrize("edit", [take_away, reshape, cut_short, point_elsewhere])
+def test_a_style_without_its_weights_is_one_line(network, tmp_path, monkeypatch, edit):
+    path = write_weights(tmp_path / "sea.onnx", network)
+    change(path, edit)
+    (tmp_path / "private.bin").write_bytes(b"\0" * 12)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FastnstError, match="holds no weights that training can go on from") as error:
+        read_initial_weights("sea.onnx")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", [{"network.width": "4.5"}, {"network.width": "-1"}, {"network.width": ""}])
+def test_a_style_that_says_no_network_is_one_line(network, tmp_path, damage):
+    path = write_weights(tmp_path / "sea.onnx", network, metadata_of(network) | damage)
+    with pytest.raises(FastnstError, match="holds no weights that training can go on from"):
+        read_initial_weights(str(path))
+
+
+def test_mistakes_are_one_line_that_names_the_option(network, bundled, tmp_path):
+    write_weights(bundled / "wave.onnx", network)
+    foreign = write_weights(tmp_path / "foreign.onnx", network, metadata={})
+    newer = write_weights(tmp_path / "newer.onnx", network, metadata_of(network) | {"fastnst.format": "99"})
+    (tmp_path / "text.onnx").write_text("no model")
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    whole = write_weights(tmp_path / "cut.onnx", network).read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(whole[: len(whole) // 2])
+    for init, line in (
+        (foreign, "was not made by fastnst"),
+        (newer, "has fastnst format 99"),
+        (tmp_path / "text.onnx", "is no ONNX model"),
+        (tmp_path / "cut.onnx", "cut short"),
+        (tmp_path / "text.ckpt", "is damaged or no checkpoint"),
+        (tmp_path / "absent.ckpt", "there is no checkpoint"),
+        (tmp_path / "absent.onnx", "does not exist"),
+        (f"{tmp_path}{os.sep}", "is a folder"),
+        ("wav", "no style is called 'wav'; did you mean wave?"),
+    ):
+        with pytest.raises(FastnstError) as error:
+            read_initial_weights(str(init))
+        assert str(error.value).startswith(f"--init {init}: ")
+        assert line in str(error.value)
+        assert "\n" not in str(error.value)
+
+
+def test_auto_compares_the_bundled_styles_of_the_runs_network(bundled, capsys):
+    write_weights(bundled / "a.onnx", make_network(width=6))
+    write_weights(bundled / "b.onnx", make_network(residual_blocks=2))
+    write_weights(bundled / "c.onnx", make_network())
+    write_weights(bundled / "of_my_own.onnx", make_network())
+    (bundled / "wave.onnx").write_text("damaged")
+    (found,) = find_initial_weights(config("auto"))
+    assert found.init == "c"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wave is not compared: ")
+
+
+def test_auto_is_random_weights_where_no_bundled_style_fits(bundled, capsys):
+    assert find_initial_weights(config("auto")) == []
+    assert capsys.readouterr().err == "starting from random weights: there are no bundled styles\n"
+    write_weights(bundled / "wave.onnx", make_network())
+    assert find_initial_weights(config("auto", width=6)) == []
+    assert capsys.readouterr().err == (
+        "starting from random weights: no bundled style has width 6 and 1 residual block\n"
+    )
+
+
+def test_bundled_styles_are_those_of_fastnst_and_not_the_users(tmp_path, monkeypatch):
+    styles = [Style(name, tmp_path, source) for name, source in (("a", "user"), ("b", "checkout"))]
+    styles += [Style("c", tmp_path, "bundled"), Style("mine", tmp_path, "checkout")]
+    monkeypatch.setattr(style_library, "list_styles", lambda: styles)
+    monkeypatch.setattr(style_library, "BUNDLED_STYLES", ("a", "b", "c"))
+    assert [style.name for style in style_library.list_bundled_styles()] == ["b", "c"]
+
+
+def start(module, tiny, init):
+    module.config = config(init)
+    start_from_best(
+        module, find_initial_weights(module.config), open_photos(str(tiny.photos), validation_photos=2)
+    )
+
+
+def test_auto_starts_from_the_style_with_the_lowest_loss(bundled, tiny, tiny_module, capsys):
+    photos = validation_images(open_photos(str(tiny.photos), validation_photos=2), 256)
+    losses = {}
+    for seed in range(3):
+        network = make_network(seed)
+        with torch.no_grad():
+            contents = [image_to_tensor(photo) for photo in photos]
+            losses[seed] = fmean(tiny_module.loss(network(photo), photo).total.item() for photo in contents)
+    best, *others = sorted(losses, key=losses.get)
+    assert losses[best] < 0.99 * losses[others[0]]
+    # Not the first and not the last, so that an order by name does not find it by chance.
+    for name, seed in zip("bac", (best, *others), strict=True):
+        write_weights(bundled / f"{name}.onnx", make_network(seed))
+    start(tiny_module, tiny, "auto")
+    for name, value in make_network(best).state_dict().items():
+        assert torch.equal(tiny_module.network.state_dict()[name], value)
+    assert tiny_module.config.init == "b"
+    assert tiny_module.started_from == {"name": "b", "sha256": digest(bundled / "b.onnx")}
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "comparing the painting with 3 bundled styles",
+        "starting from the bundled style b (--init none starts from nothing)",
+    ]
+
+
+def test_starting_draws_no_random_numbers_and_keeps_the_layout(bundled, tiny, tiny_module):
+    for name in "ab":
+        write_weights(bundled / f"{name}.onnx", make_network())
+    state = torch.random.get_rng_state()
+    start(tiny_module, tiny, "auto")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    kernel = tiny_module.network.residuals[0].block[1].weight
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+    assert kernel.requires_grad
+    assert kernel.grad is None
+
+
+def test_a_named_style_is_taken_without_a_comparison(bundled, tiny, tiny_module, capsys, monkeypatch):
+    write_weights(bundled / "wave.onnx", make_network(5))
+    monkeypatch.setattr(tiny_module, "compare", lambda _: pytest.fail("nothing to compare"))
+    start(tiny_module, tiny, "wave")
+    assert torch.equal(tiny_module.network.to_rgb.bias, make_network(5).to_rgb.bias)
+    assert (tiny_module.config.init, tiny_module.started_from["name"]) == ("wave", "wave")
+    assert capsys.readouterr().err.splitlines()[-1] == "starting from wave"
+
+
+def test_random_weights_stay_as_they_are(bundled, tiny, tiny_module):
+    before = {name: value.clone() for name, value in tiny_module.network.state_dict().items()}
+    for init in ("none", "auto"):  # auto, without any style to choose
+        start(tiny_module, tiny, init)
+        assert (tiny_module.config.init, tiny_module.started_from) == ("none", {})
+        for name, value in tiny_module.network.state_dict().items():
+            assert torch.equal(value, before[name])
