@@ -90,8 +90,8 @@ class TrainingConfig:
         residual_blocks: Number of residual blocks; 5 is the paper's.
         images: Crops to train on, in all.
         image_size: Side of a crop in pixels.
-        crop_stages: Training goes through so many sizes of crops, each twice the one before, up to image_size.
-            Each gets the same arithmetic, so that more steps fit into the same time.
+        crop_stages: Training goes through so many sizes of crops, each twice the one before, up to
+            image_size. Each gets the same arithmetic, so that more steps fit into the same time.
         crop_scale: Least and greatest part of a photo's area in a crop: small parts suit small crops, which
             then show things at the size that they have in whole photos.
         batch_size: Crops a step, on each device.

@@ -41,7 +41,7 @@ class CropSchedule:
     def starts(self) -> tuple[int, ...]:
         """The first step of each stage, and the number of steps."""
         shares = np.array([1 / side**2 for side in self.sides])
-        ends = np.rint(self.steps * np.cumsum(shares) / shares.sum())
+        ends = np.floor(self.steps * np.cumsum(shares) / shares.sum() + 1e-6)  # the last stage has a step
         return (0, *(int(end) for end in ends[:-1]), self.steps)
 
     def side(self, step: int) -> int:

@@ -19,7 +19,7 @@ _LINE_SECONDS = 5.0
 class TrainingProgress(ProgressBar):
     """Steps done, images/s, both losses and the time left.
 
-    Lightning's own bars count batches of an epoch, and a run here is a number of steps.
+    Lightning's own bars count batches of an epoch, and a run here is a number of steps, not all of one size.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,8 @@ class TrainingProgress(ProgressBar):
         self._bar: tqdm[Any] | None = None
         self._enabled = True
         self._shown = self._started = 0.0
-        self._first_step = 0
+        self._shown_step = 0
+        self._done_before = 0.0
 
     def disable(self) -> None:
         """Show nothing: Lightning calls this on all processes but the first."""
@@ -45,14 +46,15 @@ class TrainingProgress(ProgressBar):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar at the step that the run goes on from."""
         super().on_train_start(trainer, pl_module)
-        self._first_step, self._started = trainer.global_step, time.monotonic()
+        assert isinstance(pl_module, StyleTransfer)
+        self._shown_step, self._started = trainer.global_step, time.monotonic()
+        self._done_before = pl_module.schedule.progress(trainer.global_step)
         if self._enabled and sys.stderr.isatty():
             self._bar = tqdm(
-                total=trainer.max_steps,
-                initial=trainer.global_step,
-                unit="step",
+                total=1.0,
+                initial=pl_module.schedule.progress(trainer.global_step),
                 dynamic_ncols=True,
-                bar_format="{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{postfix}",
+                bar_format="{percentage:3.0f}% |{bar}| {postfix}",
                 mininterval=0,
             )
 
@@ -67,17 +69,22 @@ class TrainingProgress(ProgressBar):
         assert pl_module.losses is not None
         # Reading the losses waits for the GPU, which is why they are read so seldom.
         content, style = pl_module.losses.content.item(), pl_module.losses.style.item()
-        self._shown = now = time.monotonic()
-        steps_per_second = (step - self._first_step) / max(now - self._started, 1e-9)
-        rate = steps_per_second * pl_module.config.batch_size * trainer.world_size
-        status = f"{rate:.3g} images/s, content {content:.3f}, style {style:.4f}"
+        now = time.monotonic()
+        # Since the last time: crops grow during the run, and the speed falls with each new size.
+        images = (step - self._shown_step) * pl_module.config.batch_size * trainer.world_size
+        rate = images / max(now - max(self._shown, self._started), 1e-9)
+        self._shown, self._shown_step = now, step
+        schedule = pl_module.schedule
+        done = schedule.progress(step)
+        left = (now - self._started) * (1 - done) / max(done - self._done_before, 1e-9)
+        size = f"{schedule.side(step - 1)} px, " if len(schedule.sides) > 1 else ""
+        status = f"{size}{rate:.3g} images/s, content {content:.3f}, style {style:.4f}, {clock(left)} left"
         if self._bar is not None:
-            self._bar.set_postfix_str(status, refresh=False)
-            self._bar.update(step - self._bar.n)
+            self._bar.set_postfix_str(f"step {step}/{trainer.max_steps}, {status}", refresh=False)
+            self._bar.update(done - self._bar.n)
             self._bar.refresh()
         else:
-            left = (trainer.max_steps - step) / max(steps_per_second, 1e-9)
-            self.print(f"step {step}/{trainer.max_steps}: {status}, {clock(left)} left")
+            self.print(f"step {step}/{trainer.max_steps}: {status}")
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the bar."""

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from train import progress
+from train.crop_schedule import CropSchedule
 from train.progress import TrainingProgress, clock
 
 
@@ -22,11 +23,12 @@ class Terminal(io.StringIO):
 def show(monkeypatch, tiny_module):
     """Run callbacks over steps that take `seconds` each; return what the terminal received."""
 
-    def run(*, tty, steps, seconds, enabled=True, first=0):
+    def run(*, tty, steps, seconds, enabled=True, first=0, size=32, stages=1):
         terminal = Terminal(tty=tty)
         now = [100.0]
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+        tiny_module.schedule = CropSchedule(size, stages, steps)
         bar = TrainingProgress()
         if not enabled:
             bar.disable()
@@ -63,8 +65,8 @@ def test_slow_steps_each_have_a_line(show):
 
 def test_on_a_terminal_there_is_a_bar_with_speed_losses_and_the_time_left(show):
     drawn = show(tty=True, steps=10, seconds=1)
-    assert re.search(r" 50%.*5/10 steps.* left, 2 images/s, content \d\.\d+, style \d\.\d+", drawn)
-    assert "10/10 steps" in drawn
+    assert re.search(r" 50%.*step 5/10.*, 2 images/s, content \d\.\d+, style \d\.\d+, 0:05 left", drawn)
+    assert "step 10/10" in drawn
     assert drawn.endswith("\n")
     # A message stands on a line of its own, above the bar.
     assert re.search(r"[\r\n]preview: grid.png\n", drawn)
@@ -77,6 +79,16 @@ def test_a_resumed_run_counts_its_own_steps_for_the_speed_and_the_time_left(show
         "step 1006/1011: 2 images/s, 0:05 left",
         "step 1011/1011: 2 images/s, 0:00 left",
     ]
+
+
+def test_with_growing_crops_the_time_left_counts_their_arithmetic(show):
+    # 80 steps of 32 px cost as much as 20 of 64 px, which have four times the pixels.
+    lines = show(tty=False, steps=100, seconds=1, size=64, stages=2).splitlines()
+    assert "32 px, 2 images/s" in lines[0]
+    (middle,) = [line for line in lines if line.startswith("step 81/100")]
+    assert "64 px" in middle
+    # 81 steps have taken 81 s for 84/160 of the arithmetic.
+    assert middle.endswith("1:13 left")
 
 
 def test_processes_other_than_the_first_show_nothing(show):

@@ -1,24 +1,32 @@
-import itertools
 import math
 
 import pytest
 import torch
+from torch import nn
 
+from train.crop_schedule import CropSchedule
+from train.muon import Muon
 from train.style_transfer import learning_rate_factor
 
 
-def factors(max_steps, warmup, decay):
-    return [learning_rate_factor(step, max_steps, warmup, decay) for step in range(max_steps)]
+def factors(steps, warmup, decay, stages=1):
+    schedule = CropSchedule(128, stages, steps)
+    return [learning_rate_factor(step, schedule, warmup, decay) for step in range(steps)]
 
 
 def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine():
     rates = factors(100, 10, "cosine")
-    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    assert rates[10] == 1
-    assert rates[55] == pytest.approx(0.5)
-    assert rates[99] == pytest.approx(0.5 * (1 - math.cos(math.pi / 90)))
-    assert all(earlier > later for earlier, later in itertools.pairwise(rates[10:]))
-    assert learning_rate_factor(100, 100, 10, "cosine") == pytest.approx(0)
+    cosine = [0.5 * (1 + math.cos(math.pi * step / 100)) for step in range(100)]
+    assert rates[:10] == pytest.approx([(step + 1) / 10 * cosine[step] for step in range(10)])
+    assert rates[10:] == pytest.approx(cosine[10:])
+    assert learning_rate_factor(100, CropSchedule(128, 1, 100), 10, "cosine") == pytest.approx(0)
+
+
+def test_the_learning_rate_falls_with_the_arithmetic_done():
+    # 80 steps at 64 px are half of it, 20 at 128 px the other.
+    rates = factors(100, 0, "cosine", stages=2)
+    assert rates[80] == pytest.approx(0.5)
+    assert rates[90] == pytest.approx(0.5 * (1 + math.cos(0.75 * math.pi)))
 
 
 def test_without_decay_the_learning_rate_stays():
@@ -28,6 +36,18 @@ def test_without_decay_the_learning_rate_stays():
 def test_a_short_run_warms_up_for_a_tenth_of_it_at_most():
     assert factors(20, 1000, "none") == [0.5] + 19 * [1.0]
     assert factors(1, 1000, "cosine") == [1.0]
+
+
+def test_the_optimizer_is_the_one_of_the_options(tiny_module):
+    tiny_module.config.optimizer = "muon"
+    optimizer = tiny_module.configure_optimizers()["optimizer"]
+    assert isinstance(optimizer, Muon)
+    orthogonal = {id(p) for group in optimizer.param_groups if group["orthogonal"] for p in group["params"]}
+    network = tiny_module.network
+    kernels = {id(module.weight) for module in network.modules() if isinstance(module, nn.Conv2d)}
+    assert orthogonal == kernels - {id(network.to_rgb.weight)}
+    tiny_module.config.optimizer = "adam"
+    assert isinstance(tiny_module.configure_optimizers()["optimizer"], torch.optim.Adam)
 
 
 def test_the_module_holds_the_network_alone(tiny_module):
