@@ -1,0 +1,117 @@
+"""C, S and time of training with one option changed at a time: how the defaults were found.
+
+Every variant gets the same arithmetic, that of `--images` crops of 128 px, so that a row says what the option
+is worth and not what more time would be. Each runs `python -m train` on one core, as many at once as there
+are cores: two processes of two threads each would wait for one another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from train.checkpoint import load_checkpoint
+
+# The network sees a crop of this side in the unit that --images counts in.
+_UNIT = 128
+
+# What each variant changes. The first is what the others are compared with.
+_COMMON = {"image-size": "512", "crop-stages": "3", "batch-size": "2", "optimizer": "muon", "init": "none"}
+_ONE_SIZE = {"crop-stages": "1"}
+VARIANTS: dict[str, dict[str, str]] = {
+    "muon, 128 to 512 px": {},
+    "adam": {"optimizer": "adam"},
+    "learning rate x 2": {"learning-rate": "2e-3"},
+    "128 px": _ONE_SIZE | {"image-size": "128"},
+    "128 px, adam": _ONE_SIZE | {"image-size": "128", "optimizer": "adam"},
+    "128 px, adam, batch 4": _ONE_SIZE | {"image-size": "128", "optimizer": "adam", "batch-size": "4"},
+    "256 px": _ONE_SIZE | {"image-size": "256"},
+    "512 px": _ONE_SIZE,
+    "128 to 256 px": {"image-size": "256", "crop-stages": "2"},
+    "batch 1": {"batch-size": "1"},
+    "batch 4": {"batch-size": "4"},
+    "content relu3_3 and relu4_1": {"content-layers": "relu3_3,relu4_1"},
+    "content relu2_2": {"content-layers": "relu2_2"},
+    "style weight 5": {"style-weight": "5"},
+    "style weight 20": {"style-weight": "20"},
+    "from another style": {"init": "kandinsky"},
+}
+
+
+def main() -> None:
+    """Train every variant and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.sweep", description=__doc__)
+    parser.add_argument("--styles", nargs="+", required=True, help="paintings")
+    parser.add_argument("--data", required=True, help="photos, as for training")
+    parser.add_argument("--images", type=int, default=2400, help="arithmetic of each run, in crops of 128 px")
+    parser.add_argument("--variants", nargs="*", help=f"some of: {', '.join(VARIANTS)}")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("options", nargs="*", help="more options of python -m train, after --")
+    options = parser.parse_args()
+    variants = {name: VARIANTS[name] for name in options.variants or VARIANTS}
+    print("| style | variant | C | S | C + 10 S | CPU s |\n|---|---|---|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
+
+        def row(run: tuple[int, str, str]) -> str:
+            number, style, variant = run
+            arguments = [f"--data={options.data}", f"--output={folder}", f"--name=run{number}"]
+            given = _COMMON | variants[variant]
+            given |= {"images": str(images(options.images, given))}
+            arguments += [f"--{option}={value}" for option, value in given.items()]
+            return _measure(
+                style, variant, Path(folder) / f"run{number}.ckpt", [*arguments, *options.options]
+            )
+
+        runs = [(style, variant) for style in options.styles for variant in variants]
+        rows: Iterable[str] = pool.map(row, [(number, *run) for number, run in enumerate(runs)])
+        for line in rows:
+            print(line, flush=True)
+
+
+def images(budget: int, options: dict[str, str]) -> int:
+    """Return how many crops cost as much as `budget` crops of 128 px.
+
+    Args:
+        budget: The arithmetic.
+        options: `image-size` and `crop-stages` as `python -m train` takes them. The stages cost the same.
+
+    Returns:
+        Crops of all sizes together.
+    """
+    stages, size = int(options["crop-stages"]), int(options["image-size"])
+    sides = [size // 2**stage for stage in range(stages)]
+    return round(sum(budget / stages * (_UNIT / side) ** 2 for side in sides))
+
+
+def _measure(style: str, variant: str, checkpoint: Path, arguments: list[str]) -> str:
+    command = [
+        sys.executable,
+        "-m",
+        "train",
+        "--preset=quick",
+        f"--style={style}",
+        "--logger=none",
+        *arguments,
+    ]
+    done = subprocess.run(
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+    name = Path(style).stem
+    if done.returncode:
+        return f"| {name} | {variant} | {done.stderr.strip().splitlines()[-1]} |"
+    record = load_checkpoint(checkpoint).record
+    quality = record["quality"]
+    if quality is None:
+        return f"| {name} | {variant} | not measured: VGG-19 is missing |"
+    c, s = quality["content"], quality["style"]
+    return f"| {name} | {variant} | {c:.3f} | {s:.4f} | {c + 10 * s:.3f} | {record['seconds']:.0f} |"
+
+
+if __name__ == "__main__":
+    main()
