@@ -117,20 +117,29 @@ class Muon(Optimizer):
 def orthogonalize(matrices: Tensor) -> Tensor:
     """Replace the singular values of matrices by values near 1, by a Newton-Schulz iteration.
 
+    Each round multiplies by a polynomial in `X X^T`, and all of these commute. So the rounds are carried out
+    on that small square, and the matrix itself is multiplied once: a third of the arithmetic where it is nine
+    times longer than high, as the residual kernels are.
+
     Args:
         matrices: Shape (B, M, N). One of zeros stays zeros.
 
     Returns:
-        Bfloat16 of the same shape: the same singular vectors, with values between about 0.7 and 1.2.
+        Float32 of the same shape: the same singular vectors, with values between about 0.7 and 1.2.
     """
     a, b, c = _QUINTIC
-    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-20)
-    x = x.bfloat16()  # which the iteration forgives, and it takes half the time
+    x = matrices.float()
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-20)
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.transpose(1, 2)
+    square = x @ x.transpose(1, 2)
+    identity = torch.eye(square.shape[1], dtype=x.dtype, device=x.device)
+    product = identity
     for _ in range(_ROUNDS):
-        squares = x @ x.transpose(1, 2)
-        x = a * x + (b * squares + c * (squares @ squares)) @ x
+        polynomial = a * identity + b * square + c * (square @ square)
+        product = polynomial @ product
+        square = polynomial @ square @ polynomial
+    x = product @ x
     result: Tensor = x.transpose(1, 2) if tall else x
     return result
