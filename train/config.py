@@ -36,6 +36,7 @@ _FREE_ON_RESUME = frozenset(
     {
         "accelerator",
         "checkpoint_seconds",
+        "compile",
         "devices",  # how many there are is compared instead
         "fresh",
         "log_every",
@@ -110,6 +111,7 @@ class TrainingConfig:
         num_nodes: Machines.
         strategy: How they share the work, as Lightning reads it, such as ddp.
         precision: As Lightning reads it; auto takes the fastest that the device has.
+        compile: Compile the step with torch.compile first: a minute or more, worth it in long runs on a GPU.
         logger: Where the curves go.
         wandb_project: Project on wandb.
         log_every: Steps between two points of the curves.
@@ -162,6 +164,7 @@ class TrainingConfig:
     num_nodes: int = 1
     strategy: str = "auto"
     precision: str = "auto"
+    compile: bool = False
 
     logger: LoggerName = "wandb"
     wandb_project: str = "fastnst"

@@ -50,6 +50,27 @@ def test_the_optimizer_is_the_one_of_the_options(tiny_module):
     assert isinstance(tiny_module.configure_optimizers()["optimizer"], torch.optim.Adam)
 
 
+def test_a_compiled_step_is_the_same_step(tiny_module, monkeypatch):
+    photos = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    eager = tiny_module.training_step(photos, 0)
+    compiled = []
+
+    # Traced as a whole, which is where it can fail, but not translated to C++: that takes a minute.
+    def compile_without_codegen(function, **options):
+        compiled.append(function)
+        return real_compile(function, backend="aot_eager", **options)
+
+    real_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_without_codegen)
+    tiny_module.config.compile = True
+    tiny_module.on_fit_start()
+    loss = tiny_module.training_step(photos, 0)
+    assert compiled == [tiny_module.compare]
+    torch.testing.assert_close(loss, eager)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in tiny_module.network.parameters())
+
+
 def test_the_module_holds_the_network_alone(tiny_module):
     assert all(name.startswith("network.") for name in tiny_module.state_dict())
     trained = sum(parameter.numel() for parameter in tiny_module.parameters())
@@ -81,3 +102,16 @@ def test_the_gradient_is_clipped_to_its_greatest_norm(tiny_module):
     tiny_module.on_before_optimizer_step()
     norm = torch.nn.utils.get_total_norm(p.grad for p in tiny_module.network.parameters())
     assert norm.item() == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("clip", [0.0, 10.0])
+def test_a_gradient_that_is_not_finite_changes_nothing(tiny_module, value, clip):
+    # As one photo of a white sky gives it.
+    tiny_module.config.gradient_clip = clip
+    parameters = list(tiny_module.network.parameters())
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    parameters[3].grad[0] = value
+    tiny_module.on_before_optimizer_step()
+    assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in parameters)
