@@ -1,0 +1,300 @@
+"""Stylise one photo without training a style: `python -m train.optimize --content a.jpg --style b.jpg`.
+
+PyTorch is imported only once there is something to do, so that --help and mistakes come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from PIL import Image
+
+from fastnst.atomic_write import atomic_write
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.image_file import Picture, encode_image, output_format, read_image
+from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, LossNetwork, TrainingConfig
+
+if TYPE_CHECKING:
+    from train.perceptual_loss import PerceptualLoss
+
+_DESCRIPTION = """\
+Stylise one photo by optimising its pixels (Gatys, Ecker, Bethge 2016): the slow way, which needs no
+trained style. Options that python -m train has too have its defaults. Ctrl-C ends it early and keeps
+the picture so far.
+"""
+_EXAMPLES = """\
+examples:
+  python -m train.optimize --content photo.jpg --style wave.jpg     writes photo-wave.png
+  python -m train.optimize --content photo.jpg --style wave.jpg --size 256 --steps 60
+  python -m train.optimize --content photo.jpg --style wave.jpg --style-weight 30 -o strong.png
+"""
+
+# What is shared with training has its default and its range there.
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
+_SHARED = (
+    "style",
+    "style_size",
+    "style_weight",
+    "content_weight",
+    "tv_weight",
+    "content_layers",
+    "style_layers",
+    "loss_network",
+    "loss_network_weights",
+    "seed",
+)
+
+_LEAST_SIZE = 16
+
+# From here on Pillow refuses a file by itself.
+_MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Stylise a photo.
+
+    Args:
+        arguments: The command line without the program; None takes the process's.
+
+    Returns:
+        The exit code: 0 for a finished picture, 2 for a mistake, 130 when interrupted.
+    """
+    try:
+        return INTERRUPTED if _optimize(_parse(arguments)) else 0
+    except FastnstError as error:
+        _say(f"optimize: error: {error}")
+        return MISTAKE
+    except KeyboardInterrupt:
+        _say("optimize: interrupted")
+        return INTERRUPTED
+
+
+@dataclass(frozen=True)
+class _Options:
+    content: Path
+    output: Path
+    size: int
+    steps: int
+    start: str
+    device: str
+    config: TrainingConfig  # of the loss
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise FastnstError(f"{message} (python -m train.optimize --help says more)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog="python -m train.optimize",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+
+    def add_shared(option: str, **settings: Any) -> None:
+        add(option, default=_DEFAULTS[option.strip("-").replace("-", "_")], **settings)
+
+    add("--content", type=Path, required=True, metavar="FILE", help="the photo")
+    add("--style", type=Path, required=True, metavar="FILE", help="the painting")
+    add("-o", "--output", type=Path, metavar="FILE", help="file or folder; CONTENT-STYLE.png by default")
+    add("--steps", type=int, default=200, metavar="N", help="iterations of L-BFGS (%(default)s)")
+    size = _DEFAULTS["quality_size"]
+    add("--size", type=int, default=size, metavar="N", help="longer side of the result (%(default)s)")
+    add_shared("--style-size", type=int, metavar="N", help="longer side of the painting (%(default)s)")
+    weight = DEFAULT_STYLE_WEIGHT
+    add(
+        "--style-weight",
+        type=float,
+        default=weight,
+        metavar="X",
+        help="how strongly the style counts (%(default)s)",
+    )
+    add_shared("--content-weight", type=float, metavar="X", help="how strongly the photo does (%(default)s)")
+    add_shared("--tv-weight", type=float, metavar="X", help="of the total variation (%(default)s)")
+    content_layers = ",".join(typing.cast("tuple[str, ...]", _DEFAULTS["content_layers"]))
+    add_shared("--content-layers", type=_layers, metavar="A,B", help=f"hold the content ({content_layers})")
+    style_layers = "; ".join(f"{name} {','.join(names)}" for name, names in DEFAULT_STYLE_LAYERS.items())
+    add_shared("--style-layers", type=_layers, metavar="A,B", help=f"hold the style ({style_layers})")
+    networks = typing.get_args(LossNetwork)
+    add_shared("--loss-network", choices=networks, help="compares the images (%(default)s)")
+    add_shared("--loss-network-weights", type=Path, metavar="FILE", help="in the place of the download")
+    add("--start", choices=("photo", "noise"), default="photo", help="photo, or noise as in the paper")
+    add_shared("--seed", type=int, metavar="N", help="of the noise (%(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: the best at hand")
+    return parser
+
+
+def _layers(text: str) -> tuple[str, ...]:
+    # With or without the brackets that `python -m train` shows.
+    return tuple(name.strip() for name in text.strip("[]").split(",") if name.strip())
+
+
+def _parse(arguments: Sequence[str] | None) -> _Options:
+    given = _parser().parse_args(arguments)
+    if given.steps < 1:
+        raise FastnstError(f"--steps must be at least 1, got {given.steps}")
+    if given.size < _LEAST_SIZE:
+        raise FastnstError(f"--size must be at least {_LEAST_SIZE}, got {given.size}")
+    # The name is that of a trained style, of which there is none.
+    config = TrainingConfig(name="optimize", **{name: getattr(given, name) for name in _SHARED})
+    output = _output_path(given.content, given.style, given.output)
+    return _Options(given.content, output, given.size, given.steps, given.start, given.device, config)
+
+
+def _output_path(content: Path, style: Path, output: Path | None) -> Path:
+    """Return the file to write, once nothing speaks against it that would cost the result in the end."""
+    name = f"{content.stem}-{style.stem}.png"
+    path = Path(name) if output is None else output / name if output.is_dir() else output
+    output_format(path.suffix)
+    if not path.parent.is_dir():
+        raise FastnstError(f"there is no folder {path.parent} to write {path.name} to: make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise FastnstError(f"the folder {path.parent} cannot be written to: choose another with -o")
+    if path.is_dir():
+        raise FastnstError(f"{path} is a folder: choose another name with -o")
+    for source in (content, style):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise FastnstError(f"the result would replace {source}: choose another name with -o")
+    return path
+
+
+def _optimize(options: _Options) -> bool:
+    """Stylise the photo and write the result; return whether it was interrupted."""
+    try:
+        content = _read_content(options.content, options.size)
+        _say("loading PyTorch")
+        return _optimize_picture(options, content)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or _is_lack_of_memory(error):
+            raise FastnstError(f"the memory does not suffice: lower --size (now {options.size})") from error
+        raise
+
+
+def _read_content(path: Path, size: int) -> Picture:
+    picture = read_image(path, max_pixels=_MAX_PIXELS, first_frame=True)
+    height, width = picture.pixels.shape[:2]
+    scale = size / max(height, width)
+    resized = (max(1, round(width * scale)), max(1, round(height * scale)))
+    pixels, alpha = (
+        None
+        if values is None
+        else np.array(Image.fromarray(values).resize(resized, Image.Resampling.LANCZOS))
+        for values in (picture.pixels, picture.alpha)
+    )
+    assert pixels is not None
+    return Picture(pixels, alpha, icc_profile=picture.icc_profile)
+
+
+def _optimize_picture(options: _Options, picture: Picture) -> bool:
+    import torch
+
+    from train.image_tensor import image_to_tensor, tensor_to_image
+    from train.memory import keep_freed_memory
+    from train.optimization_progress import OptimizationProgress, describe
+    from train.pixel_optimization import optimize_pixels
+    from train.progress import clock
+
+    device = _device(options.device)
+    if device == "cpu":
+        keep_freed_memory()
+    loss = _loss(options.config, device)
+    content = image_to_tensor(picture.pixels).to(device)
+    start = None
+    if options.start == "noise":
+        # Drawn on the CPU, so that a seed means the same noise on every device.
+        generator = torch.Generator().manual_seed(options.config.seed)
+        start = torch.rand(content.shape, generator=generator).to(device)
+    height, width = picture.pixels.shape[:2]
+    _say(f"{width}x{height} px, {options.steps} steps, {options.config.loss_network}, {device}")
+    progress = OptimizationProgress(options.steps)
+    interrupted = False
+    try:
+        optimize_pixels(loss, content, steps=options.steps, start=start, on_step=progress.show)
+    except KeyboardInterrupt:
+        if progress.last is None or progress.last.number == 0:
+            raise
+        interrupted = True
+    finally:
+        progress.close()
+    assert progress.last is not None
+    number, losses, image = progress.last
+    _write(options.output, picture.painted(tensor_to_image(image)))
+    how = "interrupted, but the picture is saved" if interrupted else "done"
+    _say(f"{how}: step {number} of {options.steps}, {describe(losses)}, {clock(progress.seconds)}")
+    _report(str(options.output))
+    return interrupted
+
+
+def _device(name: str) -> str:
+    from train.precision import resolve_accelerator
+
+    try:
+        return resolve_accelerator(name)
+    except FastnstError as error:  # which speaks of training's option
+        raise FastnstError(str(error).replace("--accelerator", "--device")) from error
+
+
+def _loss(config: TrainingConfig, device: str) -> PerceptualLoss:
+    from train.perceptual_loss import PerceptualLoss
+    from train.style_image import load_style_image
+    from train.vgg_features import VGGFeatures, layer_names, load_vgg_state
+
+    style = load_style_image(config.style, config.style_size)
+    layers = (*config.content_layers, *config.resolved_style_layers)
+    known = layer_names(config.loss_network)
+    for layer in layers:  # before the download
+        if layer not in known:
+            raise FastnstError(f"{config.loss_network} has no layer {layer!r}; it has {', '.join(known)}")
+    _say(f"reading the weights of {config.loss_network}")
+    state = load_vgg_state(config.loss_network, config.loss_network_weights)
+    features = VGGFeatures(config.loss_network, layers, state).to(device)
+    return PerceptualLoss(
+        features,
+        style.to_tensor().to(device),
+        content_layers=config.content_layers,
+        style_layers=config.resolved_style_layers,
+        content_weight=config.content_weight,
+        style_weight=config.resolved_style_weight,
+        tv_weight=config.tv_weight,
+    )
+
+
+def _is_lack_of_memory(error: RuntimeError) -> bool:
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _write(path: Path, picture: Picture) -> None:
+    encoded = encode_image(picture, output_format(path.suffix))
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(encoded)
+    except OSError as error:
+        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _report(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the terminal is this module's business
+
+
+def _say(line: str) -> None:
+    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
