@@ -46,15 +46,8 @@ class PhotoFolder:
                 f"{names[0]} is the only photo; give one to train on and one to check the result with"
             )
         held_out = _fewer_of_few(validation_photos, len(names))
-        # By the hash of its name, so that a photo stays held out when others join, or the folder moves.
-        by_hash = sorted(
-            names, key=lambda name: hashlib.sha256(f"{seed}/{Path(name).name}".encode()).digest()
-        )
-        readable = readable_photos(Photo(name, name) for name in by_hash)
         # At least one is tried even where none is held out: better one clear line now than in a worker.
-        first = [photo for photo, _ in zip(readable, range(max(1, held_out)), strict=False)]
-        if not first:
-            raise FastnstError(f"none of the {len(names)} photos can be read, such as {names[0]}")
+        first = _first_readable(names, max(1, held_out), seed)
         self.validation: tuple[Photo, ...] = tuple(first[:held_out])
         taken = {photo.name for photo in self.validation}
         self._photos = datasets.Dataset.from_dict(
@@ -100,11 +93,52 @@ def open_photos(data: str, *, validation_photos: int, seed: int = 0) -> PhotoFol
     return PhotoStream.open(data, validation_photos=validation_photos)
 
 
+def photos_to_judge(data: str, count: int) -> tuple[Photo, ...]:
+    """Return the photos that training on the same data holds out, to judge a style on.
+
+    A folder with fewer than four times as many is a collection of test photos rather than training data, of
+    which training would hold out no more than a quarter: there the rest is taken as well.
+
+    Args:
+        data: As `open_photos` takes it.
+        count: How many photos, from 1 up. A folder with fewer gives all that it has.
+
+    Returns:
+        Photos that have been read once, always in the same order.
+
+    Raises:
+        FastnstError: As `open_photos`.
+    """
+    folder = Path(data).expanduser()
+    if folder.is_dir() and (names := _files_in(folder)[0]):
+        if len(names) < 4 * count:
+            _log.warning(
+                "%s holds %d photos in all: a style that was trained on them has seen some of those measured",
+                data,
+                len(names),
+            )
+        return tuple(_first_readable(names, count))
+    return open_photos(data, validation_photos=count).validation
+
+
 def validation_images(photos: PhotoFolder | PhotoStream, longer_side: int) -> list[NDArray[np.uint8]]:
     """Decode the photos held out of training, whole, for previews and for measuring.
 
     Args:
         photos: What `open_photos` returned.
+        longer_side: As `whole_images` takes it.
+
+    Returns:
+        The images, as `whole_images` returns them.
+    """
+    return whole_images(photos.validation, longer_side)
+
+
+def whole_images(photos: Iterable[Photo], longer_side: int) -> list[NDArray[np.uint8]]:
+    """Decode whole photos to one size.
+
+    Args:
+        photos: Those of `open_photos` or `photos_to_judge`.
         longer_side: Length of each photo's longer side in the result, in pixels; the shorter is at least a
             quarter of it.
 
@@ -113,7 +147,7 @@ def validation_images(photos: PhotoFolder | PhotoStream, longer_side: int) -> li
         were opened; one that has disappeared since is left out.
     """
     images = []
-    for photo in photos.validation:
+    for photo in photos:
         try:
             images.append(whole_photo(photo, longer_side))
         except UnreadablePhotoError as error:  # noqa: PERF203  nothing beside decoding
@@ -130,6 +164,18 @@ def _open_folder(folder: Path, data: str, validation_photos: int, seed: int) -> 
     if shards:
         return PhotoStream.open(str(folder.resolve()), validation_photos=validation_photos)
     raise FastnstError(f"{data}: no photos in this folder (nor shards of a data set)")
+
+
+def _first_readable(names: Iterable[str], count: int, seed: int = 0) -> list[Photo]:
+    """Return the first photos that can be read, in an order that the seed and their names decide."""
+    names = sorted(names)
+    # By the hash of its name, so that a photo stays among them when others join, or the folder moves.
+    by_hash = sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{Path(name).name}".encode()).digest())
+    readable = readable_photos(Photo(name, name) for name in by_hash)
+    first = [photo for photo, _ in zip(readable, range(count), strict=False)]
+    if not first:
+        raise FastnstError(f"none of the {len(names)} photos can be read, such as {names[0]}")
+    return first
 
 
 def _files_in(folder: Path) -> tuple[list[str], int]:

@@ -12,7 +12,7 @@ from fastnst.errors import FastnstError
 from tests.train.make_photos import make_jpeg, make_plain, number_of, write_folder, write_shards
 from train import photos as photos_module
 from train.photo_stream import PhotoStream
-from train.photos import PhotoFolder, open_photos, validation_images
+from train.photos import PhotoFolder, open_photos, photos_to_judge, validation_images
 
 ASSETS = os.environ.get("FASTNST_ASSETS")
 
@@ -51,6 +51,32 @@ def test_validation_photos_stay_the_same(tmp_path):
     assert len({Path(photo.name).name for photo in grown.validation} & set(held_out)) >= 3
     other = open_photos(str(tmp_path / "b"), validation_photos=5, seed=1)
     assert other.validation != grown.validation
+
+
+def test_a_style_is_judged_on_the_photos_held_out(tmp_path, caplog):
+    write_folder(tmp_path / "photos", 20)
+    held_out = open_photos(str(tmp_path / "photos"), validation_photos=5).validation
+    assert photos_to_judge(str(tmp_path / "photos"), 5) == held_out
+    assert "photos in all" not in caplog.text
+    # Of the shards of a data set likewise.
+    write_shards(tmp_path / "shards", [[make_plain(number) for number in range(30)]])
+    held_out = open_photos(str(tmp_path / "shards"), validation_photos=4).validation
+    assert photos_to_judge(str(tmp_path / "shards"), 4) == held_out
+
+
+def test_a_folder_of_test_photos_is_judged_on_whole(tmp_path, caplog):
+    paths = write_folder(tmp_path, 3)
+    assert {photo.name for photo in photos_to_judge(str(tmp_path), 8)} == {str(path) for path in paths}
+    assert "holds 3 photos in all" in caplog.text
+    # Those that training would hold out come first.
+    (held_out,) = open_photos(str(tmp_path), validation_photos=8).validation
+    assert photos_to_judge(str(tmp_path), 2)[0] == held_out
+    paths[0].write_bytes(b"broken")
+    assert len(photos_to_judge(str(tmp_path), 8)) == 2
+    for path in paths[1:]:
+        path.write_bytes(b"")
+    with pytest.raises(FastnstError, match="none of the 3 photos can be read"):
+        photos_to_judge(str(tmp_path), 8)
 
 
 def test_files_that_are_no_photos_are_left_alone(tmp_path):
