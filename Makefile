@@ -7,14 +7,14 @@ RUNTIME ?= cpu
 BIN := .venv/bin
 
 # Values reach the recipes through the environment, so that any path, with spaces or quotes, stays whole.
-export STYLE DATA NAME CKPT
+export STYLE DATA NAME CKPT MODEL
 
 # Only what stands on the command line counts: some systems have a NAME or DATA of their own in the environment.
-$(foreach variable,STYLE DATA NAME CKPT ARGS FRESH,\
+$(foreach variable,STYLE DATA NAME CKPT MODEL ARGS FRESH,\
 	$(if $(filter environment,$(origin $(variable))),$(eval $(variable) :=)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install train export gallery test check format bench clean
+.PHONY: help install train export evaluate gallery test check format bench clean
 
 help:  ## Show this list
 	@echo 'make TARGET:'
@@ -46,6 +46,11 @@ train: install  ## Train a style from STYLE=painting.jpg and export it; run agai
 export: install  ## Export CKPT=checkpoints/name.ckpt to ONNX
 	@test -n "$$CKPT" || { echo 'make export: error: give the checkpoint: make export CKPT=checkpoints/name.ckpt' >&2; exit 2; }
 	@$(BIN)/python -m export "$$CKPT" $(ARGS)
+
+evaluate: install  ## Judge the style MODEL=name-or-file of STYLE=painting.jpg on photos of DATA=folder
+	@test -n "$$MODEL" -a -n "$$STYLE" -a -n "$$DATA" || { echo 'make evaluate: error: give the style, its painting and photos:' \
+		'make evaluate MODEL=name STYLE=painting.jpg DATA=folder' >&2; exit 2; }
+	@$(BIN)/python -m train.evaluate --model "$$MODEL" --style "$$STYLE" --data "$$DATA" $(ARGS)
 
 gallery: install  ## Paint the pictures of checkpoints/README.md anew
 	@$(BIN)/python checkpoints/gallery.py

@@ -1,6 +1,6 @@
 """How every command ends that cannot do what was asked: its errors, its warnings and its exit codes."""
 
-# Exit codes of `fastnst`, `python -m train` and `python -m export`.
+# Exit codes of `fastnst`, `python -m train`, `python -m train.evaluate` and `python -m export`.
 MISTAKE = 2
 INTERRUPTED = 130  # 128 and the number of the signal, as shells report it
 

@@ -1,0 +1,251 @@
+"""Judge a style file on photos: `python -m train.evaluate`.
+
+PyTorch is imported only once there is something to judge, so that --help and mistakes come at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from fastnst.atomic_write import atomic_write
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.style_library import find_style
+from fastnst.style_metadata import read_metadata
+
+if TYPE_CHECKING:
+    from train.evaluation import DirectOptimization, Evaluation
+
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+_EXAMPLES = """\
+examples:
+  python -m train.evaluate --model kandinsky --style kandinsky.jpg --data train2017/
+  python -m train.evaluate --model other.onnx --style udnie.jpg --data photos/ --json udnie.json
+"""
+
+# Errors of training name its options.
+_OUR_OPTIONS = {"--accelerator": "--device", "--loss-network-weights": "--quality-weights"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Judge a style.
+
+    Args:
+        arguments: The command line without the program; None takes the process's.
+
+    Returns:
+        The exit code: 0 for a judged style, 2 for a mistake, 130 when interrupted.
+    """
+    try:
+        options = _parser().parse_args(arguments)
+        picture = _picture_path(options.output)
+        if options.json is not None:
+            _check_folder("--json", options.json)
+        _evaluate(options, picture)
+    except FastnstError as error:
+        text = " ".join(str(error).split())
+        for theirs, ours in _OUR_OPTIONS.items():
+            text = text.replace(theirs, ours)
+        _say(f"evaluate: error: {text}")
+        return MISTAKE
+    except KeyboardInterrupt:
+        _say("evaluate: interrupted")
+        return INTERRUPTED
+    return 0
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise FastnstError(f"{message} (python -m train.evaluate --help says more)")
+
+
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, got {text}")
+        return value
+
+    return read
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog="python -m train.evaluate",
+        description="Judge a style: how much of the photos it loses (C), how much of the painting it misses "
+        "(S), and how much there is of what spoils a picture. The photos are those that training on the same "
+        "data holds out; the style is any ONNX file that `fastnst stylize` runs.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--model", required=True, metavar="STYLE", help="the style: an ONNX file, or a name")
+    add("--style", required=True, type=Path, metavar="PAINTING", help="the painting: an image file")
+    add("--data", required=True, metavar="PHOTOS", help="a folder, or a data set of the Hugging Face hub")
+    add("--photos", type=_whole_number(1, 10_000), default=8, metavar="N", help="how many (8)")
+    add("--size", type=_whole_number(16, 4096), default=512, metavar="N", help="their longer side (512)")
+    add(
+        "--style-size",
+        type=_whole_number(16, 4096),
+        metavar="N",
+        help="the painting's longer side; by default the one that the style was trained at, or 384",
+    )
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("evaluation.jpg"),
+        metavar="FILE",
+        help="the picture of painting, photos and stylised photos (evaluation.jpg)",
+    )
+    add("--json", type=Path, metavar="FILE", help="write all numbers there, too")
+    add("--quality-weights", type=Path, metavar="FILE", help="VGG-19 weights instead of the download")
+    add(
+        "--direct-steps",
+        type=_whole_number(0, 100_000),
+        default=0,
+        metavar="MOST",
+        help="count the steps in which optimising the pixels of a photo of 256 px reaches the style's loss, "
+        "up to MOST; each takes about a second on a CPU core (0: do not)",
+    )
+    add("--direct-photos", type=_whole_number(1, 10_000), default=2, metavar="N", help="on how many (2)")
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        default="auto",
+        help="where the loss network runs (auto: the best at hand)",
+    )
+    return parser
+
+
+def _picture_path(output: Path) -> Path:
+    if output.is_dir():
+        return output / "evaluation.jpg"
+    if output.suffix.lower() not in _SUFFIXES:
+        raise FastnstError(
+            f"-o {output} is neither a folder nor a file that ends in {' or '.join(_SUFFIXES)}"
+        )
+    _check_folder("-o", output)
+    return output
+
+
+def _check_folder(option: str, path: Path) -> None:
+    if path.is_dir():
+        raise FastnstError(f"{option} {path} is a folder")
+    if not path.parent.is_dir():
+        raise FastnstError(f"{option} {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise FastnstError(f"{option} {path}: the folder {path.parent} cannot be written to")
+
+
+def _evaluate(options: argparse.Namespace, picture: Path) -> None:
+    # What can be told without PyTorch is told at once.
+    read_metadata(find_style(options.model))
+    if not options.style.is_file():
+        raise FastnstError(f"there is no style image {options.style}: give the painting with --style FILE")
+    try:
+        _say("loading PyTorch")
+        from fastnst.cli.one_line import warnings_as_lines
+        from train.evaluation import Request, evaluate
+        from train.terminal import set_up_terminal
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("train", "fastnst"):
+            raise  # a mistake in fastnst itself
+        raise FastnstError(f"evaluating needs {error.name}, which is not installed: make install") from error
+    set_up_terminal()
+    with warnings_as_lines():
+        evaluation = evaluate(
+            Request(
+                model=options.model,
+                style=options.style,
+                data=options.data,
+                photos=options.photos,
+                size=options.size,
+                style_size=options.style_size,
+                quality_weights=options.quality_weights,
+                direct_steps=options.direct_steps,
+                direct_photos=options.direct_photos,
+                device=options.device,
+            )
+        )
+    for line in _table(evaluation):
+        _report(line)
+    _write(picture, lambda temporary: evaluation.picture.save(temporary, quality=92))
+    _report(f"picture  {picture}")
+    if options.json is not None:
+        numbers = json.dumps(evaluation.to_dict(), indent=2) + "\n"
+        _write(options.json, lambda temporary: temporary.write_text(numbers, encoding="utf-8"))
+        _report(f"numbers  {options.json}")
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    try:
+        with atomic_write(path) as temporary:
+            write(temporary)
+    except OSError as error:
+        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _table(evaluation: Evaluation) -> list[str]:
+    ours, photo = evaluation.quality, evaluation.photo_quality
+    spoilt, before = evaluation.artefacts, evaluation.photo_artefacts
+    rows = [
+        _row("C, content lost", ours.content, photo.content, ".4f", "0: the photo itself"),
+        *_by_layer(ours.content_by_layer, photo.content_by_layer),
+        _row("S, style missed", ours.style, photo.style, ".4f", "0: the painting's style"),
+        *_by_layer(ours.style_by_layer, photo.style_by_layer),
+    ]
+    notes = {
+        "checkerboard": (".2f", "1: no peaks at periods of 2 and 4 px"),
+        "dots": (".0f", "in a megapixel of what is flat in the photo"),
+        "repetition": (".2f", "0 to 1: a lattice in what is flat in the photo"),
+        "frame_colour": (".2f", "1: none along the borders"),
+        "frame_contrast": (".2f", "1: none along the borders"),
+        "colour_distance": (".1f", "in CIELAB, 0: the painting's own colours"),
+    }
+    rows += [
+        _row(name.replace("_", " "), getattr(spoilt, name), getattr(before, name), form, note)
+        for name, (form, note) in notes.items()
+    ]
+    heading = f"{evaluation.model} ({evaluation.megabytes:.2f} MB), painting of {evaluation.style_size} px"
+    photos = f"{ours.photos} photo{'s' if ours.photos > 1 else ''} of {ours.size} px"
+    lines = [heading, photos, f"{'':<17}{'stylised':>9}{'photo':>9}", *rows]
+    if evaluation.direct is not None:
+        lines.append(_direct_line(evaluation.direct))
+    return lines
+
+
+def _row(name: str, value: float | None, reference: float | None, form: str, note: str = "") -> str:
+    shown = ["-" if number is None else f"{number:{form}}" for number in (value, reference)]
+    return f"{name:<17}{shown[0]:>9}{shown[1]:>9}  {note}".rstrip()
+
+
+def _by_layer(ours: dict[str, float], photo: dict[str, float]) -> list[str]:
+    return [_row(f"  {layer}", value, photo[layer], ".4f") for layer, value in ours.items()]
+
+
+def _direct_line(direct: DirectOptimization) -> str:
+    needed = ", ".join(f"more than {direct.most}" if steps is None else str(steps) for steps in direct.steps)
+    return f"direct optimisation reaches the style's loss in steps: {needed} ({direct.size} px)"
+
+
+def _report(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the terminal is this module's business
+
+
+def _say(line: str) -> None:
+    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""Judging a style file: C and S, artefacts, and how long direct optimisation takes to do as well."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from fastnst.errors import FastnstError
+from fastnst.stylizer import Stylizer
+from train.artefacts import Artefacts, measure_artefacts
+from train.config import DEFAULT_STYLE_WEIGHT, TrainingConfig
+from train.image_tensor import image_to_tensor, tensor_to_image
+from train.perceptual_loss import PerceptualLoss
+from train.photo_crops import Photo
+from train.photos import photos_to_judge, whole_images
+from train.pixel_optimization import steps_to_reach
+from train.precision import resolve_accelerator
+from train.preview_grid import compose_grid
+from train.quality import CONTENT_LAYERS, STYLE_LAYERS, Quality, load_quality_features, measure_quality
+from train.style_image import StyleImage, load_style_image
+from train.terminal import say
+from train.vgg_features import VGGFeatures
+
+DIRECT_SIZE = 256
+
+_PHOTOS_IN_A_ROW = 4
+_MOST_ROWS = 4  # what JPEG and the memory hold, also at the largest size
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be judged, and on what.
+
+    Attributes:
+        model: The style: a file or the name of one.
+        style: The painting: an image file.
+        data: Photos: a folder, or a data set of the hub.
+        photos: How many of them.
+        size: Their longer side in pixels.
+        style_size: Longer side of the painting in pixels; None for the size that the style was trained at.
+        quality_weights: VGG-19 file instead of the download.
+        direct_steps: Most steps of direct optimisation; 0 for none.
+        direct_photos: On how many of the photos.
+        device: Where the loss network runs: `auto`, `cpu`, `cuda` or `mps`. The style runs on the CPU if
+            it does, and else where ONNX Runtime finds a GPU.
+    """
+
+    model: str
+    style: Path
+    data: str
+    photos: int = 8
+    size: int = 512
+    style_size: int | None = None
+    quality_weights: Path | None = None
+    direct_steps: int = 0
+    direct_photos: int = 2
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class DirectOptimization:
+    """How a style compares with optimising the pixels of each photo for the same loss.
+
+    Attributes:
+        size: Longer side of the photos in pixels.
+        most: Steps after which it was given up.
+        losses: The style's loss on each photo.
+        steps: Steps until direct optimisation had that loss on each photo; None where it never had.
+    """
+
+    size: int
+    most: int
+    losses: list[float]
+    steps: list[int | None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a style is worth.
+
+    Attributes:
+        model: The style file.
+        megabytes: Its size.
+        style_size: Longer side of the painting in pixels.
+        quality: C and S.
+        photo_quality: The same of the photos themselves, for reference: C is 0.
+        artefacts: What spoils the stylised photos.
+        photo_artefacts: The same of the photos themselves, for reference.
+        direct: The comparison with direct optimisation, if asked for.
+        picture: The painting, the photos and what the style makes of them.
+    """
+
+    model: Path
+    megabytes: float
+    style_size: int
+    quality: Quality
+    photo_quality: Quality
+    artefacts: Artefacts
+    photo_artefacts: Artefacts
+    direct: DirectOptimization | None
+    picture: Image.Image
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the picture as plain Python values."""
+        return {
+            "model": str(self.model),
+            "megabytes": self.megabytes,
+            "style_size": self.style_size,
+            **{
+                name: dataclasses.asdict(getattr(self, name))
+                for name in ("quality", "photo_quality", "artefacts", "photo_artefacts")
+            },
+            "direct": None if self.direct is None else dataclasses.asdict(self.direct),
+        }
+
+
+def evaluate(request: Request) -> Evaluation:
+    """Judge a style.
+
+    Args:
+        request: What, and on what.
+
+    Returns:
+        The numbers and the picture; nothing is written.
+
+    Raises:
+        FastnstError: If something that the request names is missing, damaged or does not work.
+    """
+    stylizer = Stylizer(request.model, device="cpu" if request.device == "cpu" else "auto")
+    style = load_style_image(request.style, request.style_size or _trained_style_size(stylizer.metadata))
+    if stylizer.metadata.get("style.sha256", style.sha256) != style.sha256:
+        say(f"{request.style} is not the file that {stylizer.name} was trained on")
+    device = torch.device(resolve_accelerator(request.device))
+    photos = photos_to_judge(request.data, request.photos)
+    say("reading the weights of the loss network")
+    features = load_quality_features(request.quality_weights).to(device)
+    try:
+        return _evaluate(request, stylizer, style, photos, features, device)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            raise FastnstError(f"the memory does not suffice: lower --size (now {request.size})") from error
+        raise
+
+
+def _evaluate(
+    request: Request,
+    stylizer: Stylizer,
+    style: StyleImage,
+    photos: Sequence[Photo],
+    features: VGGFeatures,
+    device: torch.device,
+) -> Evaluation:
+    images = whole_images(photos, request.size)
+    painting = style.to_tensor().to(device)
+    painted: list[NDArray[np.uint8]] = []
+
+    def paint(photo: Tensor) -> Tensor:
+        say(f"measuring photo {len(painted) + 1} of {len(images)}")
+        painted.append(stylizer(tensor_to_image(photo)))
+        return image_to_tensor(painted[-1]).to(device)
+
+    quality = measure_quality(paint, images, painting, features)
+    say("measuring the photos themselves, for reference")
+    photo_quality = measure_quality(lambda photo: photo, images, painting, features)
+    direct = None
+    if request.direct_steps:
+        loss = _trained_loss(stylizer.metadata, painting, features).to(device)
+        small = whole_images(photos[: request.direct_photos], DIRECT_SIZE)
+        direct = _optimize(stylizer, loss, small, request.direct_steps, device)
+    return Evaluation(
+        model=stylizer.path,
+        megabytes=stylizer.path.stat().st_size / 1e6,
+        style_size=max(style.pixels.shape[:2]),
+        quality=quality,
+        photo_quality=photo_quality,
+        artefacts=measure_artefacts(painted, images, style.pixels),
+        photo_artefacts=measure_artefacts(images, images, style.pixels),
+        direct=direct,
+        picture=_picture(style.pixels, images, painted),
+    )
+
+
+def _optimize(
+    stylizer: Stylizer,
+    loss: PerceptualLoss,
+    images: Sequence[NDArray[np.uint8]],
+    most: int,
+    device: torch.device,
+) -> DirectOptimization:
+    losses, steps = [], []
+    for number, image in enumerate(images, start=1):
+        say(f"optimising the pixels of photo {number} of {len(images)}, at most {most} steps")
+        content = image_to_tensor(image).to(device)
+        with torch.no_grad():
+            target = loss(image_to_tensor(stylizer(image)).to(device), content).total.item()
+        losses.append(target)
+        steps.append(steps_to_reach(loss, content, target, most=most))
+    return DirectOptimization(DIRECT_SIZE, most, losses, steps)
+
+
+def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: VGGFeatures) -> PerceptualLoss:
+    """Return the loss with the weights that trained the style, on the layers of the measure.
+
+    Those are the same for every style, whatever loss network trained it.
+    """
+    defaults = {
+        "content_weight": TrainingConfig.content_weight,
+        "style_weight": DEFAULT_STYLE_WEIGHT,
+        "tv_weight": TrainingConfig.tv_weight,
+    }
+    weights = {
+        name: _number(metadata, f"training.{name}", default, least=0.0) for name, default in defaults.items()
+    }
+    return PerceptualLoss(
+        features, painting, content_layers=CONTENT_LAYERS, style_layers=STYLE_LAYERS, **weights
+    )
+
+
+def _trained_style_size(metadata: Mapping[str, str]) -> int:
+    return int(_number(metadata, "training.style_size", TrainingConfig.style_size, least=1.0))
+
+
+def _number(metadata: Mapping[str, str], key: str, default: float, *, least: float) -> float:
+    """Return a number of a model's metadata; the default where there is none, as in models from elsewhere."""
+    try:
+        value = float(metadata[key])
+    except (KeyError, ValueError):
+        return default
+    return value if math.isfinite(value) and value >= least else default
+
+
+def _picture(
+    painting: NDArray[np.uint8], images: Sequence[NDArray[np.uint8]], painted: Sequence[NDArray[np.uint8]]
+) -> Image.Image:
+    """Lay out rows of some photos each, in the photos' full size."""
+    starts = range(0, min(len(images), _MOST_ROWS * _PHOTOS_IN_A_ROW), _PHOTOS_IN_A_ROW)
+    rows = [
+        compose_grid(painting, *(some[start : start + _PHOTOS_IN_A_ROW] for some in (images, painted)))
+        for start in starts
+    ]
+    picture = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), "white")
+    top = 0
+    for row in rows:
+        picture.paste(row, (0, top))
+        top += row.height
+    return picture
