@@ -70,6 +70,7 @@ format: install  ## Put the code into its format
 
 bench: install  ## Measure training and inference on this machine
 	@$(BIN)/python -m bench.train
+	@$(BIN)/python -m bench.loader
 	@$(BIN)/python -m bench.stylize
 
 clean:  ## Remove the environment and the caches; trained styles stay

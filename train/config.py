@@ -35,6 +35,7 @@ _STRENGTH_FACTOR = 1.6
 _FREE_ON_RESUME = frozenset(
     {
         "accelerator",
+        "cache_gb",
         "checkpoint_seconds",
         "compile",
         "devices",  # how many there are is compared instead
@@ -104,6 +105,8 @@ class TrainingConfig:
         gradient_clip: Greatest norm of the gradient; 0 for no limit.
         seed: Of the network's first weights, the order of the photos and the crops.
         workers: Processes that decode photos; by default one for each core, up to 16, that training leaves.
+        cache_gb: Gigabytes for a folder's decoded photos, kept for the next epochs; by default a quarter of
+            the free memory. 0 keeps none.
         validation_photos: Photos kept out of training, for the previews and for measuring C and S.
         quality_size: Longer side of the photos on which C and S are measured.
         accelerator: cpu, cuda, mps; auto takes the best at hand.
@@ -156,6 +159,7 @@ class TrainingConfig:
     gradient_clip: float = 10.0
     seed: int = 0
     workers: int | None = None
+    cache_gb: float | None = None
     validation_photos: int = 8
     quality_size: int = 512
 
@@ -221,6 +225,8 @@ class TrainingConfig:
             raise FastnstError(f"--crop-scale must rise within 0 and 1, got {list(self.crop_scale)}")
         if self.workers is not None and self.workers < 0:
             raise FastnstError(f"--workers must be at least 0, got {self.workers}")
+        if self.cache_gb is not None and not 0 <= self.cache_gb < math.inf:
+            raise FastnstError(f"--cache-gb must be at least 0, got {self.cache_gb}")
         if not self.content_layers or not self.style_layers:
             raise FastnstError("--content-layers and --style-layers need at least one layer each")
 

@@ -10,6 +10,7 @@ import torch
 import torch.distributed
 from torch import Tensor
 
+from train.photo_cache import PhotoCache
 from train.photo_loader import PhotoBatch, PhotoLoader
 from train.photo_stream import PhotoStream
 from train.photos import PhotoFolder
@@ -27,6 +28,8 @@ class PhotoDataModule(pl.LightningDataModule):
         crop_scale: Least and greatest part of a photo's area in a crop.
         seed: Of the order and the crops.
         workers: Processes that decode.
+        cache_gb: Gigabytes on each machine for decoded photos of a folder, kept for the next epochs; None for
+            a quarter of the free memory.
 
     Attributes:
         skipped: Names of the unreadable photos met so far.
@@ -41,6 +44,7 @@ class PhotoDataModule(pl.LightningDataModule):
         crop_scale: tuple[float, float],
         seed: int,
         workers: int,
+        cache_gb: float | None = None,
     ) -> None:
         super().__init__()
         self.photos = photos
@@ -50,6 +54,7 @@ class PhotoDataModule(pl.LightningDataModule):
         self._crop_scale = crop_scale
         self._seed = seed
         self._workers = workers
+        self._cache_gb = cache_gb
         self._position: Any = None  # of the last batch that training took
         self._positions: list[Any] = []  # one for each process, from a checkpoint
 
@@ -67,7 +72,27 @@ class PhotoDataModule(pl.LightningDataModule):
             rank=rank,
             world_size=world_size,
             position=self._positions[rank] if self._positions else None,
+            cache=self._photo_cache(self.trainer),
         )
+
+    def _photo_cache(self, trainer: pl.Trainer) -> PhotoCache | None:
+        """Return the cache of this machine's processes, made by the first of them."""
+        crops = trainer.max_steps * self._batch_size * trainer.world_size
+        # The rows of a stream are read in an order that seldom comes back to one.
+        if self._cache_gb == 0 or isinstance(self.photos, PhotoStream) or crops <= len(self.photos):
+            return None
+        cache = None
+        if trainer.local_rank == 0:
+            cache = PhotoCache.create(len(self.photos), self._cache_gb)
+        if trainer.world_size > 1:
+            paths: list[str | None] = [None] * trainer.world_size
+            torch.distributed.all_gather_object(paths, None if cache is None else cache.path)
+            path = paths[trainer.global_rank - trainer.local_rank]
+            if trainer.local_rank > 0 and path is not None:
+                cache = PhotoCache.attach(path, len(self.photos))
+        if cache is not None:
+            log.info("decoded photos are kept for the next epochs, up to %.1f GB", cache.gigabytes)
+        return cache
 
     def on_after_batch_transfer(self, batch: PhotoBatch, dataloader_idx: int) -> Tensor:
         """Return the crops as float32 (N, 3, S, S) in [0, 1], channels last, on the device.
@@ -80,7 +105,7 @@ class PhotoDataModule(pl.LightningDataModule):
             if name not in self.skipped:
                 self.skipped.add(name)
                 log.warning("skipped %s: not readable (%d so far)", name, len(self.skipped))
-        return (batch.images.float() / 255).contiguous(memory_format=torch.channels_last)
+        return batch.images.to(torch.float32, memory_format=torch.channels_last).div_(255)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where each process stands in the photos."""

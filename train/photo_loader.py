@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
 from fastnst.errors import FastnstError
-from train.photo_crops import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError, random_crop
+from train.photo_cache import PhotoCache
+from train.photo_crops import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError, decode_photo, random_crop
 from train.photo_stream import PhotoStream
 from train.photos import PhotoFolder
 
@@ -36,7 +37,7 @@ class PhotoBatch(NamedTuple):
     """A batch of crops.
 
     Attributes:
-        images: RGB values of shape (N, 3, S, S), uint8, 0 to 255, channels last in memory.
+        images: RGB values of shape (N, 3, S, S), uint8, 0 to 255.
         position: The loader's state right after this batch: plain dicts, lists, strings and integers.
         skipped: Names of the unreadable photos that were met in making this batch, each once.
     """
@@ -77,6 +78,8 @@ class PhotoLoader:
             None starts at the beginning. A folder's position serves every process and any number of them;
             a stream's belongs to its rank.
         crop_scale: Least and greatest part of a photo's area that a crop takes, in (0, 1].
+        cache: Where the decoded photos of a folder are kept for the next epochs; None decodes them each time.
+            Batches are the same. It serves loaders of the same folder, image size and crops.
 
     Raises:
         FastnstError: If `position` is that of other photos or another rank; while iterating, if none of
@@ -95,11 +98,13 @@ class PhotoLoader:
         world_size: int = 1,
         position: dict[str, Any] | None = None,
         crop_scale: tuple[float, float] = (0.25, 1.0),
+        cache: PhotoCache | None = None,
     ) -> None:
+        self._cache = cache
         crops = _Crops(batch_size, image_size, seed, crop_scale)
         self._batches: _FolderBatches | _StreamBatches
         if isinstance(photos, PhotoFolder):
-            self._batches = _FolderBatches(photos, crops, rank, world_size, position)
+            self._batches = _FolderBatches(photos, crops, rank, world_size, position, cache)
             self._workers = workers
         else:
             self._batches = _StreamBatches(photos, crops, rank, world_size, position, readers=max(1, workers))
@@ -111,6 +116,7 @@ class PhotoLoader:
 
     def __iter__(self) -> Iterator[PhotoBatch]:
         position = self._batches.position
+        failure = None
         # A DataLoader for each iteration: it never ends, so there are no workers to keep for another.
         for made in DataLoader(
             self._batches,
@@ -125,6 +131,8 @@ class PhotoLoader:
             # Raised here, as a worker's exception would reach the user with its traceback as message.
             if isinstance(made, str):
                 raise FastnstError(made)
+            if failure is None and self._cache is not None and (failure := self._cache.failure):
+                _log.warning("no more decoded photos are kept: %s; training goes on without", failure)
             position = self._batches.after(position, made.state)
             yield PhotoBatch(made.images, position, made.skipped)
 
@@ -135,8 +143,11 @@ class _Crops(NamedTuple):
     seed: int
     scale: tuple[float, float]
 
-    def crop(self, photo: Photo, *key: int) -> NDArray[np.uint8]:
-        return random_crop(photo, self.image_size, np.random.default_rng([self.seed, *key]), self.scale)
+    def decode(self, photo: Photo) -> NDArray[np.uint8]:
+        return decode_photo(photo, self.image_size, self.scale)
+
+    def crop(self, pixels: NDArray[np.uint8], *key: int) -> Tensor:
+        return random_crop(pixels, self.image_size, np.random.default_rng([self.seed, *key]), self.scale)
 
 
 class _Made(NamedTuple):
@@ -147,8 +158,9 @@ class _Made(NamedTuple):
     skipped: tuple[str, ...]
 
     @classmethod
-    def of(cls, crops: list[NDArray[np.uint8]], state: dict[str, int] | None, skipped: list[str]) -> _Made:
-        images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)  # (N, S, S, 3) -> (N, 3, S, S)
+    def of(cls, crops: list[Tensor], state: dict[str, int] | None, skipped: list[str]) -> _Made:
+        # In a worker this stacks them right into the memory that it shares with the trainer.
+        images: Tensor = default_collate(crops)  # (N, 3, S, S)
         return cls(images, state, tuple(dict.fromkeys(skipped)))
 
 
@@ -156,7 +168,13 @@ class _FolderBatches(IterableDataset["_Made | str"]):
     """The batches of a folder; with n workers, each makes every n-th."""
 
     def __init__(
-        self, photos: PhotoFolder, crops: _Crops, rank: int, world_size: int, position: dict[str, Any] | None
+        self,
+        photos: PhotoFolder,
+        crops: _Crops,
+        rank: int,
+        world_size: int,
+        position: dict[str, Any] | None,
+        cache: PhotoCache | None,
     ) -> None:
         self.position = position or {"source": "folder", "photos": len(photos), "samples": 0}
         if self.position["source"] != "folder":
@@ -169,6 +187,7 @@ class _FolderBatches(IterableDataset["_Made | str"]):
             )
             self.position = {**self.position, "photos": len(photos)}
         self._photos, self._crops, self._rank, self._world_size = photos, crops, rank, world_size
+        self._cache = cache
 
     def after(self, position: dict[str, Any], state: dict[str, int] | None) -> dict[str, Any]:
         """Return the position after one more batch."""
@@ -188,18 +207,27 @@ class _FolderBatches(IterableDataset["_Made | str"]):
             yield _Made.of(crops, None, skipped)
             number += step * size * self._world_size
 
-    def _sample(self, sample: int, skipped: list[str]) -> NDArray[np.uint8]:
+    def _sample(self, sample: int, skipped: list[str]) -> Tensor:
         count = len(self._photos)
         epoch, place = divmod(sample, count)
         order = _permutation(count, self._crops.seed, _FOLDER_ORDER, epoch)
         for attempt in range(min(count, UNREADABLE_IN_A_ROW)):
-            photo = self._photos[int(order[(place + attempt) % count])]
+            index = int(order[(place + attempt) % count])
             try:
-                return self._crops.crop(photo, _FOLDER_CROP, sample)
+                return self._crops.crop(self._decoded(index), _FOLDER_CROP, sample)
             except UnreadablePhotoError as error:
-                skipped.append(photo.name)
+                skipped.append(self._photos[index].name)
                 reason = error
         raise FastnstError(f"{attempt + 1} photos in a row cannot be read, the last {reason}") from reason
+
+    def _decoded(self, index: int) -> NDArray[np.uint8]:
+        if self._cache is None:
+            return self._crops.decode(self._photos[index])
+        pixels = self._cache.get(index)
+        if pixels is None:
+            pixels = self._crops.decode(self._photos[index])
+            self._cache.put(index, pixels)
+        return pixels
 
 
 class _StreamBatches(IterableDataset["_Made | str"]):
@@ -258,12 +286,12 @@ class _StreamBatches(IterableDataset["_Made | str"]):
             batch += step
 
     def _batches_of(self, reader: int) -> Iterator[_Made]:
-        crops: list[NDArray[np.uint8]] = []
+        crops: list[Tensor] = []
         skipped: list[str] = []
         unreadable = 0
         for photo, key, state in self._photos_of(reader):
             try:
-                crops.append(self._crops.crop(photo, _STREAM_CROP, *key))
+                crops.append(self._crops.crop(self._crops.decode(photo), _STREAM_CROP, *key))
             except UnreadablePhotoError as error:
                 skipped.append(photo.name)
                 unreadable += 1

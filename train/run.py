@@ -146,6 +146,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         crop_scale=config.crop_scale,
         seed=config.seed,
         workers=_workers(config, device, trainer.num_devices),
+        cache_gb=config.cache_gb,
     )
     if checkpoint is None:
         logger = make_logger(config, {})

@@ -60,6 +60,7 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "checkpoint_seconds": [float("nan")],
         "crop_scale": [(0.0, 1.0), (0.6, 0.5), (0.5, 1.1), (float("nan"), 1.0)],
         "workers": [-1],
+        "cache_gb": [-0.1, float("nan"), float("inf")],
         "seed": [-1, 2**32],
         "content_layers": [()],
         "style_layers": [()],
@@ -115,7 +116,12 @@ def test_a_run_goes_on_with_the_same_options():
 def test_what_does_not_change_the_learning_may_differ_on_resume():
     started = config().to_dict()
     config(
-        style=Path("elsewhere/wave.jpg"), workers=3, logger="none", log_every=1, checkpoint_seconds=5.0
+        style=Path("elsewhere/wave.jpg"),
+        workers=3,
+        cache_gb=0.0,
+        logger="none",
+        log_every=1,
+        checkpoint_seconds=5.0,
     ).check_resumable(started)
 
 

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 from torchvision.transforms import RandomResizedCrop
 
 from fastnst.errors import FastnstError
@@ -16,6 +17,7 @@ from train import photo_crops
 from train.photo_crops import (
     Photo,
     UnreadablePhotoError,
+    decode_photo,
     random_crop,
     random_crop_box,
     readable_photos,
@@ -25,6 +27,11 @@ from train.photo_crops import (
 
 def rng(seed=0):
     return np.random.default_rng(seed)
+
+
+def crop_of(photo, size, generator, scale=(0.25, 1.0)):
+    """A random crop of a photo, (size, size, 3)."""
+    return random_crop(decode_photo(photo, size, scale), size, generator, scale).permute(1, 2, 0).numpy()
 
 
 def is_mirrored(seed, width, height, scale=(0.25, 1.0)):
@@ -44,11 +51,11 @@ def is_mirrored(seed, width, height, scale=(0.25, 1.0)):
 )
 def test_any_size_makes_a_square_crop(width, height, size, seed, encoding):
     photo = Photo("p", encode(Image.fromarray(make_pixels(width, height)), encoding))
-    crop = random_crop(photo, size, rng(seed))
-    assert crop.shape == (size, size, 3)
-    assert crop.dtype == np.uint8
-    assert crop.flags.c_contiguous
-    np.testing.assert_array_equal(crop, random_crop(photo, size, rng(seed)))
+    crop = random_crop(decode_photo(photo, size), size, rng(seed))
+    assert crop.shape == (3, size, size)
+    assert crop.dtype == torch.uint8
+    assert crop.is_contiguous()
+    assert torch.equal(crop, random_crop(decode_photo(photo, size), size, rng(seed)))
 
 
 @settings(deadline=None)
@@ -89,19 +96,41 @@ def test_a_panorama_is_cropped_along_its_whole_length():
     assert max(lefts) > 1600
 
 
+@settings(deadline=None)
+@given(
+    width=st.integers(1, 5000),
+    height=st.integers(1, 5000),
+    size=st.integers(16, 300),
+    least=st.floats(0.01, 1),
+    seed=st.integers(0, 2**32),
+)
+def test_no_crop_has_fewer_pixels_for_the_reduction(width, height, size, least, seed):
+    """A photo is only reduced so far that its smallest crop still has a pixel for each of the result's."""
+    factor = photo_crops._reduction(width, height, size, (least, 1.0))
+    left, top, right, bottom = random_crop_box(width, height, rng(seed), (least, least))
+    assert factor == 1 or min(right - left, bottom - top) + 1 >= factor * size  # one, as boxes are rounded
+
+
 @pytest.mark.parametrize("size", [16, 24, 50, 64, 100])
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_reduced_decoding_changes_little(size, mode):
-    """A JPEG decoded at a fraction of its size gives the crop of the full decode."""
+@pytest.mark.parametrize(
+    ("mode", "encoding"), [("RGB", "JPEG"), ("L", "JPEG"), ("CMYK", "JPEG"), ("P", "PNG")]
+)
+def test_reduced_photos_change_crops_little(size, mode, encoding):
+    """The crop is what Pillow cuts out of the full decode."""
     width, height = 517, 403
-    content = encode(Image.fromarray(make_pixels(width, height, finest=0.08)).convert(mode))
+    content = encode(_converted(Image.fromarray(make_pixels(width, height, finest=0.08)), mode), encoding)
+    with Image.open(BytesIO(content)) as image:
+        full = image.convert("RGB")
+    pixels = decode_photo(Photo("p", content), size)
+    factor = round(width / pixels.shape[1])
+    assert factor == {16: 8, 24: 8, 50: 2, 64: 2, 100: 1}[size]
     for seed in range(3):
-        crop = random_crop(Photo("p", content), size, rng(seed)).astype(float)
-        box = random_crop_box(width, height, rng(seed))
-        with Image.open(BytesIO(content)) as image:
-            full = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC, box=box)
-        expected = np.asarray(full, dtype=float)
-        if is_mirrored(seed, width, height):
+        crop = random_crop(pixels, size, rng(seed)).permute(1, 2, 0).numpy().astype(float)
+        box = random_crop_box(pixels.shape[1], pixels.shape[0], rng(seed))
+        is_flipped = is_mirrored(seed, pixels.shape[1], pixels.shape[0])
+        box = tuple(min(factor * edge, side) for edge, side in zip(box, 2 * full.size, strict=True))
+        expected = np.asarray(full.resize((size, size), Image.Resampling.BICUBIC, box=box), dtype=float)
+        if is_flipped:
             expected = expected[:, ::-1]
         assert np.abs(crop - expected).mean() < 2
         assert np.abs(crop - expected).max() < 20
@@ -110,21 +139,17 @@ def test_reduced_decoding_changes_little(size, mode):
 def test_a_large_jpeg_is_decoded_reduced(monkeypatch):
     """The point of the reduced decode is that the full one does not happen."""
     decoded = []
-    resize = Image.Image.resize
-    monkeypatch.setattr(
-        Image.Image,
-        "resize",
-        lambda image, *args, **kw: decoded.append(image.size) or resize(image, *args, **kw),
-    )
-    random_crop(Photo("p", make_jpeg(1000, 800)), 32, rng(), scale=(1.0, 1.0))
-    assert decoded[0] == (125, 100)
+    load = JpegImageFile.load
+    monkeypatch.setattr(JpegImageFile, "load", lambda image: decoded.append(image.size) or load(image))
+    assert decode_photo(Photo("p", make_jpeg(1000, 800)), 32, (1.0, 1.0)).shape == (100, 125, 3)
+    assert set(decoded) == {(125, 100)}
 
 
 def test_half_of_the_crops_are_mirrored():
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[:, :, 0] = np.arange(64) * 4  # brighter to the right
     photo = Photo("p", encode(Image.fromarray(pixels), "PNG"))
-    crops = [random_crop(photo, 16, rng(seed)).astype(int) for seed in range(200)]
+    crops = [crop_of(photo, 16, rng(seed)).astype(int) for seed in range(200)]
     mirrored = sum(crop[:, 0, 0].mean() > crop[:, -1, 0].mean() for crop in crops)
     assert 70 < mirrored < 130
 
@@ -155,8 +180,9 @@ def test_every_mode_trains(mode, encoding):
     if mode == "RGBA":
         image.putalpha(255)
     content = encode(image, encoding)
-    assert random_crop(Photo("p", content), 8, rng()).shape == (8, 8, 3)
+    assert crop_of(Photo("p", content), 8, rng()).shape == (8, 8, 3)
     result = whole_photo(Photo("p", content), 40).astype(float)
+    np.testing.assert_array_equal(decode_photo(Photo("p", content), 40), whole_photo(Photo("p", content), 40))
     if mode != "1":  # one bit is dithered
         tolerance = 12 if mode in ("P", "LAB", "CMYK") else 4
         assert np.abs(result - np.asarray(source, dtype=float)).mean() < tolerance
@@ -176,13 +202,21 @@ def _converted(image, mode):
 def test_sixteen_bits_are_scaled_and_not_clipped():
     grey = np.linspace(0, 65535, 64 * 64).reshape(64, 64)
     for values, encoding in [(grey.astype(np.uint16), "PNG"), (grey.astype(np.uint16), "TIFF")]:
-        result = whole_photo(Photo("p", encode(Image.fromarray(values), encoding)), 64)
-        np.testing.assert_allclose(result[..., 0], grey / 257, atol=1)
+        for read in (whole_photo, decode_photo):
+            result = read(Photo("p", encode(Image.fromarray(values), encoding)), 64)
+            np.testing.assert_allclose(result[..., 0], grey / 257, atol=1)
     dark = np.full((8, 8), 200, np.uint16)  # nearly black: must not be taken for eight bits
     assert whole_photo(Photo("p", encode(Image.fromarray(dark), "PNG")), 8).max() <= 1
     floats = (grey / 65535).astype(np.float32)
     result = whole_photo(Photo("p", encode(Image.fromarray(floats), "TIFF")), 64)
     np.testing.assert_allclose(result[..., 1], grey / 257, atol=1)
+
+
+def test_a_photo_of_floats_is_scaled_as_a_whole():
+    """A part of it may hold no value above 1, and is not brighter for that."""
+    ramp = np.linspace(0, 255, 64 * 64, dtype=np.float32).reshape(64, 64)
+    dark = decode_photo(Photo("p", encode(Image.fromarray(ramp), "TIFF")), 8, (0.01, 0.01))[0, :8]
+    assert dark.max() <= 1
 
 
 def test_what_is_transparent_is_white():
@@ -220,7 +254,7 @@ def test_crops_of_rotated_photos_are_upright(orientation):
     with Image.open(BytesIO(content)) as stored:
         upright = np.asarray(ImageOps.exif_transpose(stored))
     for seed in range(4):  # of a square, the whole area is the only box with all of it
-        crop = random_crop(Photo("p", content), 40, rng(seed), scale=(1.0, 1.0))
+        crop = crop_of(Photo("p", content), 40, rng(seed), scale=(1.0, 1.0))
         expected = upright[:, ::-1] if is_mirrored(seed, 40, 40, (1.0, 1.0)) else upright
         np.testing.assert_array_equal(crop, expected)
 
@@ -250,7 +284,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_a_broken_photo_is_named_in_one_line(content):
-    for read in (lambda photo: random_crop(photo, 16, rng()), lambda photo: whole_photo(photo, 16)):
+    for read in (lambda photo: crop_of(photo, 16, rng()), lambda photo: whole_photo(photo, 16)):
         with pytest.raises(UnreadablePhotoError, match=r"^the name: ") as caught:
             read(Photo("the name", content))
         assert "\n" not in str(caught.value)
@@ -267,7 +301,7 @@ def test_damage_anywhere_gives_a_crop_or_an_unreadable_photo(encoding, place, ga
     start = int(place * (len(content) - 1))
     content[start : start + len(garbage)] = garbage
     try:
-        crop = random_crop(Photo("p", bytes(content)), 8, rng())
+        crop = crop_of(Photo("p", bytes(content)), 8, rng())
     except UnreadablePhotoError:
         return
     assert crop.shape == (8, 8, 3)
@@ -275,7 +309,7 @@ def test_damage_anywhere_gives_a_crop_or_an_unreadable_photo(encoding, place, ga
 
 def test_a_missing_file_is_unreadable(tmp_path):
     with pytest.raises(UnreadablePhotoError, match=r"gone\.jpg"):
-        random_crop(Photo("gone.jpg", str(tmp_path / "gone.jpg")), 8, rng())
+        crop_of(Photo("gone.jpg", str(tmp_path / "gone.jpg")), 8, rng())
 
 
 def test_broken_exif_does_not_lose_the_photo():
@@ -286,15 +320,15 @@ def test_broken_exif_does_not_lose_the_photo():
 def test_huge_photos_train_up_to_pillows_limit(monkeypatch):
     photo = Photo("huge", make_jpeg(100, 80))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)  # 8000 pixels: Pillow warns, and warnings are errors
-    assert random_crop(photo, 16, rng()).shape == (16, 16, 3)
+    assert crop_of(photo, 16, rng()).shape == (16, 16, 3)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)  # beyond twice the limit it raises
     with pytest.raises(UnreadablePhotoError, match="huge"):
-        random_crop(photo, 16, rng())
+        crop_of(photo, 16, rng())
 
 
 def test_crops_leave_global_random_state_alone():
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
-    random_crop(Photo("p", make_jpeg()), 16, rng())
+    crop_of(Photo("p", make_jpeg()), 16, rng())
     assert random.getstate() == before[0]
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), before[2])

@@ -80,7 +80,7 @@ def test_a_batch_is_uint8_and_its_position_plain(folder, stream):
         (batch,) = batches(photos, 1, batch_size=3, image_size=16)
         assert batch.images.shape == (3, 3, 16, 16)
         assert batch.images.dtype == torch.uint8
-        assert batch.images.is_contiguous(memory_format=torch.channels_last)
+        assert batch.images.is_contiguous()
         assert json.loads(json.dumps(batch.position)) == batch.position
 
 

@@ -92,7 +92,16 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(killed_and_resumed, tiny, tr
 
 def test_the_terminal_shows_nothing_but_the_runs_own_lines(killed_and_resumed):
     starts = (
-        *("fastnst ", "reading the ", "looking for", "12 photos", "13 photos", "tiny: ", "curves: "),
+        *(
+            "fastnst ",
+            "reading the ",
+            "looking for",
+            "decoded photos",
+            "12 photos",
+            "13 photos",
+            "tiny: ",
+            "curves: ",
+        ),
         *("going on from", "step ", "preview: ", "skipped ", "drawing", "measuring", "measured"),
         *("trained in", "C ", "checkpoint:"),
     )
@@ -174,7 +183,10 @@ def test_two_processes_train_like_one_with_twice_the_batch(two_processes, tiny, 
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert out == f"{output / 'tiny.ckpt'}\n"
-    for line in ("loading PyTorch", "24 crops of 32 px, 4 a step", "curves: ", "step 6/6", "trained in"):
+    for line in (
+        *("loading PyTorch", "24 crops of 32 px, 4 a step", "curves: ", "decoded photos are kept"),
+        *("step 6/6", "trained in"),
+    ):
         assert err.count(line) == 1, (line, err)
     two, one = load_checkpoint(output / "tiny.ckpt"), load_checkpoint(tmp_path / "tiny.ckpt")
     assert (two.steps, two.record["world_size"], two.finished) == (6, 2, True)
