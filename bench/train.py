@@ -1,112 +1,229 @@
-"""Images per second in training: ours against the plain loop, in one run.
+"""Images per second in training, photos included: ours against the plain loop, in one run.
 
-The plain loop is what tutorials write: eager float32, the loss network run to its deepest layer for both
-images, the style's Gram matrices repeated for each image of the batch. Both take the same crops from memory,
-so that this measures the step alone. The loss network has random weights of the real shapes: its speed does
-not depend on their values.
+Each runs in a process of its own, so that neither profits from the other's settings, and in turn, so that a
+load from elsewhere falls on both. The loss network has random weights of the real shapes: its speed does not
+depend on their values.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from bench.loader import loader_rate, write_photos
 from bench.paired import time_in_turn
-from train.config import TrainingConfig
-from train.gram_matrix import gram_matrix
+from bench.plain_loop import plain_steps
+from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
+from train.memory import keep_freed_memory
+from train.photo_loader import PhotoLoader
+from train.photos import PhotoFolder, open_photos
 from train.precision import resolve_accelerator, resolve_precision
 from train.style_image import StyleImage
 from train.style_transfer import StyleTransfer
-from train.transformer_net import TransformerNet
 from train.vgg_features import VGGFeatures, random_vgg_state
+
+# What VGG-16's and VGG-19's layers are called in torchvision, for the plain loop.
+_INDICES = {
+    "vgg16": {2: "relu1_2", 7: "relu2_2", 14: "relu3_3", 21: "relu4_3"},
+    "vgg19": {2: "relu1_2", 7: "relu2_2", 14: "relu3_3", 16: "relu3_4", 19: "relu4_1"},
+}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.train", description=__doc__)
+    parser.add_argument("--data", help="folder of photos; by default photos of noise are made")
     parser.add_argument("--image-size", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--steps", type=int, help="of each turn; by default what takes some seconds")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--loss-network", default="vgg16", choices=["vgg16", "vgg19"])
+    parser.add_argument("--loss-network", default="vgg16", choices=list(_INDICES))
+    parser.add_argument("--profile", action="store_true", help="print where a step of ours spends its time")
     options = parser.parse_args()
-    device = resolve_accelerator("auto")
-    precision = resolve_precision("auto", device)
-    config = TrainingConfig(
-        style=Path("style"), loss_network=options.loss_network, image_size=options.image_size
+    options.device = resolve_accelerator("auto")
+    if options.steps is None:
+        options.steps = 50 if options.device == "cuda" else 2
+    with tempfile.TemporaryDirectory() as folder:
+        if options.data is None:
+            write_photos(Path(folder), 512)
+            options.data = folder
+        if options.profile:
+            _profile(options)
+        else:
+            _compare(options)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    plain, ours = (_Process(make_step, options) for make_step in (_plain_step, _our_step))
+    times = time_in_turn(plain.run, ours.run, options.rounds)
+    crops = options.batch_size * options.steps
+    print(
+        f"{options.loss_network}, {options.batch_size} x {options.image_size} px a step, {options.device}, "
+        f"{torch.get_num_threads()} threads, median of {options.rounds} rounds"
     )
+    print(f"{'':20} {'images/s':>10} {'peak memory':>14}")
+    for name, process, seconds in (("plain loop", plain, times.baseline), ("fastnst", ours, times.ours)):
+        print(f"{name:20} {crops / median(seconds):10.2f} {process.peak_memory() / 2**30:11.2f} GB")
+    print(f"{'ratio':20} {times.speedup:10.2f}")
+    photos = _photos(options)
+    rate = loader_rate(photos, options.image_size, _config(options).crop_scale, _workers(options.device))
+    needed = crops / median(times.ours)
+    print(
+        f"{'the loader alone':20} {rate.first_epoch:10.1f} in the first epoch: "
+        f"{rate.first_epoch / needed:.1f} times what a step consumes"
+    )
+
+
+def _config(options: argparse.Namespace) -> TrainingConfig:
+    return TrainingConfig(
+        style=Path("style"),
+        loss_network=options.loss_network,
+        image_size=options.image_size,
+        batch_size=options.batch_size,
+    )
+
+
+def _photos(options: argparse.Namespace) -> PhotoFolder:
+    photos = open_photos(options.data, validation_photos=0)
+    assert isinstance(photos, PhotoFolder), "a folder of photos is measured"
+    return photos
+
+
+def _workers(device: str) -> int:
+    return 1 if device == "cpu" else min(16, os.cpu_count() or 1)
+
+
+def _style() -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    style = torch.randint(0, 256, (288, 384, 3), generator=generator, dtype=torch.uint8).numpy()
-    crops = torch.rand(options.batch_size, 3, options.image_size, options.image_size, generator=generator).to(
-        device
+    return torch.randint(0, 256, (288, 384, 3), generator=generator, dtype=torch.uint8)
+
+
+def _plain_step(options: argparse.Namespace) -> Callable[[], None]:
+    """Return a function that does one step of the plain loop."""
+    photos = _photos(options)
+    layers = _INDICES[options.loss_network]
+    return plain_steps(
+        [photos[index].name for index in range(len(photos))],
+        _style().permute(2, 0, 1).unsqueeze(0) / 255,
+        random_vgg_state(options.loss_network, list(layers.values())),
+        layers,
+        content_layer="relu3_3",
+        style_layers=DEFAULT_STYLE_LAYERS[options.loss_network],
+        image_size=options.image_size,
+        batch_size=options.batch_size,
+        device=torch.device(options.device),
     )
-    layers = (*config.content_layers, *config.resolved_style_layers)
-    state = random_vgg_state(config.loss_network, layers)
-    features = VGGFeatures(config.loss_network, layers, state)
-    # The targets are made on the CPU; then everything moves to the device.
-    ours = our_step(config, StyleImage(style, ""), features, crops, precision)
-    plain = plain_step(config, StyleImage(style, ""), features.to(device), crops)
-    times = time_in_turn(plain, ours, options.rounds)
-    print(f"{device}, {torch.get_num_threads()} threads, {options.batch_size} x {options.image_size} px")
-    for name, seconds in (("plain eager fp32", times.baseline), (f"fastnst {precision}", times.ours)):
-        print(f"{name:20} {options.batch_size / median(seconds):8.2f} images/s")
-    print(f"{'ratio':20} {times.speedup:8.2f}")
 
 
-def our_step(
-    config: TrainingConfig, style: StyleImage, features: VGGFeatures, crops: Tensor, precision: str
-) -> Callable[[], None]:
+def _our_step(options: argparse.Namespace) -> Callable[[], None]:
     """Return a function that does one step as `python -m train` does, without Lightning around it."""
-    module = StyleTransfer(config, style, features, max_steps=1000, precision=precision).to(crops.device)
+    config, device = _config(options), torch.device(options.device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    precision = resolve_precision("auto", options.device)
+    layers = (*config.content_layers, *config.resolved_style_layers)
+    features = VGGFeatures(config.loss_network, layers, random_vgg_state(config.loss_network, layers))
+    style = StyleImage(_style().numpy(), "")
+    module = StyleTransfer(config, style, features, max_steps=1_000_000, precision=precision).to(device)
+    module.move_loss_network()
     optimizer = torch.optim.Adam(module.network.parameters(), lr=config.learning_rate, fused=True)
-    content = crops.contiguous(memory_format=torch.channels_last)
+    batches = iter(
+        PhotoLoader(
+            _photos(options),
+            batch_size=config.batch_size,
+            image_size=config.image_size,
+            crop_scale=config.crop_scale,
+            seed=0,
+            workers=_workers(options.device),
+        )
+    )
     half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
 
     def step() -> None:
-        with torch.autocast(crops.device.type, half, enabled=half is not None):
+        images = next(batches).images.to(device, non_blocking=True)
+        content = images.to(torch.float32, memory_format=torch.channels_last).div_(255)
+        with torch.autocast(device.type, half, enabled=half is not None):
             loss = module.training_step(content, 0)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.network.parameters(), config.gradient_clip)
         optimizer.step()
-        _wait(crops.device)
 
     return step
 
 
-def plain_step(
-    config: TrainingConfig, style: StyleImage, features: VGGFeatures, crops: Tensor
-) -> Callable[[], None]:
-    """Return a function that does one step of the plain loop."""
-    network = TransformerNet(config.width, config.residual_blocks).to(crops.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-    with torch.no_grad():
-        found = features(style.to_tensor().to(crops.device))
-        targets = {layer: gram_matrix(found[layer]) for layer in config.resolved_style_layers}
+class _Process:
+    """A process that makes its step once, and does some of them whenever it is told to."""
 
-    def step() -> None:
-        optimizer.zero_grad()
-        stylized = network(crops)
-        found, content = features(stylized), features(crops)
-        loss = sum(F.mse_loss(found[layer], content[layer]) for layer in config.content_layers)
-        for layer, target in targets.items():
-            repeated = target.repeat(len(crops), 1, 1)
-            loss = loss + config.style_weight * F.mse_loss(gram_matrix(found[layer]), repeated)
-        loss.backward()
-        optimizer.step()
-        _wait(crops.device)
+    def __init__(
+        self, make_step: Callable[[argparse.Namespace], Callable[[], None]], options: argparse.Namespace
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(make_step, options, theirs))
+        process.start()
+        theirs.close()
 
-    return step
+    def run(self) -> None:
+        """Do the steps of one turn."""
+        self._connection.send("run")
+        self._connection.recv()
+
+    def peak_memory(self) -> int:
+        """Return the most bytes that it ever held, of the GPU's memory where there is one, and end it."""
+        self._connection.send("end")
+        peak: int = self._connection.recv()
+        return peak
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def _serve(
+    make_step: Callable[[argparse.Namespace], Callable[[], None]],
+    options: argparse.Namespace,
+    connection: Connection,
+) -> None:
+    step = make_step(options)
+    cuda = options.device == "cuda"
+    while connection.recv() == "run":
+        for _ in range(options.steps):
+            step()
+        if cuda:
+            torch.cuda.synchronize()
+        connection.send(None)
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    connection.send(
+        torch.cuda.max_memory_allocated() if cuda else kilobytes * (1 if sys.platform == "darwin" else 1024)
+    )
+
+
+def _profile(options: argparse.Namespace) -> None:
+    """Print the operations of two steps by the time that they take themselves."""
+    step = _our_step(options)
+    for _ in range(3):
+        step()
+    started = time.perf_counter()
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if options.device == "cuda":
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    with torch.profiler.profile(activities=activities) as profile:
+        for _ in range(2):
+            step()
+        if options.device == "cuda":
+            torch.cuda.synchronize()
+    print(f"{(time.perf_counter() - started) / 2:.3f} s a step")
+    order = "self_cuda_time_total" if options.device == "cuda" else "self_cpu_time_total"
+    print(profile.key_averages().table(sort_by=order, row_limit=20, max_name_column_width=40))
 
 
 if __name__ == "__main__":
