@@ -189,3 +189,16 @@ def test_a_failed_download_says_how_to_do_without(monkeypatch):
 
 def test_licences_of_the_weights_are_known():
     assert all(architecture.licence for architecture in vgg_features.ARCHITECTURES.values())
+
+
+def test_under_autocast_the_features_are_those_of_rounded_weights():
+    features = VGGFeatures("vgg16", ["relu2_1"], random_vgg_state("vgg16", ["relu2_1"]))
+    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    exact = features(image)["relu2_1"]
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = features(image)["relu2_1"]
+        again = features.to("cpu")(image)["relu2_1"]
+    assert (exact.dtype, rounded.dtype) == (torch.float32, torch.bfloat16)
+    assert torch.equal(rounded, again)
+    assert 0 < (rounded.float() - exact).norm() < 0.02 * exact.norm()
+    assert torch.equal(features(image)["relu2_1"], exact)  # the weights themselves are as they were
