@@ -123,7 +123,7 @@ def optimize_pixels(
 
     A step is one iteration of L-BFGS, as the papers count: one new direction and the line search along it
     (strong Wolfe conditions). It evaluates the loss and its gradient once, seldom more often, except for
-    the first, which has no curvature to go by and takes some four evaluations.
+    the first, which has no curvature to go by and takes some five evaluations.
 
     Args:
         loss: What is minimised; its loss network and buffers are on the device of `content`.
