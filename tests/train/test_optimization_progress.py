@@ -1,22 +1,13 @@
-import io
 import re
 import sys
 
 import pytest
 import torch
 
+from tests.train.test_progress import Terminal
 from train import optimization_progress
 from train.optimization_progress import OptimizationProgress
 from train.perceptual_loss import PerceptualLosses
-
-
-class Terminal(io.StringIO):
-    def __init__(self, *, tty):
-        super().__init__()
-        self.tty = tty
-
-    def isatty(self):
-        return self.tty
 
 
 @pytest.fixture
