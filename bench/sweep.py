@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("options", nargs="*", help="more options of python -m train, after --")
     options = parser.parse_args()
     variants = {name: VARIANTS[name] for name in options.variants or VARIANTS}
-    print("| style | variant | C | S | C + 10 S | CPU s |\n|---|---|---|---|---|---|", flush=True)
+    print("| style | variant | C | S | C + 10 S | seconds |\n|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
 
         def row(run: tuple[int, str, str]) -> str:
