@@ -39,8 +39,8 @@ def test_a_style_is_good_enough_to_be_shown(style):
     metadata = read_metadata(style)
     assert int(metadata["quality.size"]) == 512
     # An unpainted photo misses 0.5 and more; a picture that kept nothing of the photo loses more than 1.
-    assert 0 < float(metadata["quality.style_missed"]) < 0.06
-    assert 0 < float(metadata["quality.content_lost"]) < 0.9
+    assert 0 < float(metadata["quality.style_missed"]) < 0.03
+    assert 0 < float(metadata["quality.content_lost"]) < 0.8
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 7), (64, 97)])
