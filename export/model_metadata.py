@@ -39,6 +39,7 @@ _OPTIONS = (
     "style_weight",
     "content_weight",
     "tv_weight",
+    "repetition_weight",
     "style_layers",
     "content_layers",
     "learning_rate",

@@ -23,12 +23,12 @@ DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
     "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_1"),
 }
 
-DEFAULT_STYLE_WEIGHT = 10.0
+DEFAULT_STYLE_WEIGHT = 6.0
 
 STRENGTHS = range(1, 11)
 _DEFAULT_STRENGTH = 5
 # Each level of --strength is so many times the style weight of the one below it. With 1.6 the levels reach
-# from a weight of 1.5, which recolours the photo, to one of 105, under which it is hard to find again.
+# from a weight of 0.9, which recolours the photo, to one of 63, under which it is hard to find again.
 _STRENGTH_FACTOR = 1.6
 
 # What may differ when a run is resumed: none of it changes what is learned.
@@ -79,10 +79,11 @@ class TrainingConfig:
             coarser strokes.
         strength: How strongly the style counts: 1 leaves the photo's shapes whole, 10 little of the photo;
             5 by default. One level serves every painting.
-        style_weight: The same as a number, in the place of --strength: level 5 is 10, and each is 1.6 times
+        style_weight: The same as a number, in the place of --strength: level 5 is 6, and each is 1.6 times
             the one below it.
         content_weight: Weight of the content term.
         tv_weight: Weight of the total variation, which smooths.
+        repetition_weight: Weight of the term against lattices: dots and hatches that repeat in even regions.
         content_layers: Layers whose activations hold the content.
         style_layers: Layers whose Gram matrices hold the style; by default the loss network's usual four.
         loss_network: Pretrained network that compares images.
@@ -138,6 +139,7 @@ class TrainingConfig:
     style_weight: float | None = None
     content_weight: float = 1.0
     tv_weight: float = 0.0
+    repetition_weight: float = 0.2
     content_layers: tuple[str, ...] = ("relu3_3",)
     style_layers: tuple[str, ...] | None = None
     loss_network: LossNetwork = "vgg16"
@@ -205,6 +207,7 @@ class TrainingConfig:
             "style_weight": 0,
             "content_weight": 0,
             "tv_weight": 0,
+            "repetition_weight": 0,
             "validation_photos": 1,
             "quality_size": 16,
             "log_every": 1,
@@ -269,7 +272,12 @@ class TrainingConfig:
             FastnstError: If an option differs that changes what is learned. The line names them all.
         """
         # What every run did before there were these options.
-        started_with = {"init": "none", "optimizer": "adam", "crop_stages": 1} | started_with
+        started_with = {
+            "init": "none",
+            "optimizer": "adam",
+            "crop_stages": 1,
+            "repetition_weight": 0.0,
+        } | started_with
         differing = [
             f"{key} was {started_with.get(key)} and is now {value}"
             for key, value in self.to_dict().items()

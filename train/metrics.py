@@ -77,6 +77,7 @@ def loss_metrics(losses: PerceptualLosses, stage: str) -> dict[str, float]:
         f"{stage}/content_loss": losses.content.item(),
         f"{stage}/style_loss": losses.style.item(),
         f"{stage}/tv_loss": losses.tv.item(),
+        f"{stage}/repetition_loss": losses.repetition.item(),
     }
     by_layer: Mapping[str, Mapping[str, torch.Tensor]] = {
         "content_loss": losses.content_by_layer,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from train.gram_matrix import gram_matrix
+from train.repetition_loss import RepetitionLoss
 from train.vgg_features import VGGFeatures
 
 # Far below the energy of any features, and far enough above 0 that the quotient stays in float32's range.
@@ -56,6 +57,7 @@ class PerceptualLosses:
         content: Mean over the content layers.
         style: Mean over the style layers.
         tv: Total variation of the stylised images.
+        repetition: How much more regular they are than photo and painting, see `RepetitionLoss`.
         content_by_layer: The content term of each layer.
         style_by_layer: The style term of each layer.
     """
@@ -64,6 +66,7 @@ class PerceptualLosses:
     content: Tensor
     style: Tensor
     tv: Tensor
+    repetition: Tensor
     content_by_layer: Mapping[str, Tensor]
     style_by_layer: Mapping[str, Tensor]
 
@@ -74,7 +77,8 @@ class PerceptualLoss(nn.Module):
     * content: `sum |F(stylized) - F(content)|^2 / sum |F(content)|^2`, mean over the content layers;
     * style: `|G(stylized) - G(style)|_F^2 / |G(style)|_F^2`, mean over the style layers, with `G` the
       Gram matrix;
-    * total variation of the stylised image.
+    * total variation of the stylised image;
+    * repetition, against lattices, which the paper's loss does not see: see `RepetitionLoss`.
 
     The paper divides by the number of elements instead, which leaves terms that depend on the style, the
     loss network and its input range, and weights to be found anew for each painting. For a given style
@@ -92,6 +96,7 @@ class PerceptualLoss(nn.Module):
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
+        repetition_weight: Weight of the repetition.
 
     Raises:
         ValueError: If there are no style or content layers, or `style` is not one RGB image.
@@ -107,6 +112,7 @@ class PerceptualLoss(nn.Module):
         content_weight: float = 1.0,
         style_weight: float,
         tv_weight: float = 0.0,
+        repetition_weight: float = 0.0,
     ) -> None:
         super().__init__()
         if not content_layers or not style_layers:
@@ -120,6 +126,8 @@ class PerceptualLoss(nn.Module):
         self.content_weight = content_weight
         self.style_weight = style_weight
         self.tv_weight = tv_weight
+        self.repetition_weight = repetition_weight
+        self.repetition = RepetitionLoss(style)
         with torch.no_grad():
             targets = features(style, self.style_layers)
         for layer in self.style_layers:
@@ -155,5 +163,17 @@ class PerceptualLoss(nn.Module):
         content_loss = torch.stack(list(content_by_layer.values())).mean()
         style_loss = torch.stack(list(style_by_layer.values())).mean()
         tv_loss = total_variation(stylized) if self.tv_weight else stylized.new_zeros((), dtype=torch.float32)
-        total = self.content_weight * content_loss + self.style_weight * style_loss + self.tv_weight * tv_loss
-        return PerceptualLosses(total, content_loss, style_loss, tv_loss, content_by_layer, style_by_layer)
+        repetition = (
+            self.repetition(stylized, content)
+            if self.repetition_weight
+            else stylized.new_zeros((), dtype=torch.float32)
+        )
+        total = (
+            self.content_weight * content_loss
+            + self.style_weight * style_loss
+            + self.tv_weight * tv_loss
+            + self.repetition_weight * repetition
+        )
+        return PerceptualLosses(
+            total, content_loss, style_loss, tv_loss, repetition, content_by_layer, style_by_layer
+        )

@@ -66,6 +66,7 @@ class StyleTransfer(pl.LightningModule):
             content_weight=config.content_weight,
             style_weight=config.resolved_style_weight,
             tv_weight=config.tv_weight,
+            repetition_weight=config.repetition_weight,
         )
         self.losses: PerceptualLosses | None = None
         self.quality: Quality | None = None
@@ -192,6 +193,7 @@ def detach(losses: PerceptualLosses) -> PerceptualLosses:
         content=losses.content.detach(),
         style=losses.style.detach(),
         tv=losses.tv.detach(),
+        repetition=losses.repetition.detach(),
         content_by_layer={layer: value.detach() for layer, value in losses.content_by_layer.items()},
         style_by_layer={layer: value.detach() for layer, value in losses.style_by_layer.items()},
     )

@@ -52,6 +52,7 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "style_weight": [-1.0, float("nan"), float("inf")],
         "content_weight": [-1.0],
         "tv_weight": [-1.0],
+        "repetition_weight": [-1.0],
         "validation_photos": [0],
         "quality_size": [1],
         "log_every": [0],
@@ -91,13 +92,13 @@ def test_each_level_of_strength_multiplies_the_style_weight_by_the_same_factor()
 def test_strength_and_another_style_weight_are_one_line():
     with pytest.raises(FastnstError) as error:
         config(strength=7, style_weight=3.0)
-    assert str(error.value) == ("--strength 7 is a --style-weight of 25.6, not 3.0: give only one of them")
+    assert str(error.value) == ("--strength 7 is a --style-weight of 15.36, not 3.0: give only one of them")
 
 
 def test_options_that_were_filled_in_are_taken_as_they_are():
     filled_in = config(strength=7)
-    assert dataclasses.replace(filled_in, init="wave").style_weight == 25.6
-    assert filled_in.to_dict()["style_weight"] == 25.6
+    assert dataclasses.replace(filled_in, init="wave").style_weight == 15.36
+    assert filled_in.to_dict()["style_weight"] == 15.36
     assert filled_in.to_dict()["strength"] == 7
 
 
@@ -166,12 +167,12 @@ def test_an_option_that_an_older_version_did_not_have_does_not_stop_a_resume():
 
 
 def test_a_run_from_before_there_was_a_strength_goes_on():
-    started_with = config(style_weight=10.0).to_dict()
+    started_with = config(style_weight=6.0).to_dict()
     del started_with["strength"], started_with["init"]
-    for same in ({}, {"strength": 5}, {"style_weight": 10.0}, {"init": "none"}, {"init": "auto"}):
+    for same in ({}, {"strength": 5}, {"style_weight": 6.0}, {"init": "none"}, {"init": "auto"}):
         config(**same).check_resumable(started_with)
     for other, says in (
-        ({"strength": 6}, "style_weight was 10.0 and is now 16.0"),
+        ({"strength": 6}, "style_weight was 6.0 and is now 9.6"),
         ({"init": "wave"}, "init was none and is now wave"),
     ):
         with pytest.raises(FastnstError, match=says):
@@ -179,8 +180,8 @@ def test_a_run_from_before_there_was_a_strength_goes_on():
 
 
 def test_a_strength_may_be_written_as_its_style_weight_on_resume():
-    config(style_weight=25.6).check_resumable(config(strength=7).to_dict())
-    config(strength=7).check_resumable(config(style_weight=25.6).to_dict())
+    config(style_weight=15.36).check_resumable(config(strength=7).to_dict())
+    config(strength=7).check_resumable(config(style_weight=15.36).to_dict())
 
 
 @pytest.mark.parametrize("started_from", ["none", "wave", "some/folder/sea.ckpt"])

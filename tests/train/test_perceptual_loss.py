@@ -107,6 +107,17 @@ def test_the_terms_are_those_of_numpy(features):
     assert losses.total.item() == pytest.approx(2 * content_loss + 3 * style_loss + 0.5 * tv, rel=1e-4)
 
 
+def test_the_repetition_counts_by_its_weight(features):
+    painting, photo = random(1, 3, 64, 64, seed=9), random(1, 3, 64, 64, seed=1)
+    wave = torch.cos(2 * torch.pi * torch.arange(64) / 8)
+    lattice = (0.5 + 0.25 * (wave[:, None] + wave)).expand(1, 3, -1, -1)
+    without = make_loss(features, painting)(lattice, photo)
+    losses = make_loss(features, painting, repetition_weight=0.3)(lattice, photo)
+    assert without.repetition.item() == 0
+    assert losses.repetition.item() > 1
+    assert losses.total.item() == pytest.approx(without.total.item() + 0.3 * losses.repetition.item())
+
+
 def test_the_photo_itself_loses_no_content_and_the_painting_misses_no_style(features):
     painting = random(1, 3, 20, 24, seed=9)
     losses = make_loss(features, painting)(painting, painting)
@@ -137,7 +148,8 @@ def test_the_loss_network_and_its_targets_stay_out_of_the_state(features):
     loss = make_loss(features)
     assert not loss.state_dict()
     assert not list(loss.parameters())
-    assert {name for name, _ in loss.named_buffers()} == {"gram_relu1_2", "gram_relu2_2"}
+    buffers = {name for name, _ in loss.named_buffers()}
+    assert buffers == {"gram_relu1_2", "gram_relu2_2", "repetition.style_concentration"}
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])

@@ -1,0 +1,105 @@
+"""The loss term against lattices: dots, rings and hatches that repeat where the photo is even."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_TILE = 64  # pixels
+# What is longer is shading.
+_LONGEST_PERIOD = 24.0  # pixels
+# Noise that nobody sees, as standard deviation in [0, 1]: a tile of less is even, not regular.
+_INVISIBLE = 1 / 255
+# Of powers in [0, 1]: keeps the logarithm of a black tile finite.
+_LEAST_POWER = 1e-12
+
+
+class RepetitionLoss(nn.Module):
+    """Penalise pictures that are more regular than both the photo and the painting.
+
+    In an even region each pixel of a translation-invariant network has the same input, so that the cheapest
+    texture which satisfies the Gram matrices is one that repeats: with the network's stride, or as a lattice
+    of dots. Gram matrices do not see it, since they do not know where features are (Berger and Memisevic
+    2016, arXiv:1606.01286). A spectrum does: a lattice has its power in a few frequencies, strokes and noise
+    spread theirs.
+
+    The term is, over overlapping tiles of 64 pixels, the mean of the logarithm by which the concentration of
+    the tile's spectrum (see `spectral_concentration`) exceeds that of the photo's same tile and the
+    painting's mean. It is 0 where nothing repeats more than there, and has no scale: one weight serves every
+    style.
+
+    Args:
+        style: The painting, (1, 3, H, W), RGB in [0, 1].
+    """
+
+    style_concentration: Tensor
+
+    def __init__(self, style: Tensor) -> None:
+        super().__init__()
+        with torch.no_grad():
+            found = spectral_concentration(style).log()
+        # A painting smaller than a tile says nothing: then it is the photo alone that counts.
+        level = found.mean() if found.numel() else found.new_tensor(-torch.inf)
+        self.register_buffer("style_concentration", level, persistent=False)
+
+    def forward(self, stylized: Tensor, content: Tensor) -> Tensor:
+        """Return the term.
+
+        Args:
+            stylized: Stylised images, (N, 3, H, W) in [0, 1].
+            content: The photos, of the same shape.
+
+        Returns:
+            Float32 scalar, at least 0; 0 for images below 64 pixels in a side.
+        """
+        found = spectral_concentration(stylized).log()
+        if not found.numel():
+            return stylized.new_zeros((), dtype=torch.float32)
+        with torch.no_grad():
+            allowed = torch.maximum(spectral_concentration(content).log(), self.style_concentration)
+        return F.relu(found - allowed).mean()
+
+
+def spectral_concentration(image: Tensor) -> Tensor:
+    """Measure how few frequencies hold the power of an image: `sum P^2 / (sum P)^2`.
+
+    `P` is the power spectrum of a tile under a Hann window, summed over the channels, times the frequency
+    squared, which levels the spectra of natural images; periods beyond 24 pixels are left out. The measure is
+    the inverse participation ratio: 1 / n where n frequencies have equal power.
+
+    Args:
+        image: Images of shape (N, C, H, W) in [0, 1].
+
+    Returns:
+        Float32 of shape (N, T) for T tiles of 64 pixels, each half over its neighbours, in (0, 1]; T is 0
+        where the images are smaller. Noise has some 0.001, a lattice 0.01 to 0.1. Even tiles have about 0.
+    """
+    count, channels, height, width = image.shape
+    if min(height, width) < _TILE:
+        return image.new_zeros((count, 0), dtype=torch.float32)
+    # The transform needs float32 also where the network computes in bfloat16.
+    with torch.autocast(image.device.type, enabled=False):
+        tiles = image.float().unfold(2, _TILE, _TILE // 2).unfold(3, _TILE, _TILE // 2)
+        tiles = tiles.reshape(count, channels, -1, _TILE, _TILE)
+        window = torch.hann_window(_TILE, periodic=False, device=image.device)
+        window = window[:, None] * window
+        tiles = (tiles - tiles.mean((-2, -1), keepdim=True)) * window
+        weight = _frequency_weight(image.device)
+        power = torch.view_as_real(torch.fft.rfft2(tiles)).square().sum((1, -1)) * weight
+        # The spectrum of a real image is symmetric: its other half counts as much, but for the middle column.
+        twice = torch.full((_TILE // 2 + 1,), 2.0, device=image.device)
+        twice[0] = twice[-1] = 1.0
+        floor = channels * _INVISIBLE**2 * window.square().sum() * (weight * twice).sum()
+        total = (power * twice).sum((-2, -1)) + floor
+        concentration: Tensor = ((power.square() * twice).sum((-2, -1)) + _LEAST_POWER) / total.square()
+        return concentration
+
+
+def _frequency_weight(device: torch.device) -> Tensor:
+    """Return the frequency squared in cycles per pixel, (64, 33); 0 for the long periods."""
+    rows = torch.fft.fftfreq(_TILE, device=device)[:, None]
+    columns = torch.fft.rfftfreq(_TILE, device=device)
+    squared = rows.square() + columns.square()
+    weight: Tensor = squared * (squared > _LONGEST_PERIOD**-2)
+    return weight
