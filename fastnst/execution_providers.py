@@ -102,6 +102,36 @@ def open_session(
     raise FastnstError(f"{failure}: {advice}, or use --device cpu")
 
 
+def open_changed(session: Any, data: bytes) -> Any:
+    """Open a changed form of a session's model on the same device.
+
+    Args:
+        session: An `onnxruntime.InferenceSession`.
+        data: The changed model's bytes.
+
+    Returns:
+        The new session.
+
+    Raises:
+        FastnstError: If ONNX Runtime does not take the changed model.
+    """
+    runtime = _import_runtime(with_gpu=False)
+    providers = session.get_providers()
+    options = session.get_provider_options()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return runtime.InferenceSession(
+                data,
+                session.get_session_options(),
+                providers=providers,
+                provider_options=[options[provider] for provider in providers],
+                enable_fallback=0,
+            )
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but Exception
+        raise FastnstError(f"the model does not work in parts: {first_line(error)}") from None
+
+
 def available_devices() -> list[str]:
     """Return the devices that the installed ONNX Runtime was built for, the best first.
 

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from fastnst.errors import FastnstWarning
-from fastnst.execution_providers import open_session
+from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.execution_providers import open_changed, open_session
+from fastnst.free_memory import free_memory
 from fastnst.image_model import ImageModel, Images
 from fastnst.model_probe import padded, read_image_model
+from fastnst.norm_statistics import can_measure
 from fastnst.style_library import find_style
 from fastnst.style_metadata import check_format, read_metadata
+from fastnst.tiled_painting import paint_in_tiles
+from fastnst.tiles import ALIGNMENT
 
 __all__ = ["Stylizer"]
+
+LEAST_TILE = 256
+"""The least side of a tile in pixels: of smaller ones, most would be margin."""
+
+_DEFAULT_TILE = 768
+# What ONNX Runtime takes for each pixel of a picture in the full network (32 channels), as measured.
+_BYTES_PER_PIXEL = 1150
+# Of the free memory. What is left serves the picture's other copies.
+_MEMORY_PART = 0.7
+# Below this, no machine that runs ONNX Runtime needs tiles, and none is asked.
+_SURELY_WHOLE = 1_000_000
+
+# Of models from elsewhere: they rarely see farther than fastnst's own.
+_UNKNOWN_RECEPTIVE_FIELD = 128
 
 
 class Stylizer:
@@ -29,6 +49,8 @@ class Stylizer:
     the input's size. For a model of fixed size the picture is scaled to fit, its proportions kept and the
     rest filled with its reflection, and the result scaled back.
 
+    A picture that the memory does not hold is painted in tiles, without seams: as the whole would be.
+
     The model is loaded once, here; keep the object for all pictures. Calls are thread-safe.
 
     Args:
@@ -36,6 +58,9 @@ class Stylizer:
         device: `auto` (a GPU where the installed ONNX Runtime has one that works, else the CPU), `cpu`,
             `gpu`, `cuda`, `cuda:1`, `tensorrt`, `migraphx`, `rocm`, `directml`, `openvino` or `coreml`.
         threads: Threads on the CPU; as many as it has cores when None.
+        tile: Side in pixels of the tiles that a larger picture is painted in, at least 256. By default, only
+            a picture that the free memory does not hold as a whole is painted in tiles, of 768 pixels.
+        on_progress: Called with the part that is done, in (0, 1], of a picture that is painted in tiles.
 
     Attributes:
         name: The file's name without its suffix.
@@ -63,8 +88,16 @@ class Stylizer:
     model: ImageModel
 
     def __init__(
-        self, model: str | os.PathLike[str], *, device: str = "auto", threads: int | None = None
+        self,
+        model: str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        tile: int | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
+        if tile is not None and tile < LEAST_TILE:
+            raise FastnstError(f"tiles must be at least {LEAST_TILE} pixels, not {tile}")
         self.path = find_style(model)
         self.name = self.path.stem
         self.metadata = read_metadata(self.path)
@@ -73,19 +106,24 @@ class Stylizer:
             self.path, lambda opened: read_image_model(opened, self.metadata), device=device, threads=threads
         )
         self.providers = tuple(session.get_providers())
+        self._tile = tile
+        self._on_progress = on_progress
 
     def __repr__(self) -> str:
         return f"Stylizer({os.fspath(self.path)!r}, providers={list(self.providers)})"
 
-    def __call__(self, image: ArrayLike) -> NDArray[np.uint8]:
+    def __call__(self, image: ArrayLike, *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Paint a picture, or a batch of pictures of one size.
 
         Args:
             image: RGB of shape (H, W, 3) or (N, H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also
                 what NumPy turns into such an array, as a Pillow image of mode RGB.
+            out: An array of the same shape and dtype for the result. It may be `image`, which spares the
+                memory of a second one where the picture is painted in tiles.
 
         Returns:
-            The stylised pictures: the same shape, uint8. The input is left as it is.
+            The stylised pictures: the same shape, uint8; `out` if it was given. Otherwise the input is left
+            as it is.
 
         Raises:
             ValueError: If the shape or dtype is another.
@@ -99,10 +137,56 @@ class Stylizer:
             )
         if 0 in images.shape[-3:-1]:
             raise ValueError(f"image has no pixels: its shape is {images.shape}")
-        if images.ndim == 3:
-            painted: Images = self._stylize(images[np.newaxis])[0]
-            return painted
-        return self._stylize(images) if len(images) else np.empty_like(images)
+        if out is not None and (out.shape != images.shape or out.dtype != np.uint8):
+            raise ValueError(
+                f"out must be uint8 of shape {images.shape}, not {out.dtype} of shape {out.shape}"
+            )
+        batch = images if images.ndim == 4 else images[np.newaxis]
+        if self._needs_tiles(*images.shape[-3:-1]):
+            result = np.empty_like(images, order="C") if out is None else out
+            results = result if images.ndim == 4 else result[np.newaxis]
+            for picture, painted in zip(batch, results, strict=True):
+                self._paint_in_tiles(picture, painted)
+            return result
+        result = self._stylize(batch) if len(batch) else np.empty_like(batch)
+        result = result if images.ndim == 4 else result[0]
+        if out is None:
+            return result
+        out[...] = result
+        return out
+
+    def _needs_tiles(self, height: int, width: int) -> bool:
+        if self.model.input.height is not None or self.model.input.width is not None:
+            return False  # the picture is resized to what the model takes
+        if self._tile is not None:
+            return max(height, width) > self._tile and self._can_tile
+        pixels = height * width
+        if pixels <= _SURELY_WHOLE:
+            return False
+        channels = self.metadata.get("network.width", "")
+        need = pixels * _BYTES_PER_PIXEL * (int(channels) if channels.isdecimal() else 32) / 32
+        return need > _MEMORY_PART * free_memory() and self._can_tile
+
+    @cached_property
+    def _can_tile(self) -> bool:
+        if can_measure(self.path.read_bytes()):
+            return True
+        if self._tile is not None:
+            raise FastnstError(f"{self.name} looks at the whole picture in ways that tiles do not allow")
+        return False
+
+    def _paint_in_tiles(self, image: Images, out: Images) -> None:
+        session = self.model.session
+        paint_in_tiles(
+            image,
+            out,
+            self.model,
+            self.path.read_bytes(),
+            lambda data: open_changed(session, data),
+            side=self._tile or _DEFAULT_TILE,
+            margin=_receptive_field(self.metadata),
+            progress=self._on_progress,
+        )
 
     def _stylize(self, images: Images) -> Images:
         batch = self.model.input.batch
@@ -140,6 +224,16 @@ class Stylizer:
         result = model(_reflected(_scaled(images, inner), canvas))
         result = _scaled(result, canvas)[:, : inner[0], : inner[1]]
         return np.ascontiguousarray(_scaled(result, (height, width)))
+
+
+def _receptive_field(metadata: Mapping[str, str]) -> int:
+    """Return how far a network sees around a pixel, in pixels, rounded up for the tiles."""
+    blocks = metadata.get("network.residual_blocks", "")
+    if not blocks.isdecimal():
+        return _UNKNOWN_RECEPTIVE_FIELD
+    # 4 and 4 of the outer kernels, 1 + 2 of the strides, 2 + 1 of the upsampling, and two kernels at a
+    # quarter of the size in each block.
+    return -(-(14 + 8 * int(blocks)) // ALIGNMENT) * ALIGNMENT
 
 
 def _scaled(images: Images, size: tuple[int, int]) -> Images:

@@ -13,11 +13,12 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from multiprocessing import reduction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastnst.free_memory import free_memory
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +29,6 @@ _WORD = struct.Struct("q")
 # The photo's number, the place of the record itself, height, width. The first two are checked, since nothing
 # promises that a word is read in one piece while it is written: half of one points anywhere.
 _RECORD = struct.Struct("qqii")
-
-_MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 class PhotoCache:
@@ -74,7 +73,7 @@ class PhotoCache:
         """
         if sys.platform == "win32":  # without locks on files, and descriptors that workers receive
             return None
-        free = _free_memory()
+        free = free_memory()
         budget = free // 4 if gigabytes is None else int(gigabytes * 1e9)
         try:
             if sys.platform == "linux" and budget <= free // 2:
@@ -214,16 +213,3 @@ def _write(file: int, content: bytes | memoryview, start: int) -> None:
     while rest:
         written = os.pwrite(file, rest, start)  # a disk that is nearly full takes a part
         rest, start = rest[written:], start + written
-
-
-def _free_memory() -> int:
-    """Return how many bytes of memory can be used: of the machine, or of the container if it has less."""
-    try:
-        with Path("/proc/meminfo").open() as lines:
-            free = next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):  # no Linux: what there is, then, as what is free is hard to tell
-        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for path in _MEMORY_LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # "max" is no limit
-            free = min(free, int(Path(path).read_text()))
-    return free

@@ -144,5 +144,6 @@ def test_out_of_memory_is_one_line(invert: Stylizer) -> None:
 
     full = object.__new__(Stylizer)
     full.model = type(invert.model)(Exhausted(), invert.model.input, invert.model.output)
+    full._tile = None
     with pytest.raises(FastnstError, match="not enough memory to stylise an image of 5x4 pixels"):
         full(pixels(4, 5))

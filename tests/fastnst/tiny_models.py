@@ -240,3 +240,75 @@ def external_weights(path: Path) -> Path:
     onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     (path.parent / "weights.bin").unlink()
     return path
+
+
+def network(path: Path, *, seed: int = 0, normalization: str = "InstanceNormalization") -> Path:
+    """A style network in small, by the contract: strides, a residual block, enlargement, four norms.
+
+    It sees 12 pixels far. Its metadata say that it has no residual blocks, so that 32 pixels of margin are
+    taken.
+    """
+    random = np.random.default_rng(seed)
+    constants: dict[str, np.ndarray] = {
+        "doubled": np.array([1, 1, 2, 2], np.float32),
+        "begin": np.array([0, 0], np.int64),
+        "rows_columns": np.array([2, 3], np.int64),
+        "white": np.float32(255),
+    }
+    nodes = [
+        helper.make_node("Shape", ["image"], ["size"], start=1, end=3),
+        helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Div", ["planes", "white"], ["x"]),
+    ]
+
+    def conv(x: str, y: str, inputs: int, outputs: int, *, stride: int = 1, relu: bool = True) -> None:
+        kernel = random.normal(0, 1 / np.sqrt(9 * inputs), (outputs, inputs, 3, 3))
+        constants[f"{y}.kernel"] = kernel.astype(np.float32)
+        constants[f"{y}.scale"] = random.uniform(0.5, 1.5, outputs).astype(np.float32)
+        constants[f"{y}.bias"] = random.normal(0, 0.3, outputs).astype(np.float32)
+        convolved, normed = f"{y}.conv", f"{y}.norm" if relu else y
+        nodes.append(
+            helper.make_node(
+                "Conv",
+                [x, f"{y}.kernel"],
+                [convolved],
+                strides=[stride] * 2,
+                pads=[1] * 4,
+                kernel_shape=[3, 3],
+            )
+        )
+        if normalization == "InstanceNormalization":
+            norm = helper.make_node(
+                normalization, [convolved, f"{y}.scale", f"{y}.bias"], [normed], epsilon=1e-4
+            )
+        else:
+            norm = helper.make_node(normalization, [convolved], [normed])
+        nodes.append(norm)
+        if relu:
+            nodes.append(helper.make_node("Relu", [normed], [y]))
+
+    conv("x", "a", 3, 8)
+    conv("a", "b", 8, 12, stride=2)
+    conv("b", "c", 12, 12, relu=False)
+    nodes += [
+        helper.make_node("Add", ["b", "c"], ["d"]),
+        helper.make_node("Resize", ["d", "", "doubled"], ["e"], mode="nearest", nearest_mode="floor"),
+    ]
+    conv("e", "f", 12, 3, relu=False)
+    nodes += [
+        helper.make_node("Slice", ["f", "begin", "size", "rows_columns"], ["g"]),
+        helper.make_node("Sigmoid", ["g"], ["h"]),
+        helper.make_node("Mul", ["h", "white"], ["i"]),
+        helper.make_node("Round", ["i"], ["j"]),
+        helper.make_node("Transpose", ["j"], ["k"], perm=[0, 2, 3, 1]),
+        helper.make_node("Cast", ["k"], ["stylized"], to=TensorProto.UINT8),
+    ]
+    return save_model(
+        path,
+        nodes,
+        input_type=TensorProto.UINT8,
+        input_shape=NHWC,
+        constants=constants,
+        metadata={**CONTRACT, "network.residual_blocks": "0"},
+    )

@@ -270,7 +270,7 @@ def test_a_cache_that_cannot_be_made_is_told(caplog):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no files in memory")
 def test_a_quarter_of_the_free_memory_is_taken_and_more_than_half_goes_to_the_disk(monkeypatch):
-    monkeypatch.setattr(photo_cache, "_free_memory", lambda: 8_000_000)
+    monkeypatch.setattr(photo_cache, "free_memory", lambda: 8_000_000)
 
     def kind(cache):
         return str(Path(cache.path).readlink()).split(":")[0]
@@ -282,17 +282,6 @@ def test_a_quarter_of_the_free_memory_is_taken_and_more_than_half_goes_to_the_di
     on_disk.put(0, numbered_photo(0))
     np.testing.assert_array_equal(on_disk.get(0), numbered_photo(0))
     assert PhotoCache.create(5, 1e9).gigabytes < 1e6  # of a disk it takes half of what is free
-
-
-def test_a_container_has_its_own_limit(monkeypatch, tmp_path):
-    free = photo_cache._free_memory()
-    assert free > 10_000_000
-    (tmp_path / "max").write_text("max\n")
-    (tmp_path / "limit").write_text("5000000\n")
-    monkeypatch.setattr(photo_cache, "_MEMORY_LIMITS", (tmp_path / "gone", tmp_path / "max"))
-    assert photo_cache._free_memory() > 5_000_000
-    monkeypatch.setattr(photo_cache, "_MEMORY_LIMITS", (tmp_path / "gone", tmp_path / "limit"))
-    assert photo_cache._free_memory() == 5_000_000
 
 
 def test_nothing_is_left_of_a_process_that_was_killed(tmp_path):

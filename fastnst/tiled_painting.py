@@ -1,0 +1,95 @@
+"""Painting a picture that is too large for the memory: tile by tile, as the whole would be painted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnst.image_model import ImageModel, Images, pack
+from fastnst.norm_statistics import fix_statistics, measure_statistics
+from fastnst.tiles import Tile, cut_into_tiles, sample_tiles
+
+Progress = Callable[[float], None]
+
+# The statistics are taken from tiles of this side with their margins, and of no more of them than fit into
+# this many bytes: 12 megapixels of the full network, and all of a picture that is no larger.
+_SAMPLE_SIDE = 512
+_SAMPLE_BYTES = 10**9
+# What the full network keeps of a pixel between its layers, in bytes.
+_KEPT_BYTES_PER_PIXEL = 64
+
+
+def paint_in_tiles(
+    image: Images,
+    out: Images,
+    model: ImageModel,
+    data: bytes,
+    open_session: Callable[[bytes], Any],
+    *,
+    side: int,
+    margin: int,
+    progress: Progress | None = None,
+) -> None:
+    """Paint a picture tile by tile, without seams.
+
+    The statistics of the model's instance norms are measured first, over the whole picture or, where it is
+    larger than 12 megapixels or so, over tiles from all parts of it. With these fixed, a tile with a margin
+    as wide as the network sees around a pixel comes out as it would in the whole.
+
+    Args:
+        image: RGB of shape (H, W, 3), uint8.
+        out: Where the result goes; may be `image` itself, which is then painted over.
+        model: What takes and gives the picture.
+        data: The bytes of the model's file.
+        open_session: Opens a model's bytes on the model's device.
+        side: Side of a tile in pixels, its margins included.
+        margin: How far the network sees, in pixels: a multiple of 32.
+        progress: Called with the part that is done, in (0, 1].
+    """
+    height, width = image.shape[:2]
+    say = progress or (lambda _: None)
+    statistics = measure_statistics(
+        data,
+        _sample(height, width, min(side, _SAMPLE_SIDE), margin),
+        lambda tile: _tensor(
+            image[tile.outer_top : tile.outer_bottom, tile.outer_left : tile.outer_right], model
+        ),
+        open_session,
+        memory=_SAMPLE_BYTES,
+        progress=lambda part: say(part / 2),
+    )
+    paint = replace(model, session=open_session(fix_statistics(data, statistics)))
+    rows = cut_into_tiles(height, width, side, margin)
+    # Of what is painted over, only the rows are kept that the next tiles still see.
+    above = image[:0].copy()
+    for number, row in enumerate(rows, start=1):
+        first = row[0]
+        band = np.concatenate([above, image[first.top : first.outer_bottom]])
+        above = image[max(first.bottom - margin, 0) : first.bottom].copy()
+        for tile in row:
+            outer = band[:, tile.outer_left : tile.outer_right]
+            painted = paint(_extended(outer, model)[np.newaxis])[0]
+            y, x = tile.top - tile.outer_top, tile.left - tile.outer_left
+            out[tile.top : tile.bottom, tile.left : tile.right] = painted[
+                y : y + tile.bottom - tile.top, x : x + tile.right - tile.left
+            ]
+        say(0.5 + 0.5 * number / len(rows))
+
+
+def _sample(height: int, width: int, side: int, margin: int) -> list[Tile]:
+    rows = cut_into_tiles(height, width, side, margin)
+    return sample_tiles(rows, max(_SAMPLE_BYTES // _KEPT_BYTES_PER_PIXEL // side**2, 1))
+
+
+def _tensor(pixels: Images, model: ImageModel) -> NDArray[Any]:
+    return pack(_extended(pixels, model)[np.newaxis], model.input, model.value_range, model.bgr)
+
+
+def _extended(pixels: Images, model: ImageModel) -> Images:
+    """Extend a tile at the picture's lower and right border to the multiple that the model takes."""
+    bottom, right = (-size % (model.multiple or 1) for size in pixels.shape[:2])
+    return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="symmetric") if bottom or right else pixels

@@ -1,0 +1,138 @@
+"""How a picture is cut into tiles that overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALIGNMENT = 32
+"""Tiles begin at multiples of so many pixels, which the strides of networks divide."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a picture, and the larger part around it that a network has to see to paint it.
+
+    Attributes:
+        top: First row of the part.
+        bottom: The row after its last.
+        left: First column of the part.
+        right: The column after its last.
+        outer_top: First row with the margin; margins end at the picture's border.
+        outer_bottom: The row after the last with the margin.
+        outer_left: First column with the margin.
+        outer_right: The column after the last with the margin.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    outer_top: int
+    outer_bottom: int
+    outer_left: int
+    outer_right: int
+
+    @property
+    def height(self) -> int:
+        """Rows with the margins."""
+        return self.outer_bottom - self.outer_top
+
+    @property
+    def width(self) -> int:
+        """Columns with the margins."""
+        return self.outer_right - self.outer_left
+
+    @property
+    def pixels(self) -> int:
+        """Pixels with the margins."""
+        return self.height * self.width
+
+    def inner(self, activations: NDArray[Any]) -> NDArray[Any]:
+        """Return the activations of the part alone from those with its margins, (N, C, h, w).
+
+        They may be smaller than the picture by the network's strides, and a little larger where it pads the
+        picture's border to them.
+        """
+        rows, columns = activations.shape[2:]
+        return activations[
+            :,
+            :,
+            _scaled(self.top - self.outer_top, rows, self.height) : rows
+            - _scaled(self.outer_bottom - self.bottom, rows, self.height),
+            _scaled(self.left - self.outer_left, columns, self.width) : columns
+            - _scaled(self.outer_right - self.right, columns, self.width),
+        ]
+
+
+def _scaled(margin: int, size: int, of: int) -> int:
+    return round(margin * size / of)
+
+
+def cut_into_tiles(height: int, width: int, side: int, margin: int) -> list[list[Tile]]:
+    """Cut a picture into rows of tiles.
+
+    Args:
+        height: Of the picture in pixels.
+        width: Of the picture.
+        side: Greatest side of a tile with its margins; what is left for the part itself is a multiple of 32,
+            32 at least.
+        margin: Pixels around each part, a multiple of 32.
+
+    Returns:
+        The tiles, row by row; each pixel is in the part of exactly one of them.
+    """
+    step = max((side - 2 * margin) // ALIGNMENT, 1) * ALIGNMENT
+    return [
+        [
+            Tile(
+                top,
+                bottom,
+                left,
+                right,
+                *_with_margin(top, bottom, margin, height),
+                *_with_margin(left, right, margin, width),
+            )
+            for left, right in _parts(width, step)
+        ]
+        for top, bottom in _parts(height, step)
+    ]
+
+
+def _parts(size: int, step: int) -> list[tuple[int, int]]:
+    # Equal parts: a last one of few pixels would be mostly margin.
+    count = -(-size // step)
+    step = -(-size // count // ALIGNMENT) * ALIGNMENT if count > 1 else size
+    return [(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def _with_margin(start: int, end: int, margin: int, size: int) -> tuple[int, int]:
+    return max(start - margin, 0), min(end + margin, size)
+
+
+def sample_tiles(tiles: Sequence[Sequence[Tile]], most: int) -> list[Tile]:
+    """Choose tiles that are spread evenly over the picture.
+
+    Args:
+        tiles: Rows of tiles.
+        most: Greatest number of them; at least 1.
+
+    Returns:
+        All tiles where there are no more than `most`. Otherwise about `most`: one from each of as many
+        blocks of neighbours, at a place in the block that is random but the same at each call.
+    """
+    rows, columns = len(tiles), len(tiles[0])
+    if rows * columns <= most:
+        return [tile for row in tiles for tile in row]
+    down = min(max(round((most * rows / columns) ** 0.5), 1), rows, most)
+    across = min(max(most // down, 1), columns)
+    random = np.random.default_rng(0)
+    return [
+        tiles[int((i + random.random()) * rows / down)][int((j + random.random()) * columns / across)]
+        for i in range(down)
+        for j in range(across)
+    ]

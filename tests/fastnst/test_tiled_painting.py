@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+
+from fastnst import FastnstError, Stylizer, stylizer, tiled_painting
+from tests.fastnst import tiny_models
+from tests.fastnst.make_images import pixels
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return tiny_models.network(tmp_path_factory.mktemp("tiled") / "network.onnx")
+
+
+def uneven(height, width):
+    """A picture whose statistics differ from place to place."""
+    y, x = np.mgrid[0:height, 0:width]
+    noise = np.random.default_rng(1).normal(0, 1, (height, width, 3))
+    image = 128 + 100 * np.sin(x / 90)[..., None] * [1, 0.5, -1] + noise * (y[..., None] / height * 60)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(700, 900), (611, 513), (300, 2001), (257, 256)])
+def test_tiles_make_the_same_picture_as_the_whole(network, size):
+    image = uneven(*size)
+    whole, tiled = Stylizer(network)(image), Stylizer(network, tile=256)(image)
+    difference = np.abs(whole.astype(int) - tiled)
+    # Folded into the convolutions, the norms round differently: a few values fall to the other side of .5.
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.002
+
+
+def test_tiles_with_their_own_statistics_would_not(network):
+    image = uneven(700, 900)
+    whole, paint = Stylizer(network)(image), Stylizer(network)
+    assert np.abs(whole[:256, :256].astype(int) - paint(image[:256, :256])).mean() > 3
+
+
+def test_nothing_kept_between_layers_gives_the_same(network, monkeypatch):
+    image = uneven(500, 600)
+    expected = Stylizer(network, tile=256)(image)
+    tiles = len(tiled_painting._sample(500, 600, 256, 32))
+    monkeypatch.setattr(tiled_painting, "_SAMPLE_BYTES", 0)
+    monkeypatch.setattr(tiled_painting, "sample_tiles", lambda rows, most: [t for row in rows for t in row])
+    assert len(tiled_painting._sample(500, 600, 256, 32)) == tiles
+    difference = np.abs(Stylizer(network, tile=256)(image).astype(int) - expected)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.001
+
+
+def test_a_sample_of_a_large_picture_is_near(network, monkeypatch):
+    image = np.tile(uneven(300, 300), (6, 6, 1))
+    whole = Stylizer(network)(image)
+    monkeypatch.setattr(tiled_painting, "_SAMPLE_BYTES", 16 * 256**2 * tiled_painting._KEPT_BYTES_PER_PIXEL)
+    assert len(tiled_painting._sample(1800, 1800, 256, 32)) == 16
+    difference = whole.astype(int) - Stylizer(network, tile=256)(image)
+    assert 0 < np.abs(difference).mean() < 4
+
+
+def test_a_picture_may_be_painted_over(network):
+    image = uneven(600, 700)
+    paint = Stylizer(network, tile=256)
+    expected, before = paint(image), image.copy()
+    np.testing.assert_array_equal(image, uneven(600, 700))
+    assert paint(image, out=image) is image
+    np.testing.assert_array_equal(image, expected)
+    # And where it is painted as a whole.
+    whole = Stylizer(network)
+    expected = whole(before)
+    assert whole(before, out=before) is before
+    np.testing.assert_array_equal(before, expected)
+
+
+def test_a_batch_is_painted_picture_by_picture(network):
+    images = np.stack([uneven(300, 400), uneven(300, 400)[::-1]])
+    paint = Stylizer(network, tile=256)
+    np.testing.assert_array_equal(paint(images), np.stack([paint(images[0]), paint(images[1])]))
+
+
+def test_progress_rises_to_the_whole(network):
+    found = []
+    Stylizer(network, tile=256, on_progress=found.append)(uneven(700, 600))
+    assert found == sorted(found)
+    assert found[-1] == 1
+    assert len(found) > 4
+
+
+def test_only_what_the_memory_does_not_hold_is_painted_in_tiles(network, monkeypatch):
+    image = uneven(1001, 1000)
+    found = []
+    paint = Stylizer(network, on_progress=found.append)
+    monkeypatch.setattr(stylizer, "free_memory", lambda: 2 * 10**9)
+    paint(image)
+    assert not found
+    monkeypatch.setattr(stylizer, "free_memory", lambda: 10**9)
+    paint(image)
+    assert found
+
+
+def test_models_from_elsewhere_are_painted_in_tiles_too(tmp_path):
+    path = tiny_models.normalized(tmp_path / "normalized.onnx", output_scale=255, output_offset=0)
+    image = uneven(500, 401)
+    whole, tiled = Stylizer(path)(image), Stylizer(path, tile=320)(image)
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+def test_a_model_that_looks_at_the_whole_in_other_ways_is_refused(tmp_path, monkeypatch):
+    path = tiny_models.network(tmp_path / "other.onnx", normalization="MeanVarianceNormalization")
+    image = uneven(300, 400)
+    with pytest.raises(
+        FastnstError, match="other looks at the whole picture in ways that tiles do not allow"
+    ):
+        Stylizer(path, tile=256)(image)
+    # Where nobody asked for tiles, the whole is tried.
+    monkeypatch.setattr(stylizer, "free_memory", lambda: 0)
+    assert Stylizer(path)(uneven(1001, 1000)).shape == (1001, 1000, 3)
+
+
+def test_mistakes_are_told(network):
+    with pytest.raises(FastnstError, match="tiles must be at least 256 pixels, not 255"):
+        Stylizer(network, tile=255)
+    paint, image = Stylizer(network), pixels(8, 9)
+    for wrong in (np.empty((8, 8, 3), np.uint8), np.empty((8, 9, 3), np.float32)):
+        with pytest.raises(ValueError, match="out must be uint8 of shape"):
+            paint(image, out=wrong)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (3, 7), (5000, 1)])
+def test_thin_pictures_are_painted(network, size):
+    image = uneven(*size)
+    whole, tiled = Stylizer(network)(image), Stylizer(network, tile=256)(image)
+    assert np.abs(whole.astype(int) - tiled).max() <= 1

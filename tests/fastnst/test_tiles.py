@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastnst.tiles import Tile, cut_into_tiles, sample_tiles
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    height=st.integers(1, 900),
+    width=st.integers(1, 900),
+    side=st.integers(1, 500),
+    margin=st.sampled_from([0, 32, 64, 128]),
+)
+def test_every_pixel_is_in_one_part_and_every_margin_is_whole(height, width, side, margin):
+    covered = np.zeros((height, width), int)
+    for row in cut_into_tiles(height, width, side, margin):
+        for tile in row:
+            covered[tile.top : tile.bottom, tile.left : tile.right] += 1
+            assert tile.outer_top == max(tile.top - margin, 0)
+            assert tile.outer_bottom == min(tile.bottom + margin, height)
+            assert tile.outer_left == max(tile.left - margin, 0)
+            assert tile.outer_right == min(tile.right + margin, width)
+            assert tile.outer_top % 32 == tile.outer_left % 32 == 0
+            assert max(tile.height, tile.width) <= max(side, 2 * margin + 32)
+    assert (covered == 1).all()
+
+
+def test_the_last_tile_is_no_sliver():
+    heights = [row[0].bottom - row[0].top for row in cut_into_tiles(1010, 100, 640, 64)]
+    assert heights == [512, 498]
+
+
+def test_the_inner_activations_are_those_of_the_part():
+    tile = Tile(32, 96, 64, 80, 0, 128, 32, 80)  # the right side is the picture's border
+    assert (tile.height, tile.width, tile.pixels) == (128, 48, 6144)
+    y, x = np.mgrid[0:128:4, 32:80:4]
+    inner = tile.inner(np.stack([y, x])[np.newaxis])
+    assert inner.shape == (1, 2, 16, 4)
+    assert (inner[0, 0].min(), inner[0, 0].max()) == (32, 92)
+    assert (inner[0, 1].min(), inner[0, 1].max()) == (64, 76)
+
+
+def test_what_the_network_pads_to_its_stride_belongs_to_the_border():
+    tile = Tile(32, 101, 0, 10, 0, 101, 0, 10)
+    assert tile.inner(np.zeros((1, 1, 26, 3))).shape == (1, 1, 18, 3)
+
+
+@pytest.mark.parametrize(("rows", "columns", "most"), [(10, 10, 20), (3, 40, 12), (40, 3, 12), (30, 30, 1)])
+def test_a_sample_is_spread_over_the_picture(rows, columns, most):
+    tiles = cut_into_tiles(32 * rows, 32 * columns, 32, 0)
+    sample = sample_tiles(tiles, most)
+    assert most / 2 <= len(sample) <= most
+    assert len(set(sample)) == len(sample)
+    assert sample == sample_tiles(tiles, most)
+    if most > 1:
+        middle = np.mean([((tile.top + 16) / rows, (tile.left + 16) / columns) for tile in sample], 0) / 32
+        assert np.all(np.abs(middle - 0.5) < 0.2)
+
+
+def test_a_small_picture_is_sampled_whole():
+    tiles = cut_into_tiles(100, 100, 96, 32)
+    assert sample_tiles(tiles, 16) == [tile for row in tiles for tile in row]
