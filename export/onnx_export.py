@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnx
 
+from export.graph_rewrites import compute_at_half_size
 from export.model_metadata import describe_export, describe_style, file_sha256
 from export.onnx_graph import build_model, store_weights_as_float16
 from export.verification import FLOAT16_TOLERANCE, FLOAT32_TOLERANCE, Verification, verify
@@ -66,7 +67,7 @@ def export_onnx(
     _check_writable(path)
     network = style.network()
     model = build_model(network, progress=progress)
-    # Rewrites of the graph that make it faster and keep what it computes belong here.
+    compute_at_half_size(model)
     if half:
         store_weights_as_float16(model)
     if progress is not None:
