@@ -57,6 +57,10 @@ def compute_at_half_size(model: onnx.ModelProto) -> int:
         nodes += [node] if rewritten is None else rewritten
     graph.ClearField("node")
     graph.node.extend(_without_unused(nodes, replaced))
+    used = {name for node in graph.node for name in node.input}
+    tensors = [tensor for tensor in graph.initializer if tensor.name in used]
+    graph.ClearField("initializer")
+    graph.initializer.extend(tensors)
     return count
 
 

@@ -14,6 +14,7 @@ from fastnst.execution_providers import RunError, available_devices, device_name
 from tests.fastnst.make_images import pixels
 
 CPU, CUDA, DML = "CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider"
+OPENVINO = "OpenVINOExecutionProvider"
 
 
 class Runtime(ModuleType):
@@ -113,6 +114,33 @@ def test_options(install: Any) -> None:
     assert runtime.asked[1][1].enable_mem_pattern is False
     with pytest.raises(FastnstError, match="threads must be at least 1"):
         open_session(Path("m.onnx"), lambda session: None, threads=0)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx512f avx512_bf16", True),
+        ("fpu amx_bf16 amx_tile", True),
+        ("fpu avx512f avx512_vnni", False),
+        (None, False),
+    ],
+)
+def test_openvino_computes_in_bfloat16_where_the_processor_does(
+    install: Any, monkeypatch: pytest.MonkeyPatch, flags: str | None, expected: bool
+) -> None:
+    def read_text(path: Path) -> str:
+        assert str(path) == "/proc/cpuinfo"
+        if flags is None:
+            raise FileNotFoundError
+        return f"processor : 0\nflags : {flags}\n"
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    runtime = install(OPENVINO, CPU, starting=[OPENVINO, CPU])
+    open_session(Path("m.onnx"), lambda session: None, device="openvino", threads=2)
+    ((name, options), _), _ = runtime.asked[0]
+    assert name == OPENVINO
+    assert options["num_of_threads"] == "2"
+    assert ("bf16" in options.get("load_config", "")) is expected
 
 
 def test_errors_of_the_model_are_not_the_gpus(install: Any) -> None:
