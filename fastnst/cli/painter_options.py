@@ -95,13 +95,10 @@ def parse_blend(text: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     weighted = 0
     for part in text.split(","):
-        name, _, number = part.strip().rpartition(":")
-        try:
-            weight = float(number)
-        except ValueError:
-            weight = None
-        # The colon of C:\styles\wave.onnx has no weight behind it.
-        name = part.strip() if weight is None or not name else name
+        name, colon, number = part.strip().rpartition(":")
+        weight = _number(number) if colon else None
+        if weight is None:  # as after the colon of C:\styles\wave.onnx
+            name = part.strip()
         if not name:
             raise FastnstError(
                 f"a blend is STYLE:WEIGHT,STYLE:WEIGHT, as kandinsky:0.7,wave:0.3, not {text!r}"
@@ -113,6 +110,13 @@ def parse_blend(text: str) -> dict[str, float]:
     if weighted not in (0, len(weights)):
         raise FastnstError(f"give all styles in {text!r} a weight, or none")
     return weights
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 _OPTIONS = (
