@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from fastnst.row_strips import row_strips
 
+Plane = NDArray[np.float32]
+
 # Ottosson 2020, "A perceptual color space for image processing", https://bottosson.github.io/posts/oklab/
 _RGB_TO_LMS = np.array(
     [
@@ -50,7 +52,7 @@ def rgb_to_oklab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         L in [0, 1], a and b in about [-0.32, 0.28], float32 of the same shape.
     """
-    lab: NDArray[np.float32] = np.cbrt(_LINEAR[image] @ _TO_LMS) @ _TO_LAB
+    lab: NDArray[np.float32] = np.cbrt(_LINEAR.take(image) @ _TO_LMS) @ _TO_LAB
     return lab
 
 
@@ -67,12 +69,11 @@ def oklab_to_rgb(lab: NDArray[np.float32]) -> NDArray[np.uint8]:
     """
     lightness = np.clip(lab[..., :1], 0, 1)
     linear = _linear_rgb(np.concatenate([lightness, lab[..., 1:]], axis=-1))
-    outside = _outside(linear)
+    outside = _outside(linear[..., 0], linear[..., 1], linear[..., 2])
     if outside.any():
-        linear[outside] = _with_less_chroma(lightness[outside], lab[outside][:, 1:])
-    bytes_: NDArray[np.uint8] = _BYTES[
-        np.rint(np.clip(linear, 0, 1) * np.float32(len(_BYTES) - 1)).astype(np.uint16)
-    ]
+        linear[outside] = _with_less_chroma(lightness[outside][:, 0], lab[outside][:, 1:])
+    steps = np.rint(np.clip(linear, 0, 1) * np.float32(len(_BYTES) - 1)).astype(np.uint16)
+    bytes_: NDArray[np.uint8] = _BYTES.take(steps)
     return bytes_
 
 
@@ -111,23 +112,40 @@ def with_lightness(picture: NDArray[np.uint8], plane: NDArray[np.float32]) -> ND
 
 
 def _linear_rgb(lab: NDArray[np.float32]) -> NDArray[np.float32]:
-    linear: NDArray[np.float32] = (lab @ _FROM_LAB) ** 3 @ _FROM_LMS
+    root = lab @ _FROM_LAB
+    linear: NDArray[np.float32] = (root * root * root) @ _FROM_LMS
     return linear
 
 
-def _outside(linear: NDArray[np.float32]) -> NDArray[np.bool_]:
-    outside: NDArray[np.bool_] = (linear.min(axis=-1) < -_ROUNDING) | (linear.max(axis=-1) > 1 + _ROUNDING)
+def _outside(red: Plane, green: Plane, blue: Plane) -> NDArray[np.bool_]:
+    # Many times as fast as min(axis=-1) over three channels.
+    least = np.minimum(np.minimum(red, green), blue)
+    most = np.maximum(np.maximum(red, green), blue)
+    outside: NDArray[np.bool_] = (least < -_ROUNDING) | (most > 1 + _ROUNDING)
     return outside
 
 
-def _with_less_chroma(lightness: NDArray[np.float32], chroma: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return linear RGB of shape (n, 3) for L of (n, 1) and a, b of (n, 2), with the most chroma there is."""
+def _with_less_chroma(lightness: Plane, chroma: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return linear RGB of shape (n, 3) for L of (n,) and a, b of (n, 2), with the most chroma there is."""
+    # Along a ray of chroma, from grey at 0 to the colour at 1, each channel of linear light is a cubic.
+    to_rgb = np.ascontiguousarray(_FROM_LMS.T)
+    slope = np.ascontiguousarray((chroma @ _FROM_LAB[1:]).T)
+    constant = lightness * lightness * lightness
+    first = 3 * lightness * lightness * (to_rgb @ slope)
+    second = 3 * lightness * (to_rgb @ (slope * slope))
+    third = to_rgb @ (slope * slope * slope)
+
+    def linear(share: Plane) -> NDArray[np.float32]:
+        channels: NDArray[np.float32] = ((third * share + second) * share + first) * share + constant
+        return channels
+
     # Without chroma every L in [0, 1] is a grey of sRGB, so the bisection starts between inside and outside.
-    inside = np.zeros_like(lightness)
-    beyond = np.ones_like(lightness)
+    inside: Plane = np.zeros_like(lightness)
+    beyond: Plane = np.ones_like(lightness)
     for _ in range(_BISECTIONS):
-        middle = (inside + beyond) / 2
-        is_outside = _outside(_linear_rgb(np.concatenate([lightness, middle * chroma], axis=-1)))[:, None]
+        middle = (inside + beyond) * np.float32(0.5)
+        is_outside = _outside(*linear(middle))
         beyond = np.where(is_outside, middle, beyond)
         inside = np.where(is_outside, inside, middle)
-    return _linear_rgb(np.concatenate([lightness, inside * chroma], axis=-1))
+    rgb: NDArray[np.float32] = linear(inside).T
+    return rgb
