@@ -52,8 +52,9 @@ evaluate: install  ## Judge the style MODEL=name-or-file of STYLE=painting.jpg o
 		'make evaluate MODEL=name STYLE=painting.jpg DATA=folder' >&2; exit 2; }
 	@$(BIN)/python -m train.evaluate --model "$$MODEL" --style "$$STYLE" --data "$$DATA" $(ARGS)
 
-gallery: install  ## Paint the pictures of checkpoints/README.md anew
+gallery: install  ## Paint the pictures of both READMEs anew
 	@$(BIN)/python checkpoints/gallery.py
+	@$(BIN)/python checkpoints/control_gallery.py
 
 test: install  ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -13,19 +13,24 @@ from typing import TYPE_CHECKING, Any
 from fastnst.errors import FastnstError, FastnstWarning
 
 if TYPE_CHECKING:
+    from fastnst.painter import Painter
     from fastnst.stylizer import Stylizer
 
 __version__ = "0.1.0"
 
-__all__ = ["FastnstError", "FastnstWarning", "Stylizer", "__version__"]
+__all__ = ["FastnstError", "FastnstWarning", "Painter", "Stylizer", "__version__"]
 
 
-# Stylizer is imported when it is first asked for, so that `fastnst --help` does not pay for NumPy and Pillow.
+# These are imported when first asked for, so that `fastnst --help` does not pay for NumPy and Pillow.
 def __getattr__(name: str) -> Any:
     if name == "Stylizer":
         from fastnst.stylizer import Stylizer
 
         return Stylizer
+    if name == "Painter":
+        from fastnst.painter import Painter
+
+        return Painter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

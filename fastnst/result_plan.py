@@ -124,9 +124,14 @@ def _without_results(sources: list[Path], styles: Collection[str]) -> tuple[list
     skipped: list[Path] = []
     for source in sources:
         stem, _, style = source.stem.rpartition(".")
-        is_result = bool(stem) and style in styles and _identity(source.with_name(stem)) in originals
+        is_result = bool(stem) and _is_of(style, styles) and _identity(source.with_name(stem)) in originals
         (skipped if is_result else kept).append(source)
     return kept, skipped
+
+
+def _is_of(name: str, styles: Collection[str]) -> bool:
+    """Return whether a result's name is a style's, or that of several, joined by +."""
+    return name in styles or set(name.split("+")) <= set(styles)
 
 
 def _destination(output: str | None, several: bool) -> tuple[Path | None, Path | None]:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from fastnst.cli.one_line import complain, warnings_as_lines
+from fastnst.cli.painter_options import PainterOptions, painter_options
 from fastnst.errors import FastnstError
 
 if TYPE_CHECKING:
     from fastnst.image_file import Picture
-    from fastnst.stylizer import Stylizer
+    from fastnst.painter import Painter
 
 
 _EXAMPLES = """\b
@@ -25,13 +26,15 @@ Examples:
   fastnst stylize -m kandinsky photo.jpg
   fastnst stylize -m wave.onnx photos/ "more/*.png" -o painted/
   fastnst stylize -m the_scream photo.jpg -o scream.png --device cpu
+  fastnst stylize -m wave photo.jpg --strength 0.7 --preserve-color
+  fastnst stylize --region wave=sky.png --region kandinsky=city.png photo.jpg
   curl -s https://example.org/photo.jpg | fastnst stylize -m wave - > wave.jpg
 """
 
 
 @click.command(short_help="Paint images in a style.", epilog=_EXAMPLES)
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("-m", "--model", required=True, metavar="STYLE", help="A style's name, or an ONNX file.")
+@painter_options
 @click.option(
     "-o",
     "--output",
@@ -57,7 +60,7 @@ Examples:
 @click.option("--threads", type=int, metavar="N", help="CPU threads.  [default: one a core]")
 def stylize(
     images: tuple[str, ...],
-    model: str,
+    painter: PainterOptions,
     output: str | None,
     suffix: str | None,
     quality: int,
@@ -70,10 +73,10 @@ def stylize(
     """Paint each IMAGE in a style.
 
     An IMAGE is a file, a folder of images, a pattern such as "*.jpg", or - for standard input. photo.jpg
-    becomes photo.STYLE.jpg beside it, of exactly its size, with its colour profile, resolution, EXIF and
-    transparency. Nothing is replaced without --overwrite.
+    becomes photo.STYLE.jpg beside it (of several styles, photo.STYLE+STYLE.jpg), of exactly its size, with
+    its colour profile, resolution, EXIF and transparency. Nothing is replaced without --overwrite.
 
-    Each line of output is a result, a tab, and the milliseconds that the network took. An image that cannot
+    Each line of output is a result, a tab, and the milliseconds that painting took. An image that cannot
     be done gets a line on stderr, the others are done, and the exit code is 2.
     """
     from PIL import Image
@@ -90,7 +93,7 @@ def stylize(
     # Pillow's own limit gives way to --max-pixels, which is checked before anything is decoded.
     Image.MAX_IMAGE_PIXELS = None
     options = _Options(
-        model, output, suffix, quality, overwrite, first_frame, max_pixels or MAX_PIXELS, device, threads
+        painter, output, suffix, quality, overwrite, first_frame, max_pixels or MAX_PIXELS, device, threads
     )
     with warnings_as_lines():
         if "-" in images or output == "-":
@@ -101,7 +104,7 @@ def stylize(
 
 @dataclass(frozen=True)
 class _Options:
-    model: str
+    painter: PainterOptions
     output: str | None
     suffix: str | None
     quality: int
@@ -111,10 +114,8 @@ class _Options:
     device: str
     threads: int | None
 
-    def stylizer(self) -> Stylizer:
-        from fastnst.stylizer import Stylizer
-
-        return Stylizer(self.model, device=self.device, threads=self.threads)
+    def open_painter(self) -> Painter:
+        return self.painter.open(device=self.device, threads=self.threads)
 
     def read(self, source: Path | BinaryIO) -> Picture:
         from fastnst.image_file import read_image
@@ -143,9 +144,9 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     else:
         suffix = suffix or result.suffix
         output_format(suffix)
-    stylizer = options.stylizer()
+    paint = options.open_painter()
     picture = options.read(sys.stdin.buffer if from_stdin else Path(images[0]))
-    painted, milliseconds = _paint(stylizer, picture)
+    painted, milliseconds = _paint(paint, picture)
     own_format = picture.format if picture.format in WRITABLE_SUFFIXES.values() else "PNG"
     data = encode_image(
         painted, own_format if suffix is None else output_format(suffix), quality=options.quality
@@ -168,11 +169,11 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
     """Paint files, folders and patterns, each image for itself."""
     from fastnst.image_file import encode_image, output_format
     from fastnst.result_plan import plan_results
-    from fastnst.style_library import find_style, list_styles
+    from fastnst.style_library import list_styles
 
     plan = plan_results(
         images,
-        find_style(options.model).stem,
+        options.painter.result_name(),
         output=options.output,
         suffix=options.suffix,
         overwrite=options.overwrite,
@@ -188,11 +189,11 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
         complain(problem)
     failed = len(plan.problems)
     # A model that does not load is the whole command's error, also where no image is left to do.
-    stylizer = options.stylizer()
+    paint = options.open_painter()
     with _Progress(len(plan.tasks)) as progress:
         for task in plan.tasks:
             try:
-                painted, milliseconds = _paint(stylizer, options.read(task.source), task.source)
+                painted, milliseconds = _paint(paint, options.read(task.source), task.source)
                 file_format = output_format(options.suffix or task.result.suffix)
                 _write(task.result, encode_image(painted, file_format, quality=options.quality))
             except FastnstError as error:
@@ -207,10 +208,10 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
         raise FastnstError(f"{failed} of {total} could not be done; the lines above say why")
 
 
-def _paint(stylizer: Stylizer, picture: Picture, source: Path | None = None) -> tuple[Picture, float]:
+def _paint(paint: Painter, picture: Picture, source: Path | None = None) -> tuple[Picture, float]:
     start = time.perf_counter()
     try:
-        pixels = stylizer(picture.pixels)
+        pixels = paint(picture.pixels)
     except FastnstError as error:
         raise FastnstError(f"{source}: {error}" if source else str(error)) from None
     return picture.painted(pixels), 1000 * (time.perf_counter() - start)

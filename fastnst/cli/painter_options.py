@@ -1,0 +1,161 @@
+"""The options of every command that paints: which styles, where, how strongly, with which brush."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastnst.errors import FastnstError
+
+if TYPE_CHECKING:
+    from fastnst.painter import Painter
+
+Command = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class PainterOptions:
+    """What a command line says of the painting; the attributes are the options as they were typed."""
+
+    model: str | None
+    blend: str | None
+    region: tuple[str, ...]
+    strength: float
+    preserve_color: bool
+    mask: str | None
+    size: int | None
+    detail: float
+
+    def __post_init__(self) -> None:
+        if self.model is None and self.blend is None and not self.region:
+            raise click.UsageError("Missing option '-m' / '--model', '--blend' or '--region'.")
+        if self.model is not None and self.blend is not None:
+            raise FastnstError("give --model or --blend, not both: the blend names its styles itself")
+
+    def result_name(self) -> str:
+        """Return what is put into the names of results: the styles' names, joined by +.
+
+        Raises:
+            FastnstError: If an option is malformed, or there is no such style.
+        """
+        from fastnst.style_library import find_style
+
+        blends = [self._style() or {}, *(blend for blend, _ in self._regions())]
+        return "+".join(
+            dict.fromkeys(
+                find_style(name).stem for blend in blends for name, weight in blend.items() if weight > 0
+            )
+        )
+
+    def open(self, *, device: str = "auto", threads: int | None = None) -> Painter:
+        """Return the Painter that the options describe, with its models loaded.
+
+        Raises:
+            FastnstError: If an option is malformed or out of its range, or a style or mask does not open.
+        """
+        from fastnst.painter import Painter
+
+        return Painter(
+            self._style(),
+            regions=self._regions(),
+            strength=self.strength,
+            preserve_color=self.preserve_color,
+            mask=self.mask,
+            size=self.size,
+            detail=self.detail,
+            device=device,
+            threads=threads,
+        )
+
+    def _style(self) -> dict[str, float] | None:
+        if self.blend is not None:
+            return parse_blend(self.blend)
+        return None if self.model is None else {self.model: 1.0}
+
+    def _regions(self) -> list[tuple[dict[str, float], str]]:
+        regions = []
+        for text in self.region:
+            style, _, mask = text.partition("=")
+            if not style or not mask:
+                raise FastnstError(f"--region takes STYLE=MASK, as wave=sky.png, not {text!r}")
+            regions.append((parse_blend(style), mask))
+        return regions
+
+
+def parse_blend(text: str) -> dict[str, float]:
+    """Return the weight of each style in `kandinsky:0.7,wave:0.3`, or in `kandinsky,wave`, equal parts.
+
+    Raises:
+        FastnstError: If a style has no name or comes twice, or some have weights and others none.
+    """
+    weights: dict[str, float] = {}
+    weighted = 0
+    for part in text.split(","):
+        name, colon, number = part.strip().rpartition(":")
+        weight = _number(number) if colon else None
+        if weight is None:  # as after the colon of C:\styles\wave.onnx
+            name = part.strip()
+        if not name:
+            raise FastnstError(
+                f"a blend is STYLE:WEIGHT,STYLE:WEIGHT, as kandinsky:0.7,wave:0.3, not {text!r}"
+            )
+        if name in weights:
+            raise FastnstError(f"{name} comes twice in {text!r}: give it once, with one weight")
+        weighted += weight is not None
+        weights[name] = 1.0 if weight is None else weight
+    if weighted not in (0, len(weights)):
+        raise FastnstError(f"give all styles in {text!r} a weight, or none")
+    return weights
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+_OPTIONS = (
+    click.option("-m", "--model", metavar="STYLE", help="A style's name, or an ONNX file."),
+    click.option("--blend", metavar="STYLE:WEIGHT,...", help="A mix in place of -m: kandinsky:0.7,wave:0.3."),
+    click.option(
+        "--region", multiple=True, metavar="STYLE=MASK", help="STYLE where MASK is white; may be repeated."
+    ),
+    click.option("--mask", metavar="FILE", help="Paint where this image is white."),
+    click.option(
+        "--strength",
+        type=float,
+        default=1.0,
+        show_default=True,
+        metavar="0-2",
+        help="How much style; 0 is the photo.",
+    ),
+    click.option("--preserve-color", is_flag=True, help="Keep the photo's colours."),
+    click.option(
+        "--size", type=int, metavar="PIXELS", help="Longer side to paint at; less is a larger brush."
+    ),
+    click.option(
+        "--detail",
+        type=float,
+        default=0.0,
+        metavar="0-1",
+        help="How much detail lost to --size comes back.",
+    ),
+)
+
+
+def painter_options(command: Command) -> Command:
+    """Add the options to a click command, which is called with them as one `painter: PainterOptions`."""
+
+    @functools.wraps(command)
+    def with_painter(*arguments: Any, **options: Any) -> None:
+        own = {name: options.pop(name) for name in PainterOptions.__dataclass_fields__}
+        command(*arguments, painter=PainterOptions(**own), **options)
+
+    for option in reversed(_OPTIONS):
+        with_painter = option(with_painter)
+    return with_painter

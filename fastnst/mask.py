@@ -1,0 +1,131 @@
+"""Masks: which part of a photo something applies to, and how much."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.image_file import read_image
+from fastnst.laplacian_pyramid import resized
+from fastnst.row_strips import row_strips
+
+Plane = NDArray[np.float32]
+
+MaskSource = str | os.PathLike[str] | NDArray[Any]
+
+# The difference in proportions that is worth a warning.
+_OTHER_SHAPE = 0.02
+
+
+class Mask:
+    """A soft mask, fitted to any photo. Calls are thread-safe.
+
+    A file is read in any mode. Where it has any transparency, that is the mask, so that a cut-out does as it
+    is; otherwise its brightness is, and white is 1.
+
+    Args:
+        source: An image file, or an array of shape (H, W): bool, uint8, uint16, or float from 0 to 1.
+
+    Raises:
+        FastnstError: If the file cannot be read, or the array is none of these.
+    """
+
+    def __init__(self, source: MaskSource) -> None:
+        if isinstance(source, (str, os.PathLike)):
+            self.name = os.fspath(source)
+            self._plane = _read(Path(source))
+        else:
+            self.name = "mask"
+            self._plane = _checked(np.asarray(source))
+        # Of a video every frame has the size of the one before.
+        self._fitted = self._plane
+
+    def fit(self, height: int, width: int) -> Plane:
+        """Return the mask at a photo's size: float32 of shape (height, width), from 0 to 1; do not change it.
+
+        It is scaled with antialiasing, and stretched where its proportions are others.
+
+        Warns:
+            FastnstWarning: If it is stretched.
+        """
+        fitted = self._fitted  # which another thread may replace in the meantime
+        if fitted.shape == (height, width):
+            return fitted
+        rows, columns = self._plane.shape
+        # Either's sides may have been rounded to a pixel, which in a narrow picture is far more than 2%.
+        rounding = rows + columns + height + width
+        if abs(columns * height - rows * width) > max(rounding, _OTHER_SHAPE * columns * height):
+            warnings.warn(
+                f"{self.name} ({columns}x{rows}) has other proportions than the photo: it is stretched",
+                FastnstWarning,
+                stacklevel=3,
+            )
+        fitted = np.clip(resized(self._plane, (height, width)), 0, 1)
+        self._fitted = fitted
+        return fitted
+
+
+def mix(
+    below: NDArray[np.uint8], layers: Sequence[tuple[NDArray[np.uint8], Plane | float]]
+) -> NDArray[np.uint8]:
+    """Lay pictures over another, each with its weight; what the weights leave of 1 is the one below.
+
+    The mean is taken of sRGB's values as they are. In linear light half of a change already looks like most
+    of it, blacks first; in Oklab it looks the same as here, but a weight beyond 1 burns out to white.
+
+    Args:
+        below: RGB of shape (H, W, 3), uint8.
+        layers: Pictures of the same shape, with weights of shape (H, W) or one for all places. A weight
+            beyond 1 goes on from the picture below through the layer.
+
+    Returns:
+        RGB of the same shape, uint8, rounded and clipped; the very pixels where a weight is 0 or 1.
+    """
+    if len(layers) == 1 and isinstance(layers[0][1], float) and layers[0][1] == 1:
+        return layers[0][0]
+    result = np.empty_like(below)
+    for rows in row_strips(*below.shape[:2]):
+        ground = below[rows].astype(np.float32)
+        mixed = ground.copy()
+        for picture, weight in layers:
+            share = weight if isinstance(weight, float) else weight[rows][..., np.newaxis]
+            mixed += share * (picture[rows] - ground)
+        np.rint(mixed, out=mixed)
+        result[rows] = np.clip(mixed, 0, 255, out=mixed)
+    return result
+
+
+def normalized(masks: Sequence[Plane]) -> list[Plane]:
+    """Return masks of one shape so that their sum is nowhere above 1: where it is, each keeps its share."""
+    total: Plane = np.maximum(np.sum(masks, axis=0, dtype=np.float32), 1)
+    return [mask / total for mask in masks]
+
+
+def _read(path: Path) -> Plane:
+    picture = read_image(path, first_frame=True)
+    if picture.alpha is not None and picture.alpha.min() < 255:
+        return _checked(picture.alpha)
+    return _checked(np.asarray(Image.fromarray(picture.pixels).convert("L")))
+
+
+def _checked(values: NDArray[Any]) -> Plane:
+    if values.ndim != 2 or 0 in values.shape:
+        raise FastnstError(f"a mask must have the shape (height, width), not {values.shape}")
+    if values.dtype == np.bool_:
+        return values.astype(np.float32)
+    if values.dtype in (np.uint8, np.uint16):
+        plane: Plane = values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+        return plane
+    if values.dtype.kind != "f":
+        raise FastnstError(f"a mask must be bool, uint8, uint16 or float, not {values.dtype}")
+    if not (values.min() >= 0 and values.max() <= 1):
+        raise FastnstError(f"a float mask must be from 0 to 1, not {values.min():g} to {values.max():g}")
+    return values.astype(np.float32)

@@ -1,0 +1,249 @@
+"""Control after training: how strongly, where, in which colours and with which brush a style is applied."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from fastnst.errors import FastnstError
+from fastnst.image_file import MAX_PIXELS
+from fastnst.mask import Mask, MaskSource, Plane, mix, normalized
+from fastnst.oklab import with_colours_of
+from fastnst.photo_detail import restore_detail
+from fastnst.style_blend import blend_pictures
+from fastnst.style_library import find_style
+from fastnst.stylizer import Stylizer
+
+__all__ = ["Painter"]
+
+MAX_STRENGTH = 2
+MIN_SIZE = 16
+
+Pixels = NDArray[np.uint8]
+Style = str | os.PathLike[str] | Stylizer
+# A Mapping's key type takes no other, not even a narrower one, so that Style would refuse dict[str, float].
+Blend = Style | Mapping[Any, float]
+
+
+class Painter:
+    """One style or several, with the controls over what they make of a photo; call it with photos.
+
+    A photo is painted in this order:
+
+    1. It is scaled to `size`.
+    2. Each style that is needed paints the whole of it, and the styles of a blend are mixed.
+    3. The result is brought to the photo's size, and the photo's fine `detail` back into it.
+    4. Regions are laid over the style, or over the photo where there is none.
+    5. `preserve_color` gives the photo's colours back.
+    6. The photo and the result are mixed by `strength` times `mask`.
+
+    With all controls at their defaults the result is the Stylizer's own, at no further cost. Calls are
+    thread-safe.
+
+    Args:
+        style: The style where no region is: a name, an ONNX file, an opened `Stylizer`, or for a blend a
+            mapping of these to their weights, of which only the proportions count. None leaves the photo.
+        regions: Pairs of a style, as above, and a mask of where it is applied. Where masks overlap with a sum
+            above 1, each keeps its share.
+        strength: 0 is the photo, 1 the painting; between, their mean, and up to 2, beyond the painting.
+        preserve_color: Keep the photo's colours; only the lightness is painted.
+        mask: Which part of the photo is painted, softly: an image file, or an array of shape (H, W), bool,
+            uint8, uint16, or float from 0 to 1. It is fitted to each photo. White is painted.
+        size: The longer side in pixels at which the style is applied. A smaller one makes the brush larger.
+            The photo's own size when None.
+        detail: From 0 to 1, how much of the photo's fine detail comes back that a `size` smaller than the
+            photo loses. On photos that `size` does not make smaller it does nothing.
+        device: As for `Stylizer`; opened ones keep their own.
+        threads: As for `Stylizer`.
+
+    Attributes:
+        name: The names of the styles, joined by +, as the names of results have it.
+        stylizers: The styles opened, each once.
+
+    Raises:
+        FastnstError: If a control is out of its range, a mask cannot be read, or a style cannot be opened.
+
+    Example:
+        >>> painter = Painter("kandinsky", strength=0.8, preserve_color=True)  # doctest: +SKIP
+        >>> painter = Painter({"kandinsky": 0.7, "wave": 0.3}, size=512, detail=0.5)  # doctest: +SKIP
+        >>> painter = Painter(None, regions=[("wave", "sky.png"), ("kandinsky", "sea.png")])  # doctest: +SKIP
+        >>> Image.fromarray(painter(np.asarray(Image.open("photo.jpg").convert("RGB"))))  # doctest: +SKIP
+    """
+
+    name: str
+    stylizers: tuple[Stylizer, ...]
+
+    def __init__(
+        self,
+        style: Blend | None = None,
+        *,
+        regions: Iterable[tuple[Blend, MaskSource]] = (),
+        strength: float = 1.0,
+        preserve_color: bool = False,
+        mask: MaskSource | None = None,
+        size: int | None = None,
+        detail: float = 0.0,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self._strength = _checked("strength", strength, MAX_STRENGTH)
+        self._detail = _checked("detail", detail, 1)
+        self._preserve_color = preserve_color
+        if size is not None and size < MIN_SIZE:
+            raise FastnstError(f"size must be at least {MIN_SIZE} pixels, not {size}")
+        if detail and size is None:
+            raise FastnstError("detail brings back what a smaller size loses: give a size too")
+        self._size = size
+        self._mask = None if mask is None else Mask(mask)
+        # What costs nothing to check is checked before the models are loaded.
+        everywhere = None if style is None else _weights(style)
+        parts = [(_weights(blend), Mask(where)) for blend, where in regions]
+        if everywhere is None and not parts:
+            raise FastnstError("give a style, or regions with styles")
+        opened: dict[Any, Stylizer] = {}
+        open_blend = functools.partial(_open, opened=opened, device=device, threads=threads)
+        self._everywhere = None if everywhere is None else open_blend(everywhere)
+        self._regions = [(open_blend(weights), where) for weights, where in parts]
+        self.stylizers = tuple(dict.fromkeys(opened.values()))
+        self.name = "+".join(dict.fromkeys(stylizer.name for stylizer in self.stylizers))
+
+    def __repr__(self) -> str:
+        return f"Painter({self.name!r})"
+
+    def __call__(self, image: ArrayLike) -> Pixels:
+        """Paint a photo.
+
+        Args:
+            image: RGB of shape (H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also what NumPy turns
+                into such an array, as a Pillow image of mode RGB.
+
+        Returns:
+            The painting: the same shape, uint8. The input is left as it is.
+
+        Raises:
+            ValueError: If the shape or dtype is another.
+            FastnstError: If a model fails on this photo or the memory does not suffice.
+
+        Warns:
+            FastnstWarning: If a mask has other proportions than the photo.
+        """
+        photo: Pixels = np.asarray(image)
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or 0 in photo.shape:
+            raise ValueError(
+                f"image must be uint8 RGB of shape (H, W, 3), not {photo.dtype} of shape {photo.shape}"
+            )
+        weight: Plane | float = self._strength
+        if self._mask is not None:
+            weight = np.float32(self._strength) * self._mask.fit(*photo.shape[:2])
+        if not np.any(weight):
+            copy: Pixels = photo.copy()
+            return copy
+        picture = self._painted(photo)
+        if self._preserve_color:
+            picture = with_colours_of(picture, photo)
+        return mix(photo, [(picture, weight)])
+
+    def _painted(self, photo: Pixels) -> Pixels:
+        """Return the painting in the styles alone, at the photo's size."""
+        paint = _Canvas(photo, self._reduced_size(photo), self._detail)
+        if not self._regions:
+            return photo if self._everywhere is None else paint(self._everywhere)
+        masks = normalized([mask.fit(*photo.shape[:2]) for _, mask in self._regions])
+        covered = np.sum(masks, axis=0).min() > 1 - 1e-4  # the rest would not change a byte
+        ground = photo if self._everywhere is None or covered else paint(self._everywhere)
+        layers = [
+            (paint(blend), mask) for (blend, _), mask in zip(self._regions, masks, strict=True) if mask.any()
+        ]
+        return mix(ground, layers) if layers else ground
+
+    def _reduced_size(self, photo: Pixels) -> tuple[int, int]:
+        """Return the height and width at which the photo is painted."""
+        height, width = photo.shape[:2]
+        if self._size is None:
+            return height, width
+        scale = self._size / max(height, width)
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        if size[0] * size[1] > max(MAX_PIXELS, height * width):
+            raise FastnstError(
+                f"at size {self._size} this photo would have {size[1]}x{size[0]} pixels, "
+                f"more than {MAX_PIXELS:,}: give a smaller size"
+            )
+        return size
+
+
+@dataclass(frozen=True)
+class _OpenBlend:
+    """A style, or a blend of several with their weights."""
+
+    stylizers: tuple[Stylizer, ...]
+    weights: tuple[float, ...]
+
+
+class _Canvas:
+    """One photo, painted in blends at one size, and in each style only once."""
+
+    def __init__(self, photo: Pixels, size: tuple[int, int], detail: float) -> None:
+        self._photo = photo
+        self._reduction = max(photo.shape[:2]) / max(size)
+        self._detail = detail
+        self._motif = _scaled(photo, size)
+        self._painted: dict[Stylizer, Pixels] = {}
+
+    def __call__(self, blend: _OpenBlend) -> Pixels:
+        for stylizer in blend.stylizers:
+            if stylizer not in self._painted:
+                self._painted[stylizer] = stylizer(self._motif)
+        picture = blend_pictures([self._painted[stylizer] for stylizer in blend.stylizers], blend.weights)
+        picture = _scaled(picture, self._photo.shape[:2])
+        return restore_detail(picture, self._photo, self._reduction, self._detail)
+
+
+def _scaled(picture: Pixels, size: tuple[int, ...]) -> Pixels:
+    """Resize a picture of shape (H, W, 3) to `size` (height, width)."""
+    if picture.shape[:2] == size:
+        return picture
+    # Lanczos keeps the most when reducing; when enlarging it rings beside hard strokes.
+    smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
+    resampling = Image.Resampling.LANCZOS if smaller else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), resampling))
+
+
+def _checked(control: str, value: float, greatest: int) -> float:
+    if not 0 <= value <= greatest:  # NaN too
+        raise FastnstError(f"{control} must be 0 to {greatest}, not {value:g}")
+    return float(value)
+
+
+def _weights(blend: Blend) -> dict[Any, float]:
+    weights = dict(blend) if isinstance(blend, Mapping) else {blend: 1.0}
+    for style, weight in weights.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            name = style.name if isinstance(style, Stylizer) else os.fspath(style)
+            raise FastnstError(f"the weight of {name} must be a number from 0 up, not {weight:g}")
+    # A style without weight need not be at hand.
+    weights = {style: weight for style, weight in weights.items() if weight}
+    if not weights:
+        raise FastnstError("the weights of a blend must not all be 0")
+    return weights
+
+
+def _open(
+    blend: dict[Any, float], *, opened: dict[Any, Stylizer], device: str, threads: int | None
+) -> _OpenBlend:
+    stylizers = []
+    for style in blend:
+        key = style if isinstance(style, Stylizer) else find_style(style)
+        if key not in opened:
+            opened[key] = (
+                style if isinstance(style, Stylizer) else Stylizer(style, device=device, threads=threads)
+            )
+        stylizers.append(opened[key])
+    return _OpenBlend(tuple(stylizers), tuple(blend.values()))
