@@ -28,7 +28,7 @@ __all__ = ["Stylizer"]
 LEAST_TILE = 256
 """The least side of a tile in pixels: of smaller ones, most would be margin."""
 
-_DEFAULT_TILE = 768
+DEFAULT_TILE = 768
 # What ONNX Runtime takes for each pixel of a picture in the full network (32 channels), as measured.
 _BYTES_PER_PIXEL = 1150
 # Of the free memory. What is left serves the picture's other copies.
@@ -183,8 +183,8 @@ class Stylizer:
             self.model,
             self.path.read_bytes(),
             lambda data: open_changed(session, data),
-            side=self._tile or _DEFAULT_TILE,
-            margin=_receptive_field(self.metadata),
+            side=self._tile or DEFAULT_TILE,
+            margin=receptive_field(self.metadata),
             progress=self._on_progress,
         )
 
@@ -226,7 +226,7 @@ class Stylizer:
         return np.ascontiguousarray(_scaled(result, (height, width)))
 
 
-def _receptive_field(metadata: Mapping[str, str]) -> int:
+def receptive_field(metadata: Mapping[str, str]) -> int:
     """Return how far a network sees around a pixel, in pixels, rounded up for the tiles."""
     blocks = metadata.get("network.residual_blocks", "")
     if not blocks.isdecimal():
