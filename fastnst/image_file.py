@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +19,8 @@ MAX_PIXELS = 25_000_000
 
 GIGABYTES_PER_MEGAPIXEL = 0.9
 """The memory that the network at its full width takes on a CPU, measured at 1 and 3 megapixels."""
+
+_MOST_BYTES = 2**31  # of a file, which is read as a whole; layered images are that large
 
 # Pillow's name of each format that is read. Left out are those that run other programs or hold no picture.
 # fmt: off
@@ -101,6 +102,9 @@ def read_image(
     profile; an RGB profile is kept and its values are left as they are. The colours that hide under full
     transparency are replaced by the mean of the visible ones, so that the network does not paint them.
 
+    Calls are thread-safe. Pillow warns of damage that it can read past, as in EXIF; whether those warnings
+    are shown is the caller's to say, since Python's filters are the whole process's.
+
     Args:
         source: A path, or an open binary file.
         max_pixels: Images with more are refused on sight of their header.
@@ -111,6 +115,11 @@ def read_image(
     """
     name = str(source) if isinstance(source, Path) else "standard input"
     try:
+        size = source.stat().st_size if isinstance(source, Path) else 0
+        if size > max(_MOST_BYTES, 64 * max_pixels):
+            raise FastnstError(
+                f"{name} has {size / 1e9:,.1f} GB, more than an image of {max_pixels:,} pixels takes"
+            )
         data = source.read_bytes() if isinstance(source, Path) else source.read()
     except FileNotFoundError:
         raise FastnstError(f"{name} does not exist") from None
@@ -121,10 +130,7 @@ def read_image(
     if not data:
         raise FastnstError(f"{name} is empty")
     try:
-        # Pillow warns of damage that it can read past, as in EXIF; the picture is what counts.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _decode(data, name, max_pixels, first_frame)
+        return _decode(data, name, max_pixels, first_frame)
     except FastnstError:
         raise
     except UnidentifiedImageError:

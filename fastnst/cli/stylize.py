@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from fastnst.cli.one_line import complain, warnings_as_lines
-from fastnst.errors import FastnstError
+from fastnst.cli.progress import Progress
+from fastnst.errors import MISTAKE, FastnstError
 
 if TYPE_CHECKING:
     from fastnst.image_file import Picture
+    from fastnst.result_plan import Plan, Task
     from fastnst.stylizer import Stylizer
 
 
@@ -24,6 +27,7 @@ _EXAMPLES = """\b
 Examples:
   fastnst stylize -m kandinsky photo.jpg
   fastnst stylize -m wave.onnx photos/ "more/*.png" -o painted/
+  fastnst stylize -m wave -r albums/ -o painted/
   fastnst stylize -m the_scream photo.jpg -o scream.png --device cpu
   curl -s https://example.org/photo.jpg | fastnst stylize -m wave - > wave.jpg
 """
@@ -42,6 +46,7 @@ Examples:
     "--format", "suffix", metavar="FORMAT", help="jpg, png, webp, tiff, bmp or avif.  [default: as the image]"
 )
 @click.option("--quality", default=95, show_default=True, metavar="1-100", help="Of JPEG, WebP and AVIF.")
+@click.option("-r", "--recursive", is_flag=True, help="Search folders with all the folders in them.")
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @click.option(
     "--first-frame", is_flag=True, help="Take the first frame of animations, the first page of TIFFs."
@@ -61,6 +66,7 @@ def stylize(
     output: str | None,
     suffix: str | None,
     quality: int,
+    recursive: bool,
     overwrite: bool,
     first_frame: bool,
     max_pixels: int | None,
@@ -71,7 +77,11 @@ def stylize(
 
     An IMAGE is a file, a folder of images, a pattern such as "*.jpg", or - for standard input. photo.jpg
     becomes photo.STYLE.jpg beside it, of exactly its size, with its colour profile, resolution, EXIF and
-    transparency. Nothing is replaced without --overwrite.
+    transparency. With --recursive, -o keeps the tree: a/b/x.jpg becomes OUTPUT/b/x.STYLE.jpg for the IMAGE a.
+
+    Nothing is replaced without --overwrite. Among several images, one whose result exists is skipped, so that
+    the same command goes on after an interruption; also where the image is newer than its result, which a
+    line says.
 
     Each line of output is a result, a tab, and the milliseconds that the network took. An image that cannot
     be done gets a line on stderr, the others are done, and the exit code is 2.
@@ -90,7 +100,16 @@ def stylize(
     # Pillow's own limit gives way to --max-pixels, which is checked before anything is decoded.
     Image.MAX_IMAGE_PIXELS = None
     options = _Options(
-        model, output, suffix, quality, overwrite, first_frame, max_pixels or MAX_PIXELS, device, threads
+        model=model,
+        output=output,
+        suffix=suffix,
+        quality=quality,
+        recursive=recursive,
+        overwrite=overwrite,
+        first_frame=first_frame,
+        max_pixels=max_pixels or MAX_PIXELS,
+        device=device,
+        threads=threads,
     )
     with warnings_as_lines():
         if "-" in images or output == "-":
@@ -105,6 +124,7 @@ class _Options:
     output: str | None
     suffix: str | None
     quality: int
+    recursive: bool
     overwrite: bool
     first_frame: bool
     max_pixels: int
@@ -124,6 +144,7 @@ class _Options:
 
 def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     """Paint one image from standard input, to standard output, or both."""
+    from fastnst.batch import write_result
     from fastnst.image_file import WRITABLE_SUFFIXES, encode_image, output_format
 
     if len(images) > 1:
@@ -145,13 +166,15 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
         output_format(suffix)
     stylizer = options.stylizer()
     picture = options.read(sys.stdin.buffer if from_stdin else Path(images[0]))
-    painted, milliseconds = _paint(stylizer, picture)
+    start = time.perf_counter()
+    painted = picture.painted(stylizer(picture.pixels))
+    milliseconds = 1000 * (time.perf_counter() - start)
     own_format = picture.format if picture.format in WRITABLE_SUFFIXES.values() else "PNG"
     data = encode_image(
         painted, own_format if suffix is None else output_format(suffix), quality=options.quality
     )
     if result is not None:
-        _write(result, data)
+        write_result(result, data)
         click.echo(f"{result}\t{milliseconds:.0f} ms")
         return
     stream = sys.stdout.buffer
@@ -166,6 +189,7 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
 
 def _stylize_files(images: Sequence[str], options: _Options) -> None:
     """Paint files, folders and patterns, each image for itself."""
+    from fastnst.batch import Outcome, paint_batch
     from fastnst.image_file import encode_image, output_format
     from fastnst.result_plan import plan_results
     from fastnst.style_library import find_style, list_styles
@@ -176,90 +200,58 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
         output=options.output,
         suffix=options.suffix,
         overwrite=options.overwrite,
+        recursive=options.recursive,
         styles={style.name for style in list_styles()},
     )
-    total = len(plan.tasks) + len(plan.problems)
-    if plan.skipped:
-        first = f"{plan.skipped[0]}{', ...' if len(plan.skipped) > 1 else ''}"
-        click.echo(f"fastnst: skipped {len(plan.skipped)} that are earlier results ({first})", err=True)
-    if len(plan.problems) == total == 1:
+    _say_what_is_skipped(plan)
+    is_one = len(plan.tasks) + len(plan.problems) + len(plan.done) == 1
+    if is_one and plan.problems:
         raise FastnstError(plan.problems[0])
     for problem in plan.problems:
         complain(problem)
-    failed = len(plan.problems)
     # A model that does not load is the whole command's error, also where no image is left to do.
     stylizer = options.stylizer()
-    with _Progress(len(plan.tasks)) as progress:
-        for task in plan.tasks:
-            try:
-                painted, milliseconds = _paint(stylizer, options.read(task.source), task.source)
-                file_format = output_format(options.suffix or task.result.suffix)
-                _write(task.result, encode_image(painted, file_format, quality=options.quality))
-            except FastnstError as error:
-                if total == 1:
-                    raise
-                failed += 1
-                progress.print(f"fastnst: error: {error}", error=True)
+    _remove_partial_results([*plan.tasks, *plan.done])
+
+    def encode(task: Task, painted: Picture) -> bytes:
+        file_format = output_format(options.suffix or task.result.suffix)
+        return encode_image(painted, file_format, quality=options.quality)
+
+    with Progress(len(plan.tasks), done=len(plan.done), failed=len(plan.problems)) as progress:
+
+        def report(outcome: Outcome) -> None:
+            if outcome.error is None:
+                progress.painted(f"{outcome.task.result}\t{outcome.milliseconds:.0f} ms")
+            elif is_one:
+                raise FastnstError(outcome.error)
             else:
-                progress.print(f"{task.result}\t{milliseconds:.0f} ms")
-            progress.count()
-    if failed:
-        raise FastnstError(f"{failed} of {total} could not be done; the lines above say why")
+                progress.failure(outcome.error)
+
+        paint_batch(plan.tasks, stylizer, read=options.read, encode=encode, report=report)
+    if progress.failed:
+        click.get_current_context().exit(MISTAKE)
 
 
-def _paint(stylizer: Stylizer, picture: Picture, source: Path | None = None) -> tuple[Picture, float]:
-    start = time.perf_counter()
-    try:
-        pixels = stylizer(picture.pixels)
-    except FastnstError as error:
-        raise FastnstError(f"{source}: {error}" if source else str(error)) from None
-    return picture.painted(pixels), 1000 * (time.perf_counter() - start)
+def _say_what_is_skipped(plan: Plan) -> None:
+    if plan.skipped:
+        first = f"{plan.skipped[0]}{', ...' if len(plan.skipped) > 1 else ''}"
+        click.echo(f"fastnst: skipped {len(plan.skipped)} that are earlier results ({first})", err=True)
+    if plan.outdated:
+        first = f"{plan.outdated[0].result}{', ...' if len(plan.outdated) > 1 else ''}"
+        click.echo(
+            f"fastnst: {len(plan.outdated)} of the results that exist are older than their images ({first}): "
+            "--overwrite paints them again",
+            err=True,
+        )
 
 
-def _write(path: Path, data: bytes) -> None:
-    from fastnst.atomic_write import atomic_write
+def _remove_partial_results(tasks: Sequence[Task]) -> None:
+    """Delete what a killed run left half-written of these results."""
+    from fastnst.atomic_write import remove_partial_writes
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FastnstError(
-                f"{path} cannot be written, the disk is full: free {len(data):,} bytes"
-            ) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise FastnstError(
-                f"{path} cannot be written, {path.parent} is read-only: give -o FOLDER"
-            ) from None
-        if error.errno in (errno.ENOTDIR, errno.EEXIST):
-            raise FastnstError(f"{path} cannot be written, {path.parent} is not a folder") from None
-        raise FastnstError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-class _Progress:
-    """Prints lines and counts images, around a bar where there are many and stderr is a terminal."""
-
-    def __init__(self, count: int) -> None:
-        hidden = count < 2 or not sys.stderr.isatty()
-        self._bar = None if hidden else click.progressbar(length=count, show_pos=True, file=sys.stderr)
-
-    def __enter__(self) -> _Progress:
-        if self._bar is not None:
-            self._bar.__enter__()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(*exception)
-
-    def print(self, line: str, *, error: bool = False) -> None:
-        if self._bar is not None:
-            # The line takes the bar's place; counting the image draws the bar again, below.
-            click.echo("\r\x1b[K", nl=False, err=True)
-        click.echo(line, err=error)
-
-    def count(self) -> None:
-        if self._bar is not None:
-            self._bar.update(1)
-            self._bar.render_progress()
+    stems: dict[Path, set[str]] = {}
+    for task in tasks:
+        stems.setdefault(task.result.parent, set()).add(task.result.stem)
+    for folder, names in stems.items():
+        with contextlib.suppress(OSError):  # it is not there yet, or writing to it will say what is wrong
+            remove_partial_writes(folder, names)
