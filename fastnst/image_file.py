@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -320,7 +319,8 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    return (across, down) if all(math.isfinite(value) and value > 0 for value in (across, down)) else None
+    # JPEG counts them in 16 bits, and what a damaged file says may be more than any format holds.
+    return (across, down) if all(1 <= value <= 65_535 for value in (across, down)) else None
 
 
 def _exif(image: Image.Image) -> Image.Exif | None:

@@ -42,7 +42,7 @@ class Progress:
     def __exit__(self, *exception: Any) -> None:
         if self._bar is not None:
             self._bar.__exit__(*exception)
-        if self._count + self._done + self._before > 1:
+        if self._done or self._count + self._before > 1:
             self._summarise()
 
     def painted(self, line: str) -> None:

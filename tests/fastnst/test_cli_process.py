@@ -148,7 +148,13 @@ def test_a_name_that_is_no_text_comes_out_as_it_is(models: Path, tmp_path: Path)
         (b"plain.png", encoded(pixels(4, 5))),
     ):
         (tmp_path / os.fsdecode(name)).write_bytes(data)
-    result = run("stylize", "-m", models / "invert.onnx", tmp_path, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    result = run(
+        "stylize",
+        "-m",
+        models / "invert.onnx",
+        tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    )
     assert [line.split(b"\t")[0] for line in result.stdout.splitlines()] == [
         folder + b"/caf\xe9.invert.png",
         folder + b"/plain.invert.png",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from pathlib import Path
 
 import pytest
 from onnx import TensorProto, helper
 
 from fastnst import FastnstError, Stylizer
+from fastnst.image_file import encode_image, read_image
 from tests.fastnst import fuzz, tiny_models
+from tests.fastnst.make_images import encoded, pixels, png_chunk
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore::RuntimeWarning:PIL")
@@ -43,3 +47,15 @@ def test_names_with_control_characters_stay_in_one_line(tmp_path: Path) -> None:
     ) as error:
         Stylizer(path)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("per_metre", [0, 2**31 - 1, 2**32 - 1])
+def test_a_resolution_that_no_format_holds_is_dropped(per_metre: int) -> None:
+    whole = encoded(pixels(4, 5), dpi=(300, 300))
+    at = whole.index(b"pHYs")
+    resolution = struct.pack(">IIB", per_metre, per_metre, 1)
+    data = whole[: at - 4] + png_chunk(b"pHYs", resolution) + whole[at + 17 :]
+    picture = read_image(io.BytesIO(data))
+    assert picture.dpi is None
+    for file_format in ("PNG", "JPEG", "TIFF", "BMP"):
+        assert encode_image(picture, file_format)
