@@ -1,4 +1,4 @@
-"""A large picture painted in tiles against the same picture painted whole: difference, seams, time, memory."""
+"""A large picture painted in tiles against the same painted whole: difference, seams, time, memory."""
 
 from __future__ import annotations
 

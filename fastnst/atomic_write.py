@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
+import re
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+if sys.platform != "win32":  # which lets no open file be deleted
+    import fcntl
+
+# The random part is eight characters long, so that a longer name is not taken for a shorter one's.
+_PARTIAL = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.partial(\..*)?", re.DOTALL)
 
 
 def _umask() -> int:
@@ -41,8 +48,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     descriptor, name = tempfile.mkstemp(
         prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=target.parent
     )
-    os.close(descriptor)
     temporary = Path(name)
+    if sys.platform == "win32":
+        os.close(descriptor)
+    else:
+        # It says for as long as the process lives that the file is no leftover; where the file system knows
+        # no locks, `remove_partial_writes` sees none either.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         yield temporary
         # mkstemp made the file private; a new file has the permissions that the user's umask gives.
@@ -53,15 +66,38 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        if sys.platform != "win32":
+            os.close(descriptor)
 
 
-def remove_partial_writes(folder: Path, stem: str) -> None:
-    """Delete what a killed process left of writing files of one name.
+def remove_partial_writes(folder: Path, stems: str | Collection[str]) -> None:
+    """Delete what killed processes left of writing files of these names; what is being written stays.
 
     Args:
-        folder: Where it wrote.
-        stem: The file's name without its suffix.
+        folder: Where they wrote.
+        stems: The files' names without their suffixes, or one of them.
+
+    Raises:
+        OSError: If the folder cannot be read.
     """
-    # The random part is eight characters long, so that a longer name is not taken for this one.
-    for partial in folder.glob(f".{glob.escape(stem)}.????????.partial.*"):
-        partial.unlink(missing_ok=True)
+    stems = {stems} if isinstance(stems, str) else set(stems)
+    for partial in folder.iterdir():
+        match = _PARTIAL.fullmatch(partial.name)
+        if match is not None and match["stem"] in stems:
+            with contextlib.suppress(OSError):  # another user's, or open on Windows: it stays
+                if not _is_being_written(partial):
+                    partial.unlink(missing_ok=True)
+
+
+def _is_being_written(partial: Path) -> bool:
+    if sys.platform == "win32":
+        return False
+    with partial.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False

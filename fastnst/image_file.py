@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,11 +13,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fastnst.errors import FastnstError
 
-MAX_PIXELS = 25_000_000
-"""The greatest image that is read unless the caller allows more: a 24-megapixel camera's."""
+MAX_PIXELS = 400_000_000
+"""The greatest image that is read unless the caller allows more: a panorama of 20000x15000, and then some."""
 
-GIGABYTES_PER_MEGAPIXEL = 0.9
-"""The memory that the network at its full width takes on a CPU, measured at 1 and 3 megapixels."""
+_BYTES_PER_PIXEL = 8
+"""The memory of an image that is painted in tiles: Pillow's copy has 4 bytes a pixel, ours 3."""
+
+_STRIP_ROWS = 256
+
+_MOST_BYTES = 2**31  # of a file, which is read as a whole; layered images are that large
 
 # Pillow's name of each format that is read. Left out are those that run other programs or hold no picture.
 # fmt: off
@@ -101,6 +103,9 @@ def read_image(
     profile; an RGB profile is kept and its values are left as they are. The colours that hide under full
     transparency are replaced by the mean of the visible ones, so that the network does not paint them.
 
+    Calls are thread-safe. Pillow warns of damage that it can read past, as in EXIF; whether those warnings
+    are shown is the caller's to say, since Python's filters are the whole process's.
+
     Args:
         source: A path, or an open binary file.
         max_pixels: Images with more are refused on sight of their header.
@@ -111,6 +116,11 @@ def read_image(
     """
     name = str(source) if isinstance(source, Path) else "standard input"
     try:
+        size = source.stat().st_size if isinstance(source, Path) else 0
+        if size > max(_MOST_BYTES, 16 * max_pixels):
+            raise FastnstError(
+                f"{name} has {size / 1e9:,.1f} GB, more than an image of {max_pixels:,} pixels takes"
+            )
         data = source.read_bytes() if isinstance(source, Path) else source.read()
     except FileNotFoundError:
         raise FastnstError(f"{name} does not exist") from None
@@ -121,10 +131,7 @@ def read_image(
     if not data:
         raise FastnstError(f"{name} is empty")
     try:
-        # Pillow warns of damage that it can read past, as in EXIF; the picture is what counts.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _decode(data, name, max_pixels, first_frame)
+        return _decode(data, name, max_pixels, first_frame)
     except FastnstError:
         raise
     except UnidentifiedImageError:
@@ -212,7 +219,7 @@ def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool) -> Pictu
             raise FastnstError(
                 f"{name} has {width}x{height} = {width * height:,} pixels, more than {max_pixels:,}: "
                 f"resize it, or allow it with --max-pixels {width * height}, "
-                f"which takes up to {width * height / 1e6 * GIGABYTES_PER_MEGAPIXEL:.0f} GB of memory"
+                f"which takes some {width * height * _BYTES_PER_PIXEL / 1e9:.1f} GB of memory"
             )
         # An MPO is a photo with a preview or a gain map behind it, a PSD's first frame is the whole picture.
         if image.format not in ("MPO", "PSD") and getattr(image, "n_frames", 1) > 1 and not first_frame:
@@ -260,7 +267,16 @@ def _rgb_and_alpha(
         return _without_hidden_colours(rgba[..., :3], alpha), alpha
     if image.mode in ("CMYK", "LAB"):
         image = _to_srgb(image, icc_profile)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB")), None
+    return _rgb(image), None
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Return an image's pixels, strip by strip: NumPy by itself would hold them three times on the way."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP_ROWS):
+        strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height)))
+        pixels[top : top + _STRIP_ROWS] = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
+    return pixels
 
 
 def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
@@ -314,7 +330,8 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    return (across, down) if all(math.isfinite(value) and value > 0 for value in (across, down)) else None
+    # JPEG counts them in 16 bits, and what a damaged file says may be more than any format holds.
+    return (across, down) if all(1 <= value <= 65_535 for value in (across, down)) else None
 
 
 def _exif(image: Image.Image) -> Image.Exif | None:

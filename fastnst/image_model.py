@@ -207,4 +207,7 @@ def _list(nodes: Sequence[Any]) -> str:
     def shape(node: Any) -> str:
         return ", ".join(str(size) if size is not None else "?" for size in node.shape)
 
-    return ", ".join(f"{node.name} {node.type} ({shape(node)})" for node in nodes) or "none"
+    text = ", ".join(f"{node.name} {node.type} ({shape(node)})" for node in nodes) or "none"
+    # A damaged file's names may hold anything.
+    text = "".join(sign if sign.isprintable() else "?" for sign in text)
+    return text if len(text) <= 400 else f"{text[:397]}..."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,8 @@ class Painter:
             photo loses. On photos that `size` does not make smaller it does nothing.
         device: As for `Stylizer`; opened ones keep their own.
         threads: As for `Stylizer`.
+        tile: As for `Stylizer`.
+        on_progress: As for `Stylizer`.
 
     Attributes:
         name: The names of the styles, joined by +, as the names of results have it.
@@ -93,6 +95,8 @@ class Painter:
         detail: float = 0.0,
         device: str = "auto",
         threads: int | None = None,
+        tile: int | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
         self._strength = _checked("strength", strength, MAX_STRENGTH)
         self._detail = _checked("detail", detail, 1)
@@ -109,7 +113,13 @@ class Painter:
         if everywhere is None and not parts:
             raise FastnstError("give a style, or regions with styles")
         opened: dict[Any, Stylizer] = {}
-        open_blend = functools.partial(_open, opened=opened, device=device, threads=threads)
+        open_blend = functools.partial(
+            _open,
+            opened=opened,
+            open_style=functools.partial(
+                Stylizer, device=device, threads=threads, tile=tile, on_progress=on_progress
+            ),
+        )
         self._everywhere = None if everywhere is None else open_blend(everywhere)
         self._regions = [(open_blend(weights), where) for weights, where in parts]
         self.stylizers = tuple(dict.fromkeys(opened.values()))
@@ -118,15 +128,16 @@ class Painter:
     def __repr__(self) -> str:
         return f"Painter({self.name!r})"
 
-    def __call__(self, image: ArrayLike) -> Pixels:
+    def __call__(self, image: ArrayLike, *, out: Pixels | None = None) -> Pixels:
         """Paint a photo.
 
         Args:
             image: RGB of shape (H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also what NumPy turns
                 into such an array, as a Pillow image of mode RGB.
+            out: An array of the same shape and dtype for the result; it may be `image`.
 
         Returns:
-            The painting: the same shape, uint8. The input is left as it is.
+            The painting: the same shape, uint8; `out` if it was given. Otherwise the input is left as it is.
 
         Raises:
             ValueError: If the shape or dtype is another.
@@ -140,6 +151,28 @@ class Painter:
             raise ValueError(
                 f"image must be uint8 RGB of shape (H, W, 3), not {photo.dtype} of shape {photo.shape}"
             )
+        if self._is_plain and self._everywhere is not None:
+            return self._everywhere.stylizers[0](photo, out=out)
+        result = self._controlled(photo)
+        if out is None:
+            return result
+        out[...] = result
+        return out
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether all controls are at their defaults and there is one style."""
+        return (
+            self._everywhere is not None
+            and len(self._everywhere.stylizers) == 1
+            and not self._regions
+            and self._strength == 1
+            and self._mask is None
+            and self._size is None
+            and not self._preserve_color
+        )
+
+    def _controlled(self, photo: Pixels) -> Pixels:
         weight: Plane | float = self._strength
         if self._mask is not None:
             weight = np.float32(self._strength) * self._mask.fit(*photo.shape[:2])
@@ -236,14 +269,12 @@ def _weights(blend: Blend) -> dict[Any, float]:
 
 
 def _open(
-    blend: dict[Any, float], *, opened: dict[Any, Stylizer], device: str, threads: int | None
+    blend: dict[Any, float], *, opened: dict[Any, Stylizer], open_style: Callable[[Any], Stylizer]
 ) -> _OpenBlend:
     stylizers = []
     for style in blend:
         key = style if isinstance(style, Stylizer) else find_style(style)
         if key not in opened:
-            opened[key] = (
-                style if isinstance(style, Stylizer) else Stylizer(style, device=device, threads=threads)
-            )
+            opened[key] = style if isinstance(style, Stylizer) else open_style(style)
         stylizers.append(opened[key])
     return _OpenBlend(tuple(stylizers), tuple(blend.values()))

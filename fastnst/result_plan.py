@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastnst.errors import FastnstError
-from fastnst.image_file import READABLE_SUFFIXES, WRITABLE_SUFFIXES, output_format
+from fastnst.image_file import WRITABLE_SUFFIXES, output_format
+from fastnst.image_search import FolderIdentities, FoundImage, find_images
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,15 @@ class Plan:
         tasks: The images and their results; no two results are the same file.
         problems: A line for each argument or image that cannot be done.
         skipped: Images that are themselves results of other images among them.
+        done: Images whose result exists and is not to be replaced.
+        outdated: Those of `done` that have changed since their result was written.
     """
 
     tasks: list[Task]
     problems: list[str]
     skipped: list[Path]
+    done: list[Task] = field(default_factory=list)
+    outdated: list[Task] = field(default_factory=list)
 
 
 def plan_results(
@@ -42,13 +46,16 @@ def plan_results(
     output: str | None = None,
     suffix: str | None = None,
     overwrite: bool = False,
+    recursive: bool = False,
     styles: Collection[str] = (),
 ) -> Plan:
     """Turn the arguments of `fastnst stylize` into tasks.
 
     `photo.jpg` becomes `photo.STYLE.jpg`, beside it or in the folder `output`; a format that is only read
-    becomes PNG. An image that bears the name of another's result, such as `photo.STYLE.jpg` beside
-    `photo.jpg`, is left out, so that a command over a folder may be repeated.
+    becomes PNG. What lies below a folder that is searched with `recursive` keeps its place below `output`.
+    An image that bears the name of another's result, such as `photo.STYLE.jpg` beside `photo.jpg`, is left
+    out, and an image whose result exists is done, so that a command over many images may be repeated until
+    nothing is left. A result that exists for the one image that was named is a problem instead.
 
     Args:
         arguments: Files, folders and patterns.
@@ -56,76 +63,65 @@ def plan_results(
         output: A file or a folder; a folder if it is one, ends in a separator, or there are several images.
         suffix: The results' suffix, where it is not to be the image's own.
         overwrite: Whether results may replace files.
+        recursive: Whether folders are searched to their depth; `output` and what it holds is left out.
         styles: Names of other styles whose results are left out too.
 
     Raises:
         FastnstError: If `output` does not fit the arguments.
     """
-    sources, problems = find_images(arguments)
-    sources, skipped = _without_results(sources, {style, *styles})
-    several = len(sources) > 1 or len(arguments) > 1 or any(Path(text).is_dir() for text in arguments)
+    identities = FolderIdentities()
+    images, problems = find_images(arguments, identities, recursive=recursive, output=output)
+    images, skipped = _without_results(images, {style, *styles})
+    is_named = len(arguments) == 1 and len(images) == 1 and images[0].is_named
+    several = len(images) > 1 or len(arguments) > 1 or Path(arguments[0]).is_dir()
     folder, file = _destination(output, several)
     if file is not None:
         output_format(file.suffix)
-    tasks: list[Task] = []
+    plan = Plan([], problems, skipped)
     taken: dict[str, Path] = {}
-    for source in sources:
-        result = (
-            file or (folder or source.parent) / f"{source.stem}.{style}{suffix or _result_suffix(source)}"
-        )
-        key = _identity(result)
+    for image in images:
+        source = image.path
+        beside = source.parent if folder is None else folder / image.below
+        result = file or beside / f"{source.stem}.{style}{suffix or _result_suffix(source)}"
+        task = Task(source, result)
+        key = identities.of(result)
         if key in taken:
             problems.append(f"{source} and {taken[key]} would both become {result}: rename one of them")
-        elif result.is_dir():
+            continue
+        taken[key] = source
+        if result.is_dir():
             problems.append(f"{result} is a folder: choose another name with -o")
-        elif result.exists() and not overwrite:
+        elif overwrite or not result.exists() or not source.exists():
+            plan.tasks.append(task)  # an image that does not exist fails in its turn, by name
+        elif is_named:
             problems.append(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
         else:
-            taken[key] = source
-            tasks.append(Task(source, result))
-    return Plan(tasks, problems, skipped)
+            plan.done.append(task)
+            if source.stat().st_mtime > result.stat().st_mtime:
+                plan.outdated.append(task)
+    return plan
 
 
-def find_images(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Return the files that the arguments name, each once, and a line for each that names none.
-
-    Folders give the images in them by name; patterns are expanded here too, for shells that do not.
-    """
-    found: dict[str, Path] = {}
-    problems: list[str] = []
-    for text in arguments:
-        path = Path(text)
-        files = [path]
-        try:
-            if path.is_dir():
-                files = sorted(file for file in path.iterdir() if _is_image(file))
-                if not files:
-                    problems.append(f"{path} holds no images")
-            elif glob.has_magic(text) and not path.exists():
-                matches = glob.glob(text, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-                files = sorted(file for match in matches if (file := Path(match)).is_file())
-                if not files:
-                    problems.append(f"{text} matches no file")
-        except OSError as error:
-            problems.append(f"{path} cannot be read: {error.strerror or error}")
-            continue
-        for file in files:
-            found.setdefault(_identity(file), file)
-    return list(found.values()), problems
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _without_results(sources: list[Path], styles: Collection[str]) -> tuple[list[Path], list[Path]]:
-    originals = {_identity(source.with_suffix("")) for source in sources}
-    kept: list[Path] = []
+def _without_results(
+    images: list[FoundImage], styles: Collection[str]
+) -> tuple[list[FoundImage], list[Path]]:
+    beside = {image.identity.removesuffix(os.path.normcase(image.path.suffix)) for image in images}
+    # A tree may hold the results of another run in a folder of their own.
+    in_trees = {(image.tree, os.path.normcase(image.path.stem)) for image in images if image.tree is not None}
+    kept: list[FoundImage] = []
     skipped: list[Path] = []
-    for source in sources:
-        stem, _, style = source.stem.rpartition(".")
-        is_result = bool(stem) and _is_of(style, styles) and _identity(source.with_name(stem)) in originals
-        (skipped if is_result else kept).append(source)
+    for image in images:
+        stem, _, style = image.path.stem.rpartition(".")
+        has_original = False
+        if stem and _is_of(style, styles):
+            name = os.path.normcase(stem)
+            has_original = str(Path(image.identity).with_name(name)) in beside or (
+                image.tree is not None and (image.tree, name) in in_trees
+            )
+        if has_original:
+            skipped.append(image.path)
+        else:
+            kept.append(image)
     return kept, skipped
 
 
@@ -152,8 +148,3 @@ def _destination(output: str | None, several: bool) -> tuple[Path | None, Path |
 
 def _result_suffix(source: Path) -> str:
     return source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else ".png"
-
-
-def _identity(path: Path) -> str:
-    """Return the same text for every spelling of a file's path."""
-    return os.path.normcase(path.parent.resolve() / path.name)

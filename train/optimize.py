@@ -10,6 +10,7 @@ import dataclasses
 import os
 import sys
 import typing
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +185,10 @@ def _optimize(options: _Options) -> bool:
 
 
 def _read_content(path: Path, size: int) -> Picture:
-    picture = read_image(path, max_pixels=_MAX_PIXELS, first_frame=True)
+    # Pillow warns of damage that it can read past, as in EXIF; the picture is what counts.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        picture = read_image(path, max_pixels=_MAX_PIXELS, first_frame=True)
     height, width = picture.pixels.shape[:2]
     scale = size / max(height, width)
     resized = (max(1, round(width * scale)), max(1, round(height * scale)))

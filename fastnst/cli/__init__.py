@@ -5,6 +5,7 @@ Only click is imported here: a command imports what it needs when it runs, so th
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -95,6 +96,8 @@ cli.add_command(styles)
 
 def main() -> None:
     """Run the command line, as the installed command `fastnst` does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a file's name that is no text comes out as it is
     # As an exception, a polite kill lets half-written files be removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     cli.main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -18,18 +19,33 @@ def complain(message: str) -> None:
 
 @contextlib.contextmanager
 def warnings_as_lines() -> Iterator[None]:
-    """Print each of fastnst's own warnings once, as one line on stderr, and no other library's."""
+    """Print each of fastnst's own warnings once, as one line on stderr, and no other library's.
+
+    Python's filters are the whole process's, so that this is entered before threads are started: what they
+    warn of is printed too.
+    """
+    import logging
+
     # Python's own "once" forgets what it has shown whenever a library changes the filters.
     shown: set[str] = set()
+    lock = threading.Lock()
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         line = f"fastnst: warning: {' '.join(str(message).split())}"
-        if line not in shown:
+        with lock:
+            is_new = line not in shown
             shown.add(line)
+        if is_new:
             click.echo(line, err=True)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", FastnstWarning)
-        warnings.showwarning = show
-        yield
+    pillow = logging.getLogger("PIL")  # which also logs of damaged files
+    level = pillow.level
+    pillow.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", FastnstWarning)
+            warnings.showwarning = show
+            yield
+    finally:
+        pillow.setLevel(level)

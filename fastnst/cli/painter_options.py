@@ -51,8 +51,15 @@ class PainterOptions:
             )
         )
 
-    def open(self, *, device: str = "auto", threads: int | None = None) -> Painter:
-        """Return the Painter that the options describe, with its models loaded.
+    def open(
+        self,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        tile: int | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Painter:
+        """Return the Painter that the options describe, with its models loaded; arguments as for `Stylizer`.
 
         Raises:
             FastnstError: If an option is malformed or out of its range, or a style or mask does not open.
@@ -69,6 +76,8 @@ class PainterOptions:
             detail=self.detail,
             device=device,
             threads=threads,
+            tile=tile,
+            on_progress=on_progress,
         )
 
     def _style(self) -> dict[str, float] | None:

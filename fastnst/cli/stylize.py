@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from fastnst.cli.one_line import complain, warnings_as_lines
 from fastnst.cli.painter_options import PainterOptions, painter_options
-from fastnst.errors import FastnstError
+from fastnst.cli.progress import Progress, TileProgress
+from fastnst.errors import MISTAKE, FastnstError
 
 if TYPE_CHECKING:
+    from fastnst.batch import Paint
     from fastnst.image_file import Picture
-    from fastnst.painter import Painter
+    from fastnst.result_plan import Plan, Task
 
 
 _EXAMPLES = """\b
 Examples:
   fastnst stylize -m kandinsky photo.jpg
   fastnst stylize -m wave.onnx photos/ "more/*.png" -o painted/
+  fastnst stylize -m wave -r albums/ -o painted/
   fastnst stylize -m the_scream photo.jpg -o scream.png --device cpu
   fastnst stylize -m wave photo.jpg --strength 0.7 --preserve-color
   fastnst stylize --region wave=sky.png --region kandinsky=city.png photo.jpg
@@ -45,11 +49,15 @@ Examples:
     "--format", "suffix", metavar="FORMAT", help="jpg, png, webp, tiff, bmp or avif.  [default: as the image]"
 )
 @click.option("--quality", default=95, show_default=True, metavar="1-100", help="Of JPEG, WebP and AVIF.")
+@click.option("-r", "--recursive", is_flag=True, help="Search folders with all the folders in them.")
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @click.option(
     "--first-frame", is_flag=True, help="Take the first frame of animations, the first page of TIFFs."
 )
-@click.option("--max-pixels", type=int, metavar="N", help="Refuse larger images.  [default: 25000000]")
+@click.option("--max-pixels", type=int, metavar="N", help="Refuse larger images.  [default: 400000000]")
+@click.option(
+    "--tile", type=int, metavar="PIXELS", help="Paint in tiles.  [default: where memory demands it]"
+)
 @click.option(
     "--device",
     default="auto",
@@ -64,9 +72,11 @@ def stylize(
     output: str | None,
     suffix: str | None,
     quality: int,
+    recursive: bool,
     overwrite: bool,
     first_frame: bool,
     max_pixels: int | None,
+    tile: int | None,
     device: str,
     threads: int | None,
 ) -> None:
@@ -74,7 +84,12 @@ def stylize(
 
     An IMAGE is a file, a folder of images, a pattern such as "*.jpg", or - for standard input. photo.jpg
     becomes photo.STYLE.jpg beside it (of several styles, photo.STYLE+STYLE.jpg), of exactly its size, with
-    its colour profile, resolution, EXIF and transparency. Nothing is replaced without --overwrite.
+    its colour profile, resolution, EXIF and transparency. With --recursive, -o keeps the tree: a/b/x.jpg
+    becomes OUTPUT/b/x.STYLE.jpg for the IMAGE a.
+
+    Nothing is replaced without --overwrite. Among several images, one whose result exists is skipped, so that
+    the same command goes on after an interruption; also where the image is newer than its result, which a
+    line says.
 
     Each line of output is a result, a tab, and the milliseconds that painting took. An image that cannot
     be done gets a line on stderr, the others are done, and the exit code is 2.
@@ -93,7 +108,17 @@ def stylize(
     # Pillow's own limit gives way to --max-pixels, which is checked before anything is decoded.
     Image.MAX_IMAGE_PIXELS = None
     options = _Options(
-        painter, output, suffix, quality, overwrite, first_frame, max_pixels or MAX_PIXELS, device, threads
+        painter=painter,
+        output=output,
+        suffix=suffix,
+        quality=quality,
+        recursive=recursive,
+        overwrite=overwrite,
+        first_frame=first_frame,
+        max_pixels=max_pixels or MAX_PIXELS,
+        tile=tile,
+        device=device,
+        threads=threads,
     )
     with warnings_as_lines():
         if "-" in images or output == "-":
@@ -108,14 +133,20 @@ class _Options:
     output: str | None
     suffix: str | None
     quality: int
+    recursive: bool
     overwrite: bool
     first_frame: bool
     max_pixels: int
+    tile: int | None
     device: str
     threads: int | None
 
-    def open_painter(self) -> Painter:
-        return self.painter.open(device=self.device, threads=self.threads)
+    def open_painter(self, on_progress: Callable[[float], None] | None = None) -> Paint:
+        painter = self.painter.open(
+            device=self.device, threads=self.threads, tile=self.tile, on_progress=on_progress
+        )
+        # What was read is needed no more: large pictures are painted over.
+        return lambda pixels: painter(pixels, out=pixels)
 
     def read(self, source: Path | BinaryIO) -> Picture:
         from fastnst.image_file import read_image
@@ -125,6 +156,7 @@ class _Options:
 
 def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     """Paint one image from standard input, to standard output, or both."""
+    from fastnst.batch import write_result
     from fastnst.image_file import WRITABLE_SUFFIXES, encode_image, output_format
 
     if len(images) > 1:
@@ -146,13 +178,15 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
         output_format(suffix)
     paint = options.open_painter()
     picture = options.read(sys.stdin.buffer if from_stdin else Path(images[0]))
-    painted, milliseconds = _paint(paint, picture)
+    start = time.perf_counter()
+    painted = picture.painted(paint(picture.pixels))
+    milliseconds = 1000 * (time.perf_counter() - start)
     own_format = picture.format if picture.format in WRITABLE_SUFFIXES.values() else "PNG"
     data = encode_image(
         painted, own_format if suffix is None else output_format(suffix), quality=options.quality
     )
     if result is not None:
-        _write(result, data)
+        write_result(result, data)
         click.echo(f"{result}\t{milliseconds:.0f} ms")
         return
     stream = sys.stdout.buffer
@@ -167,6 +201,7 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
 
 def _stylize_files(images: Sequence[str], options: _Options) -> None:
     """Paint files, folders and patterns, each image for itself."""
+    from fastnst.batch import Outcome, paint_batch
     from fastnst.image_file import encode_image, output_format
     from fastnst.result_plan import plan_results
     from fastnst.style_library import list_styles
@@ -177,90 +212,58 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
         output=options.output,
         suffix=options.suffix,
         overwrite=options.overwrite,
+        recursive=options.recursive,
         styles={style.name for style in list_styles()},
     )
-    total = len(plan.tasks) + len(plan.problems)
-    if plan.skipped:
-        first = f"{plan.skipped[0]}{', ...' if len(plan.skipped) > 1 else ''}"
-        click.echo(f"fastnst: skipped {len(plan.skipped)} that are earlier results ({first})", err=True)
-    if len(plan.problems) == total == 1:
+    _say_what_is_skipped(plan)
+    is_one = len(plan.tasks) + len(plan.problems) + len(plan.done) == 1
+    if is_one and plan.problems:
         raise FastnstError(plan.problems[0])
     for problem in plan.problems:
         complain(problem)
-    failed = len(plan.problems)
     # A model that does not load is the whole command's error, also where no image is left to do.
-    paint = options.open_painter()
-    with _Progress(len(plan.tasks)) as progress:
-        for task in plan.tasks:
-            try:
-                painted, milliseconds = _paint(paint, options.read(task.source), task.source)
-                file_format = output_format(options.suffix or task.result.suffix)
-                _write(task.result, encode_image(painted, file_format, quality=options.quality))
-            except FastnstError as error:
-                if total == 1:
-                    raise
-                failed += 1
-                progress.print(f"fastnst: error: {error}", error=True)
+    paint = options.open_painter(TileProgress() if len(plan.tasks) == 1 else None)
+    _remove_partial_results([*plan.tasks, *plan.done])
+
+    def encode(task: Task, painted: Picture) -> bytes:
+        file_format = output_format(options.suffix or task.result.suffix)
+        return encode_image(painted, file_format, quality=options.quality)
+
+    with Progress(len(plan.tasks), done=len(plan.done), failed=len(plan.problems)) as progress:
+
+        def report(outcome: Outcome) -> None:
+            if outcome.error is None:
+                progress.painted(f"{outcome.task.result}\t{outcome.milliseconds:.0f} ms")
+            elif is_one:
+                raise FastnstError(outcome.error)
             else:
-                progress.print(f"{task.result}\t{milliseconds:.0f} ms")
-            progress.count()
-    if failed:
-        raise FastnstError(f"{failed} of {total} could not be done; the lines above say why")
+                progress.failure(outcome.error)
+
+        paint_batch(plan.tasks, paint, read=options.read, encode=encode, report=report)
+    if progress.failed:
+        click.get_current_context().exit(MISTAKE)
 
 
-def _paint(paint: Painter, picture: Picture, source: Path | None = None) -> tuple[Picture, float]:
-    start = time.perf_counter()
-    try:
-        pixels = paint(picture.pixels)
-    except FastnstError as error:
-        raise FastnstError(f"{source}: {error}" if source else str(error)) from None
-    return picture.painted(pixels), 1000 * (time.perf_counter() - start)
+def _say_what_is_skipped(plan: Plan) -> None:
+    if plan.skipped:
+        first = f"{plan.skipped[0]}{', ...' if len(plan.skipped) > 1 else ''}"
+        click.echo(f"fastnst: skipped {len(plan.skipped)} that are earlier results ({first})", err=True)
+    if plan.outdated:
+        first = f"{plan.outdated[0].result}{', ...' if len(plan.outdated) > 1 else ''}"
+        click.echo(
+            f"fastnst: {len(plan.outdated)} of the results that exist are older than their images ({first}): "
+            "--overwrite paints them again",
+            err=True,
+        )
 
 
-def _write(path: Path, data: bytes) -> None:
-    from fastnst.atomic_write import atomic_write
+def _remove_partial_results(tasks: Sequence[Task]) -> None:
+    """Delete what a killed run left half-written of these results."""
+    from fastnst.atomic_write import remove_partial_writes
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FastnstError(
-                f"{path} cannot be written, the disk is full: free {len(data):,} bytes"
-            ) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise FastnstError(
-                f"{path} cannot be written, {path.parent} is read-only: give -o FOLDER"
-            ) from None
-        if error.errno in (errno.ENOTDIR, errno.EEXIST):
-            raise FastnstError(f"{path} cannot be written, {path.parent} is not a folder") from None
-        raise FastnstError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-class _Progress:
-    """Prints lines and counts images, around a bar where there are many and stderr is a terminal."""
-
-    def __init__(self, count: int) -> None:
-        hidden = count < 2 or not sys.stderr.isatty()
-        self._bar = None if hidden else click.progressbar(length=count, show_pos=True, file=sys.stderr)
-
-    def __enter__(self) -> _Progress:
-        if self._bar is not None:
-            self._bar.__enter__()
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(*exception)
-
-    def print(self, line: str, *, error: bool = False) -> None:
-        if self._bar is not None:
-            # The line takes the bar's place; counting the image draws the bar again, below.
-            click.echo("\r\x1b[K", nl=False, err=True)
-        click.echo(line, err=error)
-
-    def count(self) -> None:
-        if self._bar is not None:
-            self._bar.update(1)
-            self._bar.render_progress()
+    stems: dict[Path, set[str]] = {}
+    for task in tasks:
+        stems.setdefault(task.result.parent, set()).add(task.result.stem)
+    for folder, names in stems.items():
+        with contextlib.suppress(OSError):  # it is not there yet, or writing to it will say what is wrong
+            remove_partial_writes(folder, names)

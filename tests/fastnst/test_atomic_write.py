@@ -64,3 +64,16 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
         path.touch()
     remove_partial_writes(tmp_path, "a[1]")
     assert sorted(tmp_path.iterdir()) == sorted(others)
+    remove_partial_writes(tmp_path, {"a1", "a[1].b"})
+    assert sorted(tmp_path.iterdir()) == sorted(others[:2])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets no open file be deleted")
+def test_what_is_being_written_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "photo.wave.jpg"
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(b"half")
+        remove_partial_writes(tmp_path, path.stem)
+        assert temporary.exists()
+    assert path.read_bytes() == b"half"
+    assert list(tmp_path.iterdir()) == [path]

@@ -83,12 +83,75 @@ def test_stylize_a_batch_goes_on_past_bad_files(run: Run, invert: Path, tmp_path
         str(tmp_path / "out" / "1.invert.png"),
         str(tmp_path / "out" / "5.invert.png"),
     ]
-    lines = result.stderr.splitlines()
-    assert all(line.startswith("fastnst: error: ") for line in lines)
-    for name, line in zip(("2.png", "3.jpg", "4.png", "6.png", "missing.png"), lines, strict=False):
+    *lines, summary = result.stderr.splitlines()
+    for name, line in zip(("2.png", "3.jpg", "4.png", "6.png", "missing.png"), lines, strict=True):
+        assert line.startswith("fastnst: error: ")
         assert name in line
-    assert lines[-1] == "fastnst: error: 5 of 7 could not be done; the lines above say why"
+    assert re.fullmatch(
+        r"fastnst: 2 painted, 0 skipped \(done before\), 5 failed in \d+\.\d s \([\d.]+ images/s\)", summary
+    )
     assert len(list((tmp_path / "out").iterdir())) == 2
+    again = run("stylize", "-m", invert, folder, tmp_path / "missing.png", "-o", tmp_path / "out")
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "\nfastnst: 0 painted, 2 skipped (done before), 5 failed in " in again.stderr
+
+
+def test_stylize_a_tree_until_it_is_done(run: Run, invert: Path, tmp_path: Path) -> None:
+    names = ["1.png", "b/2.png", "b/c/3.png"]
+    for name in names:
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(4, 4)).save(tmp_path / "tree" / name)
+    output = tmp_path / "tree" / "painted"
+    arguments = ("stylize", "-m", invert, "-r", tmp_path / "tree", "-o", output)
+    first = run(*arguments)
+    assert first.exit_code == 0
+    results = [output / name.replace(".png", ".invert.png") for name in names]
+    assert [line.split("\t")[0] for line in first.stdout.splitlines()] == [str(path) for path in results]
+    results[1].unlink()
+    os.utime(tmp_path / "tree" / "b" / "c" / "3.png", (2e9, 2e9))
+    left = [
+        results[0].with_name(".1.invert.0123abc_.partial.png"),
+        output / "b" / "c" / ".x.0123abc_.partial.png",
+    ]
+    for path in left:
+        path.touch()
+    before = results[0].stat()
+    second = run(*arguments)
+    assert second.exit_code == 0
+    assert second.stdout.startswith(f"{results[1]}\t")
+    assert second.stdout.count("\n") == 1
+    assert "fastnst: 1 painted, 2 skipped (done before), 0 failed in " in second.stderr
+    assert (
+        f"fastnst: 1 of the results that exist are older than their images ({results[2]}): " in second.stderr
+    )
+    assert results[0].stat() == before
+    assert [path.exists() for path in left] == [False, True]  # the other is no result of this run
+    assert run(*arguments, "--overwrite").stdout.count("\n") == 3
+
+
+def test_a_full_disk_ends_the_run_with_one_line(
+    run: Run, invert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for index in range(20):
+        Image.fromarray(pixels(4, 4)).save(tmp_path / f"{index:02}.png")
+    monkeypatch.setattr("os.fsync", full)
+    result = run("stylize", "-m", invert, tmp_path, "-o", tmp_path / "out")
+    assert (result.exit_code, result.stdout) == (2, "")
+    summary, error = result.stderr.splitlines()
+    assert summary.startswith("fastnst: 0 painted, 0 skipped (done before), 0 failed, 20 not done in ")
+    assert error.startswith("fastnst: error: ")
+    assert "00.invert.png cannot be written, the disk is full: free " in error
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_single_image_has_no_summary(run: Run, invert: Path, photo: Path) -> None:
+    assert run("stylize", "-m", invert, photo).stderr == ""
+    again = run("stylize", "-m", invert, photo.parent / "photo.p*")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert again.stderr.startswith("fastnst: 0 painted, 1 skipped (done before), 0 failed in ")
 
 
 def test_stylize_a_folder_twice(run: Run, invert: Path, tmp_path: Path) -> None:
@@ -174,7 +237,9 @@ def test_stylize_warns_once_in_one_line(run: Run, models: Path, tmp_path: Path) 
         Image.fromarray(pixels(200, 200)).save(folder / name)
     result = run("stylize", "-m", models / "fixed.onnx", folder)
     assert result.exit_code == 0
-    assert result.stderr == "fastnst: warning: fixed only works at 64x48 pixels: the result lacks detail\n"
+    warning, summary = result.stderr.splitlines()
+    assert warning == "fastnst: warning: fixed only works at 64x48 pixels: the result lacks detail"
+    assert summary.startswith("fastnst: 2 painted")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,75 @@ def test_an_interruption_leaves_nothing_half_written(
     assert "Traceback" not in err
     done = list(output.iterdir())
     assert 0 < len(done) < 400
+    assert (
+        f"fastnst: {len(done)} painted, 0 skipped (done before), 0 failed, {400 - len(done)} not done in"
+        in err
+    )
     for path in done:
         assert not path.name.startswith(".")
         with Image.open(path) as image:
             image.load()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
+def test_a_killed_run_leaves_whole_results_and_goes_on(models: Path, tmp_path: Path) -> None:
+    tree, output = tmp_path / "tree", tmp_path / "out"
+    for index in range(30):
+        path = tree / str(index % 3) / f"{index:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(150, 200, seed=index)).save(path)
+    command = [*FASTNST, "stylize", "-m", str(models / "invert.onnx"), "-r", str(tree), "-o", str(output)]
+    done = 0
+    for lines in (1, 4, 9):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert process.stdout.readline()
+        process.kill()
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+        whole = results(output)
+        assert done + lines <= len(whole) < 30
+        done = len(whole)
+    # As a kill in the middle of writing leaves it, which the moments above may all have missed.
+    left = output / "0" / ".00.invert.k1ll3d_0.partial.png"
+    left.write_bytes(b"half")
+    result = run(*command[3:])
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count(b"\n") == 30 - done
+    assert f"fastnst: {30 - done} painted, {done} skipped (done before), 0 failed".encode() in result.stderr
+    assert len(results(output)) == 30
+    assert list(output.rglob(".*")) == []
+
+
+def results(folder: Path) -> list[Path]:
+    """The files under final names, each of which holds its whole picture."""
+    found = [path for path in folder.rglob("*.png") if not path.name.startswith(".")]
+    for path in found:
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(np.asarray(image), 255 - pixels(150, 200, seed=int(path.name[:2])))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every file's name is text")
+def test_a_name_that_is_no_text_comes_out_as_it_is(models: Path, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path)
+    for name, data in (
+        (b"caf\xe9.png", encoded(pixels(4, 5))),
+        (b"na\xefve.png", b"no image"),
+        (b"plain.png", encoded(pixels(4, 5))),
+    ):
+        (tmp_path / os.fsdecode(name)).write_bytes(data)
+    result = run(
+        "stylize",
+        "-m",
+        models / "invert.onnx",
+        tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert [line.split(b"\t")[0] for line in result.stdout.splitlines()] == [
+        folder + b"/caf\xe9.invert.png",
+        folder + b"/plain.invert.png",
+    ]
+    assert b"\nfastnst: 2 painted, 0 skipped (done before), 1 failed" in result.stderr
+    assert b"Traceback" not in result.stderr

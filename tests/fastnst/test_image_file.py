@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from fastnst import FastnstError
+from fastnst import FastnstError, FastnstWarning
 from fastnst.image_file import Picture, encode_image, output_format, read_image
 from tests.fastnst.make_images import encoded, pixels, png16, png_header
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+DAMAGED_EXIF = b"Exif\x00\x00MM\x00*\x00\x00\xff\xff\xff\xff"
 FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"]
 
 
@@ -271,7 +275,7 @@ def test_a_photo_with_another_behind_it_is_a_photo() -> None:
 @pytest.mark.parametrize("file_format", ["PNG", "GIF"])
 def test_pixel_limit_is_told_from_the_header(file_format: str) -> None:
     data = png_header(30_000, 20_000) if file_format == "PNG" else encoded(Image.new("L", (100, 11)), "GIF")
-    limit = 25_000_000 if file_format == "PNG" else 1099
+    limit = 400_000_000 if file_format == "PNG" else 1099
     with pytest.raises(FastnstError, match=r"pixels.*resize it"):
         read(data, max_pixels=limit)
     assert read(encoded(Image.new("L", (100, 11))), max_pixels=1100).pixels.shape == (11, 100, 3)
@@ -318,8 +322,41 @@ def test_half_a_file_is_refused(file_format: str) -> None:
 
 
 def test_damaged_exif_does_not_cost_the_picture() -> None:
-    data = encoded(pixels(8, 8), "JPEG", exif=b"Exif\x00\x00MM\x00*\x00\x00\xff\xff\xff\xff")
-    assert read(data).pixels.shape == (8, 8, 3)
+    data = encoded(pixels(8, 8), "JPEG", exif=DAMAGED_EXIF)
+    with pytest.warns(UserWarning, match="Corrupt EXIF"):
+        assert read(data).pixels.shape == (8, 8, 3)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_reading_in_threads_is_right_and_leaves_warnings_alone() -> None:
+    before = list(warnings.filters)
+    images = [pixels(40 + index, 30, seed=index) for index in range(12)]
+    files = [encoded(image, exif=DAMAGED_EXIF) for image in images]
+    together = threading.Barrier(8)
+
+    def read_often(worker: int) -> bool:
+        together.wait(60)
+        return all(
+            np.array_equal(read(files[index % 12]).pixels, images[index % 12])
+            for index in range(worker, worker + 60)
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(read_often, worker) for worker in range(8)]
+        while not all(future.done() for future in running):
+            with pytest.warns(FastnstWarning, match="slower"):
+                warnings.warn("slower", FastnstWarning, stacklevel=1)
+            wait(running, 0.001)
+        assert all(future.result() for future in running)
+    assert warnings.filters == before
+
+
+def test_a_file_too_large_for_any_image_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.jpg"
+    with path.open("wb") as file:
+        file.truncate(3 * 2**31)  # which takes no room on the disk
+    with pytest.raises(FastnstError, match=r"huge.jpg has 6.4 GB, more than an image of 400,000,000 pixels"):
+        read_image(path)
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:

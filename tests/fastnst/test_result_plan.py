@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,3 +112,108 @@ def test_results_of_earlier_runs_are_left_out() -> None:
     assert [task.source.name for task in plan.tasks] == ["1.backup.jpg", "1.jpg", "2.webp", "3.wave.jpg"]
     alone = plan_results(["photos/1.wave.jpg"], "wave")
     assert results(alone) == {"photos/1.wave.jpg": "photos/1.wave.wave.jpg"}
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def test_a_tree_keeps_its_shape_below_the_output() -> None:
+    touch(
+        "a/x.jpg", "a/b/x.jpg", "a/b/c/y.gif", "a/.hidden/z.jpg", "a/b/.z.jpg", "a/b/notes.txt", "a/B/x.jpg"
+    )
+    plan = plan_results(["a", "b.jpg"], "wave", output="out", recursive=True)
+    assert list(results(plan).items()) == [
+        ("a/B/x.jpg", "out/B/x.wave.jpg"),
+        ("a/b/c/y.gif", "out/b/c/y.wave.png"),
+        ("a/b/x.jpg", "out/b/x.wave.jpg"),
+        ("a/x.jpg", "out/x.wave.jpg"),
+        ("b.jpg", "out/b.wave.jpg"),
+    ]
+    assert results(plan_results(["./a/b/../b"], "wave", recursive=True)) == {
+        "a/b/../b/c/y.gif": "a/b/../b/c/y.wave.png",
+        "a/b/../b/x.jpg": "a/b/../b/x.wave.jpg",
+    }
+    assert results(plan_results(["a"], "wave", output="out")) == {"a/x.jpg": "out/x.wave.jpg"}
+
+
+def test_the_output_is_no_input() -> None:
+    touch("photos/out/b/1.wave.jpg", "photos/out/other.jpg", "photos/b/1.jpg")
+    expected = {
+        "photos/1.jpg": "photos/out/1.wave.jpg",
+        "photos/2.webp": "photos/out/2.wave.webp",
+        "photos/b/1.jpg": "photos/out/b/1.wave.jpg",
+    }
+    plan = plan_results(["photos"], "wave", output="photos/out", recursive=True, overwrite=True)
+    assert results(plan) == expected
+    assert plan.skipped == []
+    # Another run finds them beside the images, and knows those that are results by their names.
+    plan = plan_results(["photos"], "scream", recursive=True, styles=["wave"])
+    assert [path.as_posix() for path in plan.skipped] == ["photos/out/b/1.wave.jpg"]
+    assert set(results(plan)) == {*expected, "photos/out/other.jpg"}
+    plan = plan_results(["photos"], "wave", output="photos", recursive=True)
+    assert results(plan)["photos/b/1.jpg"] == "photos/b/1.wave.jpg"
+
+
+def test_links_are_followed_once(here: Path) -> None:
+    touch("real/sub/x.jpg", "elsewhere/y.jpg")
+    Path("real/sub/up").symlink_to(here / "real", target_is_directory=True)
+    Path("real/a-link").symlink_to(here / "real" / "sub", target_is_directory=True)
+    Path("real/other").symlink_to(here / "elsewhere", target_is_directory=True)
+    Path("elsewhere/back").symlink_to(here / "real", target_is_directory=True)
+    Path("real/nowhere").symlink_to(here / "missing", target_is_directory=True)
+    plan = plan_results(["real"], "wave", output="out", recursive=True)
+    assert results(plan) == {
+        "real/other/y.jpg": "out/other/y.wave.jpg",
+        "real/sub/x.jpg": "out/sub/x.wave.jpg",
+    }
+    assert plan.problems == []
+
+
+def test_a_folder_that_cannot_be_read_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    touch("photos/closed/3.jpg", "photos/open/4.jpg")
+    scandir = os.scandir
+
+    def closed(path: str) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    plan = plan_results(["photos"], "wave", recursive=True)
+    assert plan.problems == ["photos/closed cannot be read: Permission denied"]
+    assert sorted(results(plan)) == ["photos/1.jpg", "photos/2.webp", "photos/open/4.jpg"]
+
+
+def test_a_folder_of_folders_says_how_they_are_searched() -> None:
+    touch("nested/b/x.jpg")
+    assert plan_results(["nested"], "wave").problems == [
+        "nested holds no images: --recursive searches the folders in it"
+    ]
+    assert plan_results(["empty"], "wave", recursive=True).problems == ["empty holds no images"]
+
+
+def test_what_is_done_is_left_out_among_several() -> None:
+    touch("photos/1.wave.jpg")
+    for arguments in (["photos"], ["photos/[12]*"], ["photos/1.jpg", "photos/2.webp"]):
+        plan = plan_results(arguments, "wave")
+        assert results(plan) == {"photos/2.webp": "photos/2.wave.webp"}
+        assert [task.source.as_posix() for task in plan.done] == ["photos/1.jpg"]
+        assert plan.problems == plan.outdated == []
+        assert len(plan_results(arguments, "wave", overwrite=True).tasks) == 2
+    one_match = plan_results(["photos/1.j*"], "wave")
+    assert (one_match.tasks, len(one_match.done), one_match.problems) == ([], 1, [])
+    gone = plan_results(["photos/gone.jpg", "b.jpg"], "wave")
+    touch("photos/gone.wave.jpg")
+    assert plan_results(["photos/gone.jpg", "b.jpg"], "wave").tasks == gone.tasks
+
+
+def test_a_result_older_than_its_image_stays_and_is_told() -> None:
+    touch("photos/1.wave.jpg", "photos/2.wave.webp")
+    os.utime("photos/1.jpg", (2e9, 2e9))
+    plan = plan_results(["photos"], "wave")
+    assert plan.tasks == []
+    assert len(plan.done) == 2
+    assert [task.source.as_posix() for task in plan.outdated] == ["photos/1.jpg"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,13 +69,22 @@ def test_other_arrays_are_value_errors(invert: Stylizer, image: np.ndarray) -> N
         invert(image)
 
 
-def test_threads_share_one_stylizer(models: Path) -> None:
-    stylizer = Stylizer(models / "strided.onnx", threads=1)
-    images = [pixels(20 + i, 31 + i, i) for i in range(16)]
+@pytest.mark.parametrize("model", ["invert", "strided", "doubling", "fixed"])
+@pytest.mark.filterwarnings("ignore:fixed only works")
+def test_threads_share_one_stylizer(models: Path, model: str) -> None:
+    stylizer = Stylizer(models / f"{model}.onnx", threads=2)
+    images = [pixels(20 + 9 * i, 31 + 7 * i, i) for i in range(10)]
     alone = [stylizer(image) for image in images]
-    with ThreadPoolExecutor(4) as pool:
-        for expected, result in zip(alone, pool.map(stylizer, images), strict=True):
-            np.testing.assert_array_equal(result, expected)
+    together = threading.Barrier(10)
+
+    def paint_all(first: int) -> list[np.ndarray]:
+        together.wait(60)
+        return [stylizer(images[(first + i) % 10]) for i in range(20)]
+
+    with ThreadPoolExecutor(10) as pool:
+        for first, results in enumerate(pool.map(paint_all, range(10))):
+            for i, result in enumerate(results):
+                np.testing.assert_array_equal(result, alone[(first + i) % 10])
 
 
 def test_fixed_batch_of_the_contract(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
+import sys
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from fastnst import FastnstError, Stylizer, stylizer, tiled_painting
+from fastnst.cli.progress import TileProgress
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 
@@ -129,3 +133,27 @@ def test_thin_pictures_are_painted(network, size):
     image = uneven(*size)
     whole, tiled = Stylizer(network)(image), Stylizer(network, tile=256)(image)
     assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+def test_the_command_paints_in_tiles(network, tmp_path, run, fails):
+    image = uneven(300, 400)
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    assert run("stylize", "-m", network, tmp_path / "photo.png", "--tile", 256).exit_code == 0
+    result = np.asarray(Image.open(tmp_path / "photo.network.png"))
+    np.testing.assert_array_equal(result, Stylizer(network, tile=256)(image))
+    assert "tiles must be at least 256" in fails(
+        "stylize", "-m", network, tmp_path / "photo.png", "--tile", 9, "--overwrite"
+    )
+
+
+def test_the_bar_of_the_tiles_is_for_terminals(monkeypatch, capsys):
+    bar = TileProgress()
+    bar(0.5)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for part in (0.25, 0.5, 1, 0.5, 1):  # two pictures
+        bar(part)
+    shown = capsys.readouterr().err
+    assert "painting in tiles" in shown
+    assert "50%" in shown
+    assert shown.count("100%") == 2

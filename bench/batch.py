@@ -1,0 +1,111 @@
+"""Thousands of images through the network: whether memory stays flat, and what the overlap brings.
+
+The images are made here, of several sizes around --size. The first part paints some of them one after the
+other and by `paint_batch`, in turn, the second all of them in one run, whose memory it prints at intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from bench.paired import time_in_turn
+from fastnst import Stylizer
+from fastnst.batch import Outcome, paint_batch, write_result
+from fastnst.image_file import Picture, encode_image, output_format, read_image
+from fastnst.result_plan import Task
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.batch", description=__doc__)
+    parser.add_argument("--model", default="kandinsky", help="a style's name or ONNX file")
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--size", type=int, default=64, help="of the images' shorter side, about")
+    parser.add_argument("--suffix", default=".jpg", help="of the images and the results")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, help="of the network on the CPU")
+    parser.add_argument("--workers", type=int, help="threads that read, and as many that write")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compared", type=int, default=100, help="images of each round of the comparison")
+    options = parser.parse_args()
+    stylizer = Stylizer(options.model, device=options.device, threads=options.threads)
+    print(f"{stylizer.path.name} on {stylizer.providers[0]}, {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as name:
+        tasks = _make_images(Path(name), options.images, options.size, options.suffix)
+
+        def overlapped(part: Sequence[Task], report: list[Outcome]) -> None:
+            paint_batch(
+                part, stylizer, read=read_image, encode=_encode, report=report.append, workers=options.workers
+            )
+
+        part = tasks[: options.compared]
+        if part and options.rounds:
+            times = time_in_turn(
+                lambda: _one_after_the_other(part, stylizer), lambda: overlapped(part, []), options.rounds
+            )
+            alone, ours = (len(part) / median(seconds) for seconds in (times.baseline, times.ours))
+            print(
+                f"one after the other {alone:.1f} images/s, overlapped {ours:.1f}: {times.speedup:.2f} times"
+            )
+        _watch_memory(tasks, stylizer, options.workers)
+
+
+def _watch_memory(tasks: Sequence[Task], stylizer: Stylizer, workers: int | None) -> None:
+    painted = failed = 0
+    start = time.monotonic()
+    print(f"{'images':>8} {'RSS MB':>8} {'images/s':>9}")
+
+    def report(outcome: Outcome) -> None:
+        nonlocal painted, failed
+        failed += outcome.error is not None
+        painted += 1
+        if painted % max(1, len(tasks) // 20) == 0:
+            rate = painted / (time.monotonic() - start)
+            print(f"{painted:8} {_rss_megabytes():8.1f} {rate:9.1f}", flush=True)
+
+    paint_batch(tasks, stylizer, read=read_image, encode=_encode, report=report, workers=workers)
+    print(f"{painted - failed} painted, {failed} failed")
+
+
+def _one_after_the_other(tasks: Sequence[Task], stylizer: Stylizer) -> None:
+    for task in tasks:
+        picture = read_image(task.source)
+        write_result(task.result, _encode(task, picture.painted(stylizer(picture.pixels))))
+
+
+def _encode(task: Task, painted: Picture) -> bytes:
+    return encode_image(painted, output_format(task.result.suffix))
+
+
+def _make_images(folder: Path, count: int, size: int, suffix: str) -> list[Task]:
+    """Write as many files, each cut to a size of its own, 0.75 to 1.75 times `size`, out of soft noise."""
+    chance = np.random.default_rng(0)
+    side = int(size * 1.75) + 1
+    noise = Image.fromarray(chance.integers(0, 256, (side, side, 3), dtype=np.uint8))
+    pixels = np.asarray(noise.filter(ImageFilter.GaussianBlur(2)))
+    (folder / "images").mkdir()
+    tasks = []
+    for index in range(count):
+        height, width = (int(size * chance.uniform(0.75, 1.75)) for _ in range(2))
+        path = folder / "images" / f"{index:06}{suffix}"
+        path.write_bytes(encode_image(Picture(pixels[:height, :width]), output_format(suffix)))
+        tasks.append(Task(path, folder / "results" / f"{index:06}.painted{suffix}"))
+    return tasks
+
+
+def _rss_megabytes() -> float:
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields["VmRSS"].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""The images that files, folders and patterns on a command line stand for."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastnst.image_file import READABLE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """One image that was found.
+
+    Attributes:
+        path: Where, as the argument spells it.
+        identity: The same for every spelling of the path.
+        below: The folder that holds it, seen from the folder whose tree was searched; `.` for all others.
+        tree: The folder whose tree was searched, or None.
+        is_named: It is an argument itself, not found in a folder or by a pattern.
+    """
+
+    path: Path
+    identity: str
+    below: Path = Path()
+    tree: str | None = None
+    is_named: bool = False
+
+
+class FolderIdentities:
+    """Tells the spellings of a path apart from other paths, looking at each folder once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, str] = {}
+
+    def of(self, path: Path) -> str:
+        """Return the same text for every spelling of a file's path; the file itself may be a link."""
+        folder = self._folders.get(path.parent)
+        if folder is None:
+            folder = self._folders[path.parent] = str(path.parent.resolve())
+        return os.path.normcase(Path(folder, path.name))
+
+
+def find_images(
+    arguments: Sequence[str],
+    identities: FolderIdentities,
+    *,
+    recursive: bool = False,
+    output: str | None = None,
+) -> tuple[list[FoundImage], list[str]]:
+    """Return the images that the arguments name, each once, and a line for each that names none.
+
+    Folders give the images in them, by name; patterns are expanded here too, for shells that do not.
+
+    Args:
+        arguments: Files, folders and patterns.
+        identities: What the paths are compared by.
+        recursive: Whether folders give the images in the folders below them too.
+        output: A folder that no tree is searched in, unless it is an argument itself.
+    """
+    found: dict[str, FoundImage] = {}
+    problems: list[str] = []
+    for text in arguments:
+        path = Path(text)
+        tree, is_named = None, False
+        try:
+            if path.is_dir():
+                if recursive:
+                    files, unreadable = _search_tree(path, output)
+                    problems += unreadable
+                    tree = str(path)
+                else:
+                    files = sorted(file for file in path.iterdir() if _is_image(file))
+                    unreadable = []
+                if not files and not unreadable:
+                    problems.append(f"{path} holds no images{_advice(path, recursive)}")
+            elif glob.has_magic(text) and not path.exists():
+                matches = glob.glob(text, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+                files = sorted(file for match in matches if (file := Path(match)).is_file())
+                if not files:
+                    problems.append(f"{text} matches no file")
+            else:
+                files, is_named = [path], True
+        except OSError as error:
+            problems.append(f"{path} cannot be read: {error.strerror or error}")
+            continue
+        for file in files:
+            identity = identities.of(file)
+            below = Path() if tree is None else file.parent.relative_to(path)
+            found.setdefault(identity, FoundImage(file, identity, below, tree, is_named))
+    return list(found.values()), problems
+
+
+def _search_tree(top: Path, output: str | None) -> tuple[list[Path], list[str]]:
+    """Return the images in a folder and below it, in the order of their names, and what cannot be read.
+
+    Links to folders are followed once the real folders are searched, and no folder is searched twice: a link
+    to a folder above ends there, and an image goes by the name that has no link in it.
+    """
+    searched: set[tuple[int, int]] = set()
+    if output is not None and Path(output).is_dir() and not Path(output).samefile(top):
+        searched.add(_number(output))
+    files: list[Path] = []
+    problems: list[str] = []
+
+    def note(error: OSError) -> None:
+        problems.append(f"{error.filename} cannot be read: {error.strerror or error}")
+
+    waiting = [str(top)]
+    while waiting:
+        links: list[str] = []
+        for start in waiting:
+            for folder, folders, names in os.walk(start, onerror=note):
+                try:
+                    number = _number(folder)
+                    files += [
+                        file
+                        for name in names
+                        if number not in searched and _is_image(file := Path(folder, name))
+                    ]
+                except OSError as error:
+                    note(error)
+                    continue
+                folders[:] = sorted(
+                    name for name in folders if number not in searched and not name.startswith(".")
+                )
+                links += [str(link) for name in folders if (link := Path(folder, name)).is_symlink()]
+                searched.add(number)
+        waiting = links
+    return sorted(files, key=lambda file: file.relative_to(top).parts), problems
+
+
+def _number(folder: str) -> tuple[int, int]:
+    status = Path(folder).stat()
+    return status.st_dev, status.st_ino
+
+
+def _advice(folder: Path, recursive: bool) -> str:
+    if recursive or not any(path.is_dir() and not path.name.startswith(".") for path in folder.iterdir()):
+        return ""
+    return ": --recursive searches the folders in it"
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()

@@ -1,0 +1,262 @@
+"""Many images at once: in order, each by itself, a few at a time, and whole whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastnst import FastnstError
+from fastnst.batch import DiskFullError, Outcome, paint_batch, write_result
+from fastnst.image_file import Picture, encode_image, read_image
+from fastnst.result_plan import Task
+from tests.fastnst.make_images import encoded
+
+PATIENCE = 60
+
+
+def invert(image: np.ndarray) -> np.ndarray:
+    return 255 - image
+
+
+def encode(task: Task, picture: Picture) -> bytes:
+    return encode_image(picture, "PNG")
+
+
+def numbers(outcomes: list[Outcome]) -> list[int]:
+    return [int(outcome.task.source.stem) for outcome in outcomes]
+
+
+@pytest.fixture
+def tasks(tmp_path: Path) -> list[Task]:
+    """Thirty images, each with its number in every pixel."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    found = []
+    for number in range(30):
+        path = folder / f"{number:02}.png"
+        path.write_bytes(encoded(np.full((6, 5, 3), number, np.uint8)))
+        found.append(Task(path, tmp_path / "out" / f"{number:02}.png"))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("fastnst")] == []
+
+
+def run(tasks: Iterable[Task], **options: Any) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    paint_batch(
+        tasks, **{"paint": invert, "read": read_image, "encode": encode, "report": outcomes.append, **options}
+    )
+    return outcomes
+
+
+@pytest.mark.parametrize("workers", [1, 3, None])
+def test_every_image_is_painted_and_reported_in_order(tasks: list[Task], workers: int | None) -> None:
+    threads = set()
+
+    def paint(image: np.ndarray) -> np.ndarray:
+        threads.add(threading.current_thread())
+        return invert(image)
+
+    outcomes = run(tasks, paint=paint, workers=workers)
+    assert numbers(outcomes) == list(range(30))
+    assert all(outcome.error is None for outcome in outcomes)
+    assert threads == {threading.main_thread()}
+    for number, task in enumerate(tasks):
+        with Image.open(task.result) as image:
+            assert (np.asarray(image) == 255 - number).all()
+
+
+def test_the_next_is_read_and_the_last_is_written_while_one_is_painted(tasks: list[Task]) -> None:
+    read_begun = [threading.Event() for _ in tasks]
+    painting_last = threading.Event()
+    both_written = threading.Barrier(2)
+    painted: list[bool] = []
+
+    def read(path: Path) -> Picture:
+        read_begun[int(path.stem)].set()
+        return read_image(path)
+
+    def paint(image: np.ndarray) -> np.ndarray:
+        number = len(painted)
+        painted.append(number == 3 or read_begun[number + 1].wait(PATIENCE))
+        if number == 3:
+            painting_last.set()
+        return invert(image)
+
+    def slow_encode(task: Task, picture: Picture) -> bytes:
+        if task.source.stem in ("00", "01"):
+            # Both are written at the same time, and two others are painted meanwhile.
+            both_written.wait(PATIENCE)
+            assert painting_last.wait(PATIENCE)
+        return encode(task, picture)
+
+    outcomes = run(tasks[:4], paint=paint, read=read, encode=slow_encode, workers=4)
+    assert painted == [True] * 4
+    assert [outcome.error for outcome in outcomes] == [None] * 4
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_few_pictures_are_held_at_once(tasks: list[Task], workers: int) -> None:
+    taken = 0
+    too_many = threading.Event()
+    reported: list[Outcome] = []
+
+    def counted() -> Iterator[Task]:
+        nonlocal taken
+        for task in tasks:
+            taken += 1
+            if taken - len(reported) > 2 * workers + 2:
+                too_many.set()
+            yield task
+
+    def encode_the_first_slowly(task: Task, picture: Picture) -> bytes:
+        if task.source.stem == "00":
+            too_many.wait(0.5)  # time enough to paint all the others, if that were allowed
+        return encode(task, picture)
+
+    run(counted(), encode=encode_the_first_slowly, report=reported.append, workers=workers)
+    assert len(reported) == len(tasks)
+    assert not too_many.is_set()
+
+
+def test_what_goes_wrong_is_that_images_alone(tasks: list[Task], tmp_path: Path) -> None:
+    tasks[1].source.write_bytes(b"no image")
+    tasks[2].source.unlink()
+    tasks[9] = Task(tasks[9].source, tmp_path / "in" / "00.png" / "below" / "9.png")
+
+    def read(path: Path) -> Picture:
+        if path.stem == "03":
+            raise MemoryError
+        if path.stem == "04":
+            raise RuntimeError("of nobody's making\nsecond line")
+        return read_image(path)
+
+    def paint(image: np.ndarray) -> np.ndarray:
+        number = image[0, 0, 0]
+        if number == 5:
+            raise FastnstError("the model gave NaN")
+        if number == 6:
+            raise MemoryError
+        return invert(image)
+
+    def failing_encode(task: Task, picture: Picture) -> bytes:
+        if task.source.stem == "08":
+            raise FastnstError("cannot write it")
+        if task.source.stem == "07":
+            raise ZeroDivisionError
+        return encode(task, picture)
+
+    outcomes = run(tasks, read=read, paint=paint, encode=failing_encode, workers=2)
+    assert numbers(outcomes) == list(range(30))
+    errors = {number: outcome.error for number, outcome in enumerate(outcomes) if outcome.error}
+    names = [str(task.source) for task in tasks]
+    assert errors.pop(1) == f"{names[1]} is no image that fastnst reads, or its header is damaged"
+    assert errors.pop(2) == f"{names[2]} does not exist"
+    assert errors.pop(3) == f"{names[3]} does not fit into memory: resize it"
+    assert errors.pop(4) == f"{names[4]} cannot be done: RuntimeError: of nobody's making"
+    assert errors.pop(5) == f"{names[5]}: the model gave NaN"
+    assert errors.pop(6) == f"{names[6]} does not fit into memory: resize it"
+    assert errors.pop(7) == f"{names[7]} cannot be done: ZeroDivisionError"
+    assert errors.pop(8) == "cannot write it"
+    assert "is not a folder" in str(errors.pop(9))
+    assert errors == {}
+    assert len(list((tmp_path / "out").iterdir())) == 30 - 9
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_whole(
+    tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+    room = threading.Semaphore(10)
+
+    def full(descriptor: int) -> None:
+        if not room.acquire(blocking=False):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    outcomes: list[Outcome] = []
+    with pytest.raises(DiskFullError, match=r"out.*the disk is full: free \d+ bytes"):
+        run(tasks, report=outcomes.append, workers=3)
+    assert all(outcome.error is None for outcome in outcomes)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        outcome.task.result.name for outcome in outcomes
+    ]
+    assert len(outcomes) == 10
+
+
+@pytest.mark.parametrize("where", ["paint", "report"])
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_an_interruption_finishes_what_is_being_written(
+    tasks: list[Task], tmp_path: Path, where: str, interruption: type[BaseException]
+) -> None:
+    outcomes: list[Outcome] = []
+    interrupted = threading.Event()
+
+    def interrupt() -> None:
+        if not interrupted.is_set():
+            interrupted.set()
+            raise interruption
+
+    def paint(image: np.ndarray) -> np.ndarray:
+        if where == "paint" and image[0, 0, 0] == 3:
+            interrupt()
+        return invert(image)
+
+    def report(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        if where == "report" and len(outcomes) == 4:
+            interrupt()
+
+    def slow_encode(task: Task, picture: Picture) -> bytes:
+        # Of those before the interruption, one is still being written when it comes.
+        if where == "paint" and task.source.stem == "02":
+            assert interrupted.wait(PATIENCE)
+        return encode(task, picture)
+
+    with pytest.raises(interruption):
+        run(tasks, paint=paint, report=report, encode=slow_encode, workers=4)
+    assert numbers(outcomes) == list(range(len(outcomes)))
+    if where == "paint":
+        assert len(outcomes) == 3
+    assert 3 <= len(outcomes) <= 14
+    done = sorted((tmp_path / "out").iterdir())
+    assert done == [outcome.task.result for outcome in outcomes]
+    for path in done:
+        with Image.open(path) as image:
+            image.load()
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "says"),
+    [
+        (errno.ENOSPC, DiskFullError, "the disk is full: free 1,000 bytes"),
+        (errno.EDQUOT, DiskFullError, "the disk is full"),
+        (errno.EROFS, FastnstError, "is read-only: give -o FOLDER"),
+        (errno.EIO, FastnstError, "Input/output error"),
+    ],
+)
+def test_a_result_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, error: type[FastnstError], says: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    write_result(tmp_path / "a" / "b" / "x.png", b"old")
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(FastnstError, match=says) as raised:
+        write_result(tmp_path / "a" / "b" / "x.png", bytes(1000))
+    assert type(raised.value) is error
+    assert [path.read_bytes() for path in (tmp_path / "a" / "b").iterdir()] == [b"old"]

@@ -1,0 +1,61 @@
+"""Damaged images and models, a few seconds of them, and all that longer runs of the fuzzer have found."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import pytest
+from onnx import TensorProto, helper
+
+from fastnst import FastnstError, Stylizer
+from fastnst.image_file import encode_image, read_image
+from tests.fastnst import fuzz, tiny_models
+from tests.fastnst.make_images import encoded, pixels, png_chunk
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore::RuntimeWarning:PIL")
+def test_damaged_images_are_read_or_refused() -> None:
+    for number in range(600):
+        data = fuzz.image_case(number)
+        try:
+            fuzz.check_image(data)
+        except Exception as error:  # noqa: BLE001 - what the fuzzer looks for
+            pytest.fail(f"python -m tests.fastnst.fuzz --kind image --one {number}: {error!r}")
+
+
+def test_damaged_models_are_run_or_refused() -> None:
+    for number in range(150):
+        data = fuzz.model_case(number)
+        try:
+            fuzz.check_model(data)
+        except Exception as error:  # noqa: BLE001 - what the fuzzer looks for
+            pytest.fail(f"python -m tests.fastnst.fuzz --kind model --one {number}: {error!r}")
+
+
+def test_names_with_control_characters_stay_in_one_line(tmp_path: Path) -> None:
+    path = tiny_models.save_model(
+        tmp_path / "lines.onnx",
+        [helper.make_node("ReduceMean", ["image"], ["stylized"], axes=[2, 3], keepdims=0)],
+        input_type=TensorProto.FLOAT,
+        input_shape=tiny_models.NCHW,
+        output_shape=("N\n\x1b[2J\u2028", 3),
+    )
+    with pytest.raises(
+        FastnstError, match=r"outputs are stylized tensor\(float\) \(N\?\?\[2J\?, 3\)"
+    ) as error:
+        Stylizer(path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("per_metre", [0, 2**31 - 1, 2**32 - 1])
+def test_a_resolution_that_no_format_holds_is_dropped(per_metre: int) -> None:
+    whole = encoded(pixels(4, 5), dpi=(300, 300))
+    at = whole.index(b"pHYs")
+    resolution = struct.pack(">IIB", per_metre, per_metre, 1)
+    data = whole[: at - 4] + png_chunk(b"pHYs", resolution) + whole[at + 17 :]
+    picture = read_image(io.BytesIO(data))
+    assert picture.dpi is None
+    for file_format in ("PNG", "JPEG", "TIFF", "BMP"):
+        assert encode_image(picture, file_format)
