@@ -1,43 +1,157 @@
-"""Milliseconds per image in inference: the exported file in ONNX Runtime against eager PyTorch."""
+"""Milliseconds per image in inference, against eager PyTorch in float32; cold start and peak memory."""
 
 from __future__ import annotations
 
 import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from bench.paired import time_in_turn
 from fastnst import Stylizer
+from fastnst.execution_providers import available_devices
+from fastnst.style_library import list_bundled_styles
 from train.transformer_net import TransformerNet
+
+SIZES = ("256x256", "512x512", "1920x1080", "3840x2160")
+# From this size on a picture takes so many seconds that one round says enough.
+_LARGE = 1_000_000
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.stylize", description=__doc__)
-    parser.add_argument("--model", default="kandinsky", help="a style's name or ONNX file")
-    parser.add_argument("--size", type=int, nargs="*", default=[256, 512], help="sides of square images")
+    parser.add_argument("--model", nargs="*", help="styles' names or ONNX files; the bundled ones by default")
+    parser.add_argument("--size", nargs="*", default=list(SIZES), help="width x height")
+    parser.add_argument("--device", nargs="*", help="all that the installed ONNX Runtime has by default")
+    parser.add_argument("--threads", type=int, help="CPU threads; one a core by default")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--profile", action="store_true", help="also where the session's time goes, at 512 px"
+    )
+    parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    stylizer = Stylizer(options.model, device=options.device)
-    metadata = stylizer.metadata
+    if options.memory_of:
+        _print_peak_memory(*options.memory_of, options.threads)
+        return
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    models = options.model or [style.name for style in list_bundled_styles()]
+    print(
+        f"{'style':14} {'device':9} {'size':>10} {'PyTorch ms':>11} {'fastnst ms':>11} {'ratio':>6}"
+        f" {'peak GB':>8}"
+    )
+    for model in models:
+        for device in options.device or available_devices():
+            stylizer = Stylizer(model, device=device, threads=options.threads)
+            for size in options.size:
+                _measure(stylizer, model, device, size, options)
+            if options.profile:
+                _profile(stylizer)
+    _measure_cold_start(models[0], options)
+
+
+def _measure(stylizer: Stylizer, model: str, device: str, size: str, options: argparse.Namespace) -> None:
+    image = _picture(size)
+    rounds = options.rounds if image[..., 0].size < _LARGE else min(options.rounds, 2)
+    times = time_in_turn(_eager(stylizer, device, image), lambda: stylizer(image), rounds)
+    theirs, ours = (1000 * statistics.median(seconds) for seconds in (times.baseline, times.ours))
+    command = [sys.executable, "-m", "bench.stylize", "--memory-of", model, device, size]
+    command += ["--threads", str(options.threads)] if options.threads else []
+    peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    print(
+        f"{stylizer.name:14} {device:9} {size:>10} {theirs:11.1f} {ours:11.1f} {times.speedup:6.2f}"
+        f" {peak:8.2f}",
+        flush=True,
+    )
+
+
+def _eager(stylizer: Stylizer, device: str, image: NDArray[np.uint8]) -> Callable[[], object]:
+    """Return a forward pass of the same network as every tutorial writes it, on the same kind of device."""
     # The speed does not depend on the weights, so a new network of the same shape serves as the baseline.
+    metadata = stylizer.metadata
     network = TransformerNet(int(metadata["network.width"]), int(metadata["network.residual_blocks"])).eval()
-    print(f"{Path(stylizer.path).name} on {', '.join(stylizer.providers)}; PyTorch eager fp32 on cpu")
-    print(f"{'size':>6} {'PyTorch ms':>12} {'fastnst ms':>12} {'ratio':>7}")
-    for size in options.size:
-        image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    on = "cuda" if device in ("cuda", "tensorrt") and torch.cuda.is_available() else "cpu"
+    network.to(on)
 
-        def eager(image: np.ndarray = image) -> None:
-            with torch.inference_mode():
-                network(torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0).float() / 255)
+    def run() -> object:
+        with torch.inference_mode():
+            content = torch.from_numpy(image).to(on).permute(2, 0, 1).unsqueeze(0).float() / 255
+            return (network(content) * 255).round().to(torch.uint8).cpu()
 
-        times = time_in_turn(eager, lambda image=image: stylizer(image), options.rounds)
-        theirs, ours = (1000 * median(seconds) for seconds in (times.baseline, times.ours))
-        print(f"{size:6} {theirs:12.1f} {ours:12.1f} {times.speedup:7.2f}")
+    return run
+
+
+def _print_peak_memory(model: str, device: str, size: str, threads: int | None) -> None:
+    Stylizer(model, device=device, threads=threads)(_picture(size))
+    unit = 1 if sys.platform == "darwin" else 2**10
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9)
+
+
+def _measure_cold_start(model: str, options: argparse.Namespace) -> None:
+    """Time the whole command on one image of 512 px, and take off what the network takes once it is warm."""
+    device = (options.device or ["cpu"])[0]
+    threads = ["--threads", str(options.threads)] if options.threads else []
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "photo.jpg"
+        Image.fromarray(_picture("512x512")).save(photo)
+        command = [sys.executable, "-m", "fastnst", "stylize", "-m", model, str(photo), "--overwrite"]
+        command += ["--device", device, *threads]
+        stylizer = Stylizer(model, device=device, threads=options.threads)
+        image = _picture("512x512")
+        times = time_in_turn(
+            lambda: subprocess.run(command, check=True, capture_output=True),
+            lambda: stylizer(image),
+            options.rounds,
+        )
+    differences = [whole - warm for whole, warm in zip(times.baseline, times.ours, strict=True)]
+    print(
+        f"cold start: the command takes {statistics.median(times.baseline):.2f} s on one image of 512x512, "
+        f"{statistics.median(differences):.2f} s more than a warm call"
+    )
+
+
+def _profile(stylizer: Stylizer) -> None:
+    """Print the operators that take the most of the time, by ONNX Runtime's own profiler."""
+    import json
+
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling = True
+    with tempfile.TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = onnxruntime.InferenceSession(stylizer.path, options, providers=list(stylizer.providers))
+        image = _picture("512x512")[np.newaxis]
+        start = time.perf_counter()
+        for _ in range(3):
+            session.run(None, {session.get_inputs()[0].name: image})
+        seconds = (time.perf_counter() - start) / 3
+        events = json.loads(Path(session.end_profiling()).read_text())
+    times: dict[str, float] = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            operator = event["args"]["op_name"]
+            times[operator] = times.get(operator, 0) + event["dur"] / 3000
+    total = sum(times.values())
+    print(f"  profile at 512x512: {1000 * seconds:.0f} ms a picture")
+    for operator, milliseconds in sorted(times.items(), key=lambda item: -item[1])[:10]:
+        print(f"    {operator:28} {milliseconds:8.1f} ms {100 * milliseconds / total:5.1f}%")
+
+
+def _picture(size: str) -> NDArray[np.uint8]:
+    width, height = (int(side) for side in size.split("x"))
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 if __name__ == "__main__":
