@@ -36,7 +36,8 @@ _GLOBAL_OPERATORS = frozenset(
         "ReduceSum",
     }
 )
-_DEFAULT_EPSILON = 1e-5
+DEFAULT_EPSILON = 1e-5
+"""What ONNX adds to the variance where a norm does not say."""
 
 
 def can_measure(data: bytes) -> bool:
@@ -121,7 +122,7 @@ def _fix(graph: OnnxGraph, statistics: Sequence[Statistics]) -> None:
             continue
         x, scale, bias = node.inputs
         mean, variance = values
-        epsilon = node.attributes.get("epsilon", _DEFAULT_EPSILON)
+        epsilon = node.attributes.get("epsilon", DEFAULT_EPSILON)
         assert isinstance(epsilon, float)
         prefix = f"fixed_norm_{layer}"
         shape = graph.add_initializer(f"{prefix}.shape", np.array([1, len(mean), 1, 1], np.int64))

@@ -127,6 +127,17 @@ class OnnxGraph:
         )
         return name
 
+    def add_input(self, name: str, dtype: str) -> str:
+        """Add an input of any shape and return its name."""
+        self._inputs.append(_value_info(name, dtype))
+        return name
+
+    def add_output(self, name: str) -> str:
+        """Make a value, whose type is inferred, an output too and return its name."""
+        self._outputs[name] = _text_field(_VALUE_NAME, name)
+        self.outputs.append(name)
+        return name
+
     def cut(self, inputs: Mapping[str, str], outputs: Sequence[str]) -> None:
         """Keep only what computes some values from some others.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from fastnst.model_probe import padded, read_image_model
 from fastnst.norm_statistics import can_measure
 from fastnst.style_library import find_style
 from fastnst.style_metadata import check_format, read_metadata
+from fastnst.temporal_norm import TemporalNormSession
 from fastnst.tiled_painting import paint_in_tiles
 from fastnst.tiles import ALIGNMENT
 
@@ -155,6 +157,14 @@ class Stylizer:
         out[...] = result
         return out
 
+    def for_video(self, rate: float = 0.1) -> VideoStylizer:
+        """Return a Stylizer for the frames of a video, called in their order from one thread.
+
+        Args:
+            rate: See `TemporalNormSession`: how much of the norms' running statistics a frame replaces.
+        """
+        return VideoStylizer(self, rate)
+
     def _needs_tiles(self, height: int, width: int) -> bool:
         if self.model.input.height is not None or self.model.input.width is not None:
             return False  # the picture is resized to what the model takes
@@ -224,6 +234,30 @@ class Stylizer:
         result = model(_reflected(_scaled(images, inner), canvas))
         result = _scaled(result, canvas)[:, : inner[0], : inner[1]]
         return np.ascontiguousarray(_scaled(result, (height, width)))
+
+
+class VideoStylizer(Stylizer):
+    """A Stylizer for the frames of a video: the statistics of its norms are smoothed over them.
+
+    Args:
+        stylizer: The style, opened. It is left as it is.
+        rate: See `TemporalNormSession`.
+    """
+
+    def __init__(self, stylizer: Stylizer, rate: float) -> None:
+        self.__dict__.update(stylizer.__dict__)
+        plain = stylizer.model.session
+        self._session = TemporalNormSession(
+            self.path.read_bytes(), lambda data: open_changed(plain, data), rate=rate
+        )
+        self.model = replace(stylizer.model, session=self._session)
+
+    def begin_shot(self) -> None:
+        """Forget the frames before: the next one is the first of another shot."""
+        self._session.reset()
+
+    def _needs_tiles(self, height: int, width: int) -> bool:
+        return False  # which have statistics of their own
 
 
 def receptive_field(metadata: Mapping[str, str]) -> int:
