@@ -19,6 +19,7 @@ from fastnst.mask import mix
 from fastnst.oklab import with_colours_of
 from fastnst.photo_detail import restore_detail
 from fastnst.style_blend import blend_pictures
+from tests.fastnst import tiny_models
 from tests.fastnst.flat_style import flat
 from tests.fastnst.make_images import pixels
 
@@ -33,9 +34,9 @@ class Watched(Stylizer):
         self.calls: list[np.ndarray] = []
         self.result: np.ndarray | None = None
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, image: Any, *, out: Any = None) -> Any:
         self.calls.append(image)
-        self.result = super().__call__(image)
+        self.result = super().__call__(image, out=out)
         return self.result
 
 
@@ -317,3 +318,22 @@ def test_controls_out_of_range(files: dict[str, Path], arguments: dict[str, Any]
     with pytest.raises(FastnstError, match=says) as error:
         Painter(**{"style": files["invert"], **arguments})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "controls", [{}, {"strength": 0.5}, {"strength": 0}, {"preserve_color": True}, {"size": 16}]
+)
+def test_a_photo_may_be_painted_over(files: dict[str, Path], controls: dict[str, Any]) -> None:
+    painter = Painter(files["invert"], **controls)
+    photo = pixels(20, 30)
+    expected, over = painter(photo), photo.copy()
+    assert painter(over, out=over) is over
+    np.testing.assert_array_equal(over, expected)
+
+
+def test_large_photos_are_painted_in_tiles(tmp_path: Path) -> None:
+    path = tiny_models.network(tmp_path / "network.onnx")
+    photo, found = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8), []
+    painter = Painter(path, strength=0.5, tile=256, on_progress=found.append)
+    np.testing.assert_array_equal(painter(photo), Painter(Stylizer(path, tile=256), strength=0.5)(photo))
+    assert found[-1] == 1
