@@ -15,12 +15,12 @@ from fastnst.tiles import Tile, cut_into_tiles, sample_tiles
 
 Progress = Callable[[float], None]
 
-# The statistics are taken from tiles of this side with their margins, and of no more of them than fit into
-# this many bytes: 12 megapixels of the full network, and all of a picture that is no larger.
-_SAMPLE_SIDE = 512
-_SAMPLE_BYTES = 10**9
-# What the full network keeps of a pixel between its layers, in bytes.
-_KEPT_BYTES_PER_PIXEL = 64
+# The statistics are taken from tiles of at most this side with their margins, and of no more of them than fit
+# into this many bytes: those of a picture of 12 megapixels, or as much of a larger one.
+_SAMPLE_SIDE = 768
+_SAMPLE_BYTES = 640_000_000
+# What is kept of a pixel between the full network's layers, in bytes.
+_KEPT_BYTES_PER_PIXEL = 33
 
 
 def paint_in_tiles(
@@ -82,7 +82,9 @@ def paint_in_tiles(
 
 def _sample(height: int, width: int, side: int, margin: int) -> list[Tile]:
     rows = cut_into_tiles(height, width, side, margin)
-    return sample_tiles(rows, max(_SAMPLE_BYTES // _KEPT_BYTES_PER_PIXEL // side**2, 1))
+    tiles = [tile for row in rows for tile in row]
+    affordable = _SAMPLE_BYTES // _KEPT_BYTES_PER_PIXEL / sum(tile.pixels for tile in tiles)
+    return sample_tiles(rows, max(int(len(tiles) * affordable), 1))
 
 
 def _tensor(pixels: Images, model: ImageModel) -> NDArray[Any]:

@@ -173,8 +173,8 @@ def test_size_is_the_brush(style: Callable[[str], Watched]) -> None:
     ]
     assert even[0] < even[1] < even[2]
     np.testing.assert_array_equal(Painter(strided, size=80)(photo), strided(photo))
-    with pytest.raises(FastnstError, match=r"at size 9000 .* 9000x6750 pixels, more than 25,000,000"):
-        Painter(strided, size=9000)(photo)
+    with pytest.raises(FastnstError, match=r"at size 30000 .* 30000x22500 pixels, more than 400,000,000"):
+        Painter(strided, size=30000)(photo)
 
 
 def test_detail_comes_back_by_amount(style: Callable[[str], Watched]) -> None:
