@@ -22,7 +22,9 @@ def scene(height: int, width: int, shift: float = 0.0, seed: int = 0) -> np.ndar
     return np.clip(127 + 40 * np.stack(channels, axis=-1), 0, 255).astype(np.uint8)
 
 
-def moving(count: int, height: int = 48, width: int = 64, seed: int = 0, step: float = 1.0) -> list[np.ndarray]:
+def moving(
+    count: int, height: int = 48, width: int = 64, seed: int = 0, step: float = 1.0
+) -> list[np.ndarray]:
     """Frames of one scene that moves to the right."""
     return [scene(height, width, step * index, seed) for index in range(count)]
 

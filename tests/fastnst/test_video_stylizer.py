@@ -250,9 +250,7 @@ def test_the_stabilizer_sees_the_source_and_begins_anew_at_cuts(tmp_path: Path) 
         return np.clip(image.astype(int) + (20 if count % 2 else -20), 0, 255).astype(np.uint8)
 
     result = tmp_path / "out.mp4"
-    stylize(
-        source, result, paint, crf=4, stabilizer=Stabilizer(), on_shot=lambda: shots.append(count)
-    )
+    stylize(source, result, paint, crf=4, stabilizer=Stabilizer(), on_shot=lambda: shots.append(count))
     assert shots == [0, 6]
     levels = [frame.to_ndarray(format="gray").astype(float).mean() for frame in decoded(result)]
     originals = [frame.to_ndarray(format="gray").astype(float).mean() for frame in decoded(source)]
