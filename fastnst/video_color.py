@@ -45,21 +45,22 @@ class VideoColor:
     swscale_matrix: int
 
     @classmethod
-    def of(cls, frame: Any) -> VideoColor:
-        """Return the colours of a PyAV frame's encoded copy.
+    def of(cls, frame: Any, decoder: Any) -> VideoColor:
+        """Return the colours of the encoded copy of a PyAV frame, which `decoder`, a codec context, gave.
 
         A frame of RGB is encoded as BT.709 of limited range, which every player shows.
         """
+        primaries, transfer = decoder.color_primaries, decoder.color_trc
         if frame.format.is_rgb or frame.colorspace == _RGB:
-            return cls(_BT709, False, _LIMITED, frame.color_primaries, frame.color_trc, _SWSCALE_709)
+            return cls(_BT709, False, _LIMITED, primaries, transfer, _SWSCALE_709)
         full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
         guess = _guessed_matrix(frame.width, frame.height)
         return cls(
             frame.colorspace,
             full,
             _FULL if full else frame.color_range,
-            frame.color_primaries,
-            frame.color_trc,
+            primaries,
+            transfer,
             _SWSCALE.get(frame.colorspace, guess),
         )
 
@@ -102,7 +103,7 @@ class VideoColor:
         return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
     def to_yuv(self, frame: Any) -> Any:
-        """Return a PyAV frame of RGB as yuv420p in these colours, tagged with them."""
+        """Return a PyAV frame of RGB as yuv420p in these colours."""
         yuv = frame.reformat(
             format="yuv420p",
             src_color_range=_FULL,
@@ -110,15 +111,15 @@ class VideoColor:
             dst_color_range=_FULL if self.full_range else _LIMITED,
             interpolation=_BICUBIC | _EXACT,
         )
-        self.tag(yuv)
+        yuv.colorspace, yuv.color_range = self.matrix, self.range_tag
         return yuv
 
-    def tag(self, target: Any) -> None:
-        """Write the tags on a PyAV frame or codec context."""
-        target.colorspace = self.matrix
-        target.color_range = self.range_tag
-        target.color_primaries = self.primaries
-        target.color_trc = self.transfer
+    def tag(self, encoder: Any) -> None:
+        """Write the tags on a PyAV codec context, which writes them into the video."""
+        encoder.colorspace = self.matrix
+        encoder.color_range = self.range_tag
+        encoder.color_primaries = self.primaries
+        encoder.color_trc = self.transfer
 
 
 def _guessed_matrix(width: int, height: int) -> int:

@@ -10,6 +10,8 @@ from fastnst.errors import FastnstError
 
 # opencv-python and opencv-python-headless own the same folder and break each other.
 _INSTALL = 'pip install av opencv-python-headless (or "fastnst[video]")'
+# Older ones take some matrices and ranges for others.
+_OLDEST_AV = 18
 _INSTALL_WINDOW = "pip uninstall opencv-python-headless, then pip install opencv-python"
 
 
@@ -17,13 +19,17 @@ def import_av() -> Any:
     """Return the module `av`, PyAV, with FFmpeg's own messages turned off.
 
     Raises:
-        FastnstError: If it is not installed or does not load.
+        FastnstError: If it is not installed, does not load or is too old.
     """
     try:
         import av
         import av.logging
     except ImportError as error:
         raise _missing("PyAV", "av", error) from None
+    if int(av.__version__.split(".")[0]) < _OLDEST_AV:
+        raise FastnstError(
+            f"PyAV {av.__version__} is too old for video: pip install --upgrade av (on Python 3.11 or newer)"
+        )
     # What matters of FFmpeg's messages comes as an exception; the rest would break into the progress bar.
     av.logging.set_level(None)
     return av

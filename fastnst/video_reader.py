@@ -100,7 +100,7 @@ class VideoReader:
         else:
             raise FastnstError(f"{self.path} holds no frame that can be decoded")
         first = self._held[-1]
-        self.color = VideoColor.of(first)
+        self.color = VideoColor.of(first, self._video.codec_context)
         self._orientation = _Orientation.of(first)
         self._scaled = _reduced((first.width, first.height), size)
         width, height = self._scaled[::-1] if self._orientation.transposed else self._scaled

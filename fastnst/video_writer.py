@@ -144,7 +144,7 @@ class VideoWriter:
             )
             return
         copy.metadata.update(stream.metadata)
-        copy.disposition = stream.disposition
+        copy.disposition = stream.disposition.value
         self._copies[stream.index] = copy
 
     def write(self, item: Frame | Any) -> None:
@@ -196,7 +196,7 @@ def _remux(av: Any, source: Path, target: Path) -> None:
                 continue
             copies[stream.index] = copy = whole.add_stream_from_template(stream, opaque=True)
             copy.metadata.update(stream.metadata)
-            copy.disposition = stream.disposition
+            copy.disposition = stream.disposition.value
         whole.metadata.update(fragments.metadata)
         whole.set_chapters(fragments.chapters())
         for packet in fragments.demux([fragments.streams[index] for index in copies]):

@@ -7,8 +7,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
+import pytest
+
+av = pytest.importorskip("av", minversion="18", reason="PyAV 18 needs Python 3.11")
 
 TIME_BASE = Fraction(1, 90_000)
 
@@ -86,8 +88,8 @@ def make_video(
                     dst_color_range=2 if full_range else 1,
                     interpolation=0x4 | 0x2000 | 0x4000 | 0x40000,
                 )
-            for name, value in colors.items():
-                setattr(frame, name, value)
+            for name in colors.keys() & {"colorspace", "color_range"}:
+                setattr(frame, name, colors[name])
             if codec == "libx264":
                 frame.time_base = TIME_BASE
                 frame.pts = 90_000 * index // rate if times is None else times[index]

@@ -134,6 +134,13 @@ def test_a_missing_package_is_one_line(
     assert "pip install av opencv-python-headless" in says
 
 
+def test_an_old_pyav_is_one_line(
+    fails: Fails, invert: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("av.__version__", "16.1.0")
+    assert fails("video", "-m", invert, clip).startswith("PyAV 16.1.0 is too old for video: pip install")
+
+
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "fastnst", *map(str, arguments)],

@@ -145,6 +145,25 @@ def test_it_leaves_no_ghost_behind_a_moving_thing() -> None:
     assert np.abs(ghost.astype(float) - sources[-1]).mean(axis=-1)[32:64, left - 6 : left].mean() > 15
 
 
+def test_what_is_uncovered_is_not_trusted_where_it_looks_alike() -> None:
+    sources = [(128 + 0.12 * (square_over(texture(1), left) - 128.0)).astype(np.uint8) for left in (40, 48)]
+    stabilizer = Stabilizer()
+    assert stabilizer.track(sources[0]) is None
+    motion = stabilizer.track(sources[1])
+    assert motion is not None
+    assert motion.trust[18:30, 20:24].mean() < 0.3  # at half the size: the square has uncovered it
+    assert motion.trust[:12].mean() > 0.95
+
+
+def test_what_changes_in_its_place_is_not_held_back() -> None:
+    before = texture(1)
+    after = before.copy()
+    after[30:66, 40:80] = np.clip(after[30:66, 40:80].astype(int) + 60, 0, 255)  # a light goes on
+    painted = [255 - before, 255 - after]
+    result = stabilized([before, after], painted)[1]
+    assert np.abs(result.astype(int) - painted[1])[36:60, 46:74].mean() < 2
+
+
 def test_after_a_cut_nothing_of_the_past_is_left() -> None:
     sources = pan(4) + moving(4, HEIGHT, WIDTH, seed=3)
     painted = [255 - source for source in sources]
@@ -193,6 +212,13 @@ def test_flicker_is_the_change_that_is_no_motion() -> None:
     assert along.flicker == pytest.approx(1, rel=0.05)
     standing = flicker_of(sources, [texture(7)] * 6)
     assert standing.flicker > 3 * along.flicker
+
+
+def test_what_is_uncovered_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = [square_over(texture(1), 10 + 6 * i) for i in range(6)]
+    error = flicker_of(sources, sources).source_error
+    monkeypatch.setattr(OpticalFlow, "visible", lambda self, there, back: np.ones(there.shape[:2], bool))
+    assert error < 0.85 * flicker_of(sources, sources).source_error
 
 
 def test_pairs_across_cuts_do_not_count() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
-import av
 import numpy as np
 import pytest
 
 from fastnst import FastnstError, FastnstWarning
+from fastnst.video_color import VideoColor
 from fastnst.video_reader import Frame, VideoReader
-from tests.fastnst.make_videos import TIME_BASE, make_video, moving, scene
+from tests.fastnst.make_videos import TIME_BASE, av, make_video, moving, scene
 
 UNEVEN = [0, 3000, 9000, 10_000, 20_000, 21_000, 30_000, 45_000, 48_000, 60_000]
 
@@ -195,3 +196,17 @@ def test_a_cover_picture_is_not_the_video(tmp_path: Path) -> None:
                 packet.stream = copy
                 container.mux(packet)
     assert [frame.pixels.shape for frame in frames_of(path)] == [(48, 64, 3)] * 3
+
+
+@pytest.mark.parametrize(("tag", "expected"), [(2, 88), (1, 84), (0, 84)])
+def test_the_range_is_the_tags_whatever_the_pixel_format(tag: int, expected: int) -> None:
+    grey = np.full((24, 16), 88, np.uint8)
+    grey[16:] = 128
+    frame = av.VideoFrame.from_ndarray(grey, format="yuv420p")
+    frame.color_range = tag
+    color = VideoColor.of(frame, SimpleNamespace(color_primaries=2, color_trc=2))
+    # 88 of 16 to 235 is (88 - 16) * 255 / 219.
+    assert np.abs(color.to_rgb(frame, (16, 16)).astype(int) - expected).max() <= 1
+    back = color.to_yuv(av.VideoFrame.from_ndarray(color.to_rgb(frame, (16, 16)), format="rgb24"))
+    assert np.abs(back.to_ndarray().astype(int) - grey).max() <= 1
+    assert back.color_range == tag
