@@ -19,6 +19,8 @@ from fastnst.cli.info import info
 from fastnst.cli.one_line import complain
 from fastnst.cli.styles import styles
 from fastnst.cli.stylize import stylize
+from fastnst.cli.video import video
+from fastnst.cli.webcam import webcam
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 
 
@@ -71,6 +73,7 @@ Examples:
   fastnst styles                               the styles at hand
   fastnst stylize -m kandinsky photo.jpg       writes photo.kandinsky.jpg
   fastnst stylize -m wave photos/ -o painted/  every image in a folder
+  fastnst video -m wave clip.mp4               writes clip.wave.mp4
   fastnst info kandinsky                       what a style file is
 """
 
@@ -90,6 +93,8 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(stylize)
+cli.add_command(video)
+cli.add_command(webcam)
 cli.add_command(info)
 cli.add_command(styles)
 

@@ -11,7 +11,7 @@ import pytest
 
 import fastnst
 
-HEAVY = ("numpy", "PIL", "onnxruntime", "torch", "lightning", "onnx", "train", "export")
+HEAVY = ("numpy", "PIL", "onnxruntime", "av", "cv2", "torch", "lightning", "onnx", "train", "export")
 
 
 def imported_after(code: str) -> set[str]:
@@ -40,7 +40,15 @@ def test_import_and_help_are_light() -> None:
     assert imported_after("import fastnst, fastnst.errors").isdisjoint({*HEAVY, "click"})
     help_code = "from click.testing import CliRunner\nfrom fastnst.cli import cli\nimport sys\n" + "".join(
         f"assert CliRunner().invoke(cli, {arguments}).exit_code == 0\n"
-        for arguments in (["--help"], ["--version"], ["stylize", "-h"], ["info", "-h"], ["styles"])
+        for arguments in (
+            ["--help"],
+            ["--version"],
+            ["stylize", "-h"],
+            ["info", "-h"],
+            ["video", "-h"],
+            ["webcam", "-h"],
+            ["styles"],
+        )
     )
     assert imported_after(help_code).isdisjoint(HEAVY)
 

@@ -1,0 +1,246 @@
+"""`fastnst video`: paint videos."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastnst.cli.one_line import complain, warnings_as_lines
+from fastnst.errors import FastnstError
+
+if TYPE_CHECKING:
+    from fastnst.video_stylizer import Paint
+
+_EXAMPLES = """\b
+Examples:
+  fastnst video -m wave clip.mp4
+  fastnst video -m kandinsky clip.mov --stabilize --size 720
+  fastnst video -m wave.onnx "clips/*.mp4" -o painted/
+"""
+
+
+@click.command(short_help="Paint videos in a style.", epilog=_EXAMPLES)
+@click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
+@click.option("-m", "--model", required=True, metavar="STYLE", help="A style's name, or an ONNX file.")
+@click.option(
+    "-o", "--output", metavar="PATH", help="The result's file, or the folder.  [default: beside each video]"
+)
+@click.option("--stabilize", is_flag=True, help="Take the flicker out, along the motion in the video.")
+@click.option("--size", type=int, metavar="N", help="Reduce the longer side to N pixels.")
+@click.option(
+    "--crf", default=18, show_default=True, metavar="0-51", help="x264's; less is better and larger."
+)
+@click.option("--overwrite", is_flag=True, help="Replace results that exist.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="DEVICE",
+    help="auto, cpu, gpu, cuda, cuda:1, tensorrt, migraphx, rocm, directml, openvino or coreml.",
+)
+@click.option("--threads", type=int, metavar="N", help="CPU threads.  [default: one a core]")
+def video(
+    videos: tuple[str, ...],
+    model: str,
+    output: str | None,
+    stabilize: bool,
+    size: int | None,
+    crf: int,
+    overwrite: bool,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Paint each VIDEO in a style.
+
+    clip.mp4 becomes clip.STYLE.mp4 beside it, in H.264, upright, with its frame times, colour tags, audio,
+    subtitles, chapters and metadata. mp4, m4v, mov and mkv stay what they are, others become mp4. Nothing
+    is replaced without --overwrite.
+
+    Until it is whole it is called clip.STYLE.partial.mp4. That plays as far as it goes and stays when the
+    command is interrupted. Each line of output is a result, a tab, and its frames and frames a second.
+    """
+    if not 0 <= crf <= 51:
+        raise FastnstError(f"--crf must be 0 to 51, not {crf}")
+    if size is not None and size < 16:
+        raise FastnstError(f"--size must be at least 16, not {size}")
+    from fastnst.style_library import find_style, list_styles
+    from fastnst.video_extra import import_av, import_cv2
+
+    import_av()
+    if stabilize:
+        import_cv2()
+    with warnings_as_lines():
+        style = find_style(model).stem
+        tasks, problems = _plan(
+            videos, style, output, overwrite, {style, *(found.name for found in list_styles())}
+        )
+        total = len(tasks) + len(problems)
+        if len(problems) == total == 1:
+            raise FastnstError(problems[0])
+        for problem in problems:
+            complain(problem)
+        failed = len(problems)
+        # A model that does not load is the whole command's error, also where no video is left to do.
+        paint = _painter(model, device, threads)
+        for task in tasks:
+            try:
+                _stylize(task, paint, stabilize, size, crf)
+            except FastnstError as error:  # noqa: PERF203 - each video for itself
+                if total == 1:
+                    raise
+                failed += 1
+                complain(str(error))
+    if failed:
+        raise FastnstError(f"{failed} of {total} could not be done; the lines above say why")
+
+
+@dataclass(frozen=True)
+class _Task:
+    source: Path
+    result: Path
+
+
+def _painter(model: str, device: str, threads: int | None) -> Paint:
+    from fastnst.stylizer import Stylizer
+
+    return Stylizer(model, device=device, threads=threads)
+
+
+def _stylize(task: _Task, paint: Paint, stabilize: bool, size: int | None, crf: int) -> None:
+    from fastnst.stabilizer import Stabilizer
+    from fastnst.video_reader import VideoReader
+    from fastnst.video_stylizer import stylize_video
+    from fastnst.video_writer import partial_path
+
+    start = time.perf_counter()
+    with VideoReader(task.source, size=size) as source:
+        progress = _Progress(task.source.name, source.frame_count)
+        try:
+            with progress:
+                frames = stylize_video(
+                    source,
+                    task.result,
+                    paint,
+                    stabilizer=Stabilizer() if stabilize else None,
+                    crf=crf,
+                    on_frame=progress.count,
+                )
+        except BaseException:
+            partial = partial_path(task.result)
+            if progress.frames and partial.exists():
+                click.echo(f"fastnst: what is done of it plays in {partial}", err=True)
+            raise
+    click.echo(f"{task.result}\t{frames} frames, {frames / (time.perf_counter() - start):.1f} fps")
+
+
+class _Progress:
+    """Counts frames, and shows them with frames a second and the time left where stderr is a terminal."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self.frames = 0
+        self._start = time.perf_counter()
+        self._bar: Any = (
+            click.progressbar(
+                length=count,
+                label=name,
+                show_pos=True,
+                item_show_func=lambda _: f"{self.frames / (time.perf_counter() - self._start):.1f} fps",
+                file=sys.stderr,
+            )
+            if count and sys.stderr.isatty()
+            else None
+        )
+
+    def __enter__(self) -> _Progress:
+        if self._bar is not None:
+            self._bar.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(*exception)
+
+    def count(self) -> None:
+        self.frames += 1
+        if self._bar is not None:
+            self._bar.update(1)
+
+
+def _plan(
+    videos: Sequence[str], style: str, output: str | None, overwrite: bool, styles: Collection[str]
+) -> tuple[list[_Task], list[str]]:
+    """Return what is to be done, and a line for each video that cannot be."""
+    from fastnst.video_writer import VIDEO_SUFFIXES
+
+    sources, problems = _find(videos, styles)
+    folder, file = None, None
+    if output is not None:
+        path = Path(output)
+        if path.is_dir() or output.endswith(("/", os.sep)):
+            folder = path
+        elif len(sources) + len(problems) > 1:
+            if path.exists() or path.suffix.lower() in VIDEO_SUFFIXES:
+                raise FastnstError(f"there are several videos for the one file {path}: give a folder to -o")
+            folder = path
+        elif path.suffix.lower() not in VIDEO_SUFFIXES:
+            raise FastnstError(
+                f"cannot write {path.suffix or path.name}: give a name in mp4, m4v, mov or mkv to -o"
+            )
+        else:
+            file = path
+    tasks: list[_Task] = []
+    taken: dict[Path, Path] = {}
+    for source in sources:
+        suffix = source.suffix if source.suffix.lower() in VIDEO_SUFFIXES else ".mp4"
+        result = file or (folder or source.parent) / f"{source.stem}.{style}{suffix}"
+        other = taken.setdefault(result.resolve(), source)
+        if other is not source:
+            problems.append(f"{source} and {other} would both become {result}: rename one of them")
+        elif result.resolve() == source.resolve():
+            problems.append(f"{source} would be replaced by its own result: give another name to -o")
+        elif result.is_dir():
+            problems.append(f"{result} is a folder: choose another name with -o")
+        elif result.exists() and not overwrite:
+            problems.append(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
+        else:
+            tasks.append(_Task(source, result))
+    return tasks, problems
+
+
+def _find(videos: Sequence[str], styles: Collection[str]) -> tuple[list[Path], list[str]]:
+    """Return the files that the arguments name, each once, and a line for each that names none.
+
+    A pattern, which is expanded here for shells that do not, leaves out the results of other videos.
+    """
+    found: dict[Path, Path] = {}
+    problems: list[str] = []
+    for text in videos:
+        path = Path(text)
+        if glob.has_magic(text) and not path.exists():
+            matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
+            files = [file for file in matches if file.is_file() and not _is_result(file, styles)]
+            if not files:
+                problems.append(f"{text} matches no file")
+        else:
+            files = [path]
+        for file in files:
+            if file.is_dir():
+                problems.append(f'{file} is a folder: name the videos in it, as in "{file / "*.mp4"}"')
+            elif not file.exists():
+                problems.append(f"{file} does not exist")
+            else:
+                found.setdefault(file.resolve(), file)
+    return list(found.values()), problems
+
+
+def _is_result(path: Path, styles: Collection[str]) -> bool:
+    stem, _, style = path.stem.removesuffix(".partial").rpartition(".")
+    return bool(stem) and style in styles

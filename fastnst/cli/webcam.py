@@ -1,0 +1,53 @@
+"""`fastnst webcam`: paint what a camera sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from fastnst.cli.one_line import warnings_as_lines
+from fastnst.errors import FastnstError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@click.command(short_help="Paint what a camera sees.")
+@click.option("-m", "--model", required=True, metavar="STYLE", help="A style's name, or an ONNX file.")
+@click.option("--camera", default=0, show_default=True, metavar="N", help="The camera's number.")
+@click.option(
+    "--size", default=320, show_default=True, metavar="N", help="Paint at N pixels at the longer side."
+)
+@click.option("--stabilize", is_flag=True, help="Take the flicker out, along the motion in the picture.")
+@click.option("--no-mirror", is_flag=True, help="Show it as others see you.")
+@click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="As of fastnst video.")
+@click.option("--threads", type=int, metavar="N", help="CPU threads.  [default: one a core]")
+def webcam(
+    model: str, camera: int, size: int, stabilize: bool, no_mirror: bool, device: str, threads: int | None
+) -> None:
+    """Show in a window what a camera sees, painted. q, Escape or closing the window ends it.
+
+    It needs opencv-python, which shows windows, in the place of opencv-python-headless.
+    """
+    if camera < 0:
+        raise FastnstError(f"--camera must be at least 0, not {camera}")
+    if size < 16:
+        raise FastnstError(f"--size must be at least 16, not {size}")
+    from fastnst.video_extra import import_cv2_with_window
+
+    import_cv2_with_window()  # before the model is loaded, which takes longer
+    from fastnst.stabilizer import Stabilizer
+    from fastnst.stylizer import Stylizer
+    from fastnst.webcam import show_webcam
+
+    with warnings_as_lines():
+        stylizer = Stylizer(model, device=device, threads=threads)
+        stabilizer = Stabilizer() if stabilize else None
+
+        def step(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            painted = stylizer(image)
+            return stabilizer.blend(painted, stabilizer.track(image)) if stabilizer else painted
+
+        show_webcam(step, camera=camera, size=size, mirror=not no_mirror, title=f"fastnst {stylizer.name}")

@@ -1,0 +1,254 @@
+"""Reading a video: its frames upright and in RGB, and the streams beside them as they are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.video_color import VideoColor
+from fastnst.video_extra import import_av
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture and its time.
+
+    Attributes:
+        pixels: RGB of shape (H, W, 3), uint8, upright.
+        pts: When it is shown, in units of the video's time base.
+        duration: For how long, in the same units; 0 where the file does not say.
+    """
+
+    pixels: NDArray[np.uint8]
+    pts: int
+    duration: int
+
+
+class VideoReader:
+    """A video file opened for reading, its first frame already decoded.
+
+    Iterate it once for its frames in the order in which they are shown, with their exact times, and between
+    them PyAV's packets of the audio and subtitles, in the file's order.
+
+    Args:
+        path: The file; of several video streams the first that is no cover picture counts.
+        size: The longer side of the frames, if they are to be reduced.
+
+    Attributes:
+        path: The file.
+        width: Of the upright frames, even, as H.264 requires; an odd one loses its last column.
+        height: The same of the rows.
+        time_base: The unit of times in seconds.
+        frame_rate: Frames a second on average.
+        frame_count: How many frames the file says it has, or would have by its duration; 0 where unknown.
+        aspect: Of a pixel, width by height.
+        color: How its numbers mean colours.
+        copied: PyAV's streams that are passed on as packets.
+        metadata: The container's, such as its title.
+        stream_metadata: The video stream's own.
+        chapters: As PyAV has them.
+
+    Raises:
+        FastnstError: If PyAV is missing, or the file is missing, no video, damaged or too small.
+
+    Warns:
+        FastnstWarning: If the picture cannot be kept as it is (10 bits, HDR, transparency, interlacing, an
+            odd size), and, at the end, if a part of it could not be decoded.
+    """
+
+    def __init__(self, path: Path, *, size: int | None = None) -> None:
+        self._av = import_av()
+        self.path = path
+        if path.is_dir():
+            raise FastnstError(f"{path} is a folder: name the videos in it")
+        try:
+            self._container = self._av.open(str(path), "r", metadata_errors="replace")
+        except (self._av.FFmpegError, OSError) as error:
+            raise FastnstError(_open_failure(path, error)) from None
+        try:
+            self._open(size)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _open(self, size: int | None) -> None:
+        streams = [stream for stream in self._container.streams.video if not _is_cover(stream)]
+        if not streams or streams[0].codec_context is None:
+            raise FastnstError(f"{self.path} holds no video that can be decoded")
+        self._video = streams[0]
+        self._video.thread_type = "AUTO"
+        self.copied = [*self._container.streams.audio, *self._container.streams.subtitles]
+        self._damaged = False
+        self._reached = 0.0  # in seconds, of any stream
+        self._last_pts: int | None = None
+        self._items = self._decoded()
+        # The frames say more than the header: how they are turned and, in some files, what their colours are.
+        self._held: list[Any] = []
+        for item in self._items:
+            self._held.append(item)
+            if not self._is_packet(item):
+                break
+        else:
+            raise FastnstError(f"{self.path} holds no frame that can be decoded")
+        first = self._held[-1]
+        self.color = VideoColor.of(first, self._video.codec_context)
+        self._orientation = _Orientation.of(first)
+        self._scaled = _reduced((first.width, first.height), size)
+        width, height = self._scaled[::-1] if self._orientation.transposed else self._scaled
+        self.width, self.height = width // 2 * 2, height // 2 * 2
+        if not self.width or not self.height:
+            raise FastnstError(f"{self.path} is {width}x{height} pixels: too small for a video")
+        self.color = self.color.at_size(self.width, self.height)
+        self.time_base: Fraction = self._video.time_base
+        self.frame_rate = Fraction(self._video.average_rate or self._video.guessed_rate or 25)
+        self.frame_count = int(self._video.frames) or round(self._seconds() * self.frame_rate)
+        aspect = Fraction(self._video.sample_aspect_ratio or 1) or Fraction(1)
+        self.aspect = 1 / aspect if self._orientation.transposed else aspect
+        self.metadata: dict[str, str] = dict(self._container.metadata)
+        self.stream_metadata: dict[str, str] = dict(self._video.metadata)
+        self.chapters: list[Any] = self._container.chapters()
+        self._warn_of_losses(first, (width, height))
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame | Any]:
+        held, self._held = self._held, []
+        for item in held:
+            yield item if self._is_packet(item) else self._frame(item)
+        for item in self._items:
+            yield item if self._is_packet(item) else self._frame(item)
+        # A cut-off file ends without an error; its header still says how long it was.
+        seconds = self._reached - (self._container.start_time or 0) / 1e6
+        if self._damaged or seconds < 0.9 * (self._container.duration or 0) / 1e6 - 1:
+            warnings.warn(
+                f"{self.path} is damaged: what could be decoded, up to {seconds:.1f} s, is done",
+                FastnstWarning,
+                stacklevel=2,
+            )
+
+    def _is_packet(self, item: Any) -> bool:
+        return isinstance(item, self._av.Packet)
+
+    def _decoded(self) -> Iterator[Any]:
+        """Yield PyAV's frames of the video and packets of the other streams."""
+        packets = self._container.demux([self._video, *self.copied])
+        while True:
+            try:
+                packet = next(packets, None)
+            except (self._av.FFmpegError, OSError):  # a file that ends within a packet
+                self._damaged = True
+                packet = None
+            if packet is None:
+                return
+            if packet.pts is not None:
+                self._reached = max(self._reached, float(packet.pts * packet.time_base))
+            if packet.stream.index != self._video.index:
+                if packet.dts is not None:  # the empty packet that ends a stream has none
+                    yield packet
+                continue
+            try:
+                frames = packet.decode()
+            except self._av.EOFError:  # the end of a decoder that an error has already emptied
+                continue
+            except self._av.FFmpegError:
+                self._damaged = True
+                continue
+            yield from frames
+
+    def _frame(self, frame: Any) -> Frame:
+        pts = frame.pts
+        if pts is None or (self._last_pts is not None and pts <= self._last_pts):
+            # Some files have no times or repeat them; a player shows one frame after the other.
+            step = max(1, round(1 / self.frame_rate / self.time_base)) if pts is None else 1
+            pts = 0 if self._last_pts is None else self._last_pts + step
+        self._last_pts = pts
+        try:
+            pixels = self.color.to_rgb(frame, self._scaled)
+        except (self._av.FFmpegError, ValueError) as error:
+            raise FastnstError(f"{self.path}: {frame.format.name} cannot be read as RGB ({error})") from None
+        upright = self._orientation.apply(pixels)[: self.height, : self.width]
+        return Frame(np.ascontiguousarray(upright), pts, int(frame.duration or 0))
+
+    def _seconds(self) -> float:
+        if self._video.duration:
+            return float(self._video.duration * self._video.time_base)
+        return float(self._container.duration or 0) / 1e6
+
+    def _warn_of_losses(self, first: Any, size: tuple[int, int]) -> None:
+        components = first.format.components
+        losses = []
+        if self.color.is_hdr:
+            losses.append("is HDR: the result keeps its colours in 8 bits")
+        elif (bits := max(component.bits for component in components)) > 8:
+            losses.append(f"has {bits} bits a channel: the result has 8")
+        if any(component.is_alpha for component in components):
+            losses.append("has transparency: the result is laid on white")
+        if first.interlaced_frame:
+            losses.append("is interlaced: deinterlace it first, as with ffmpeg -vf bwdif")
+        if size != (self.width, self.height):
+            losses.append(
+                f"would be {size[0]}x{size[1]}: the result is {self.width}x{self.height}, as H.264 needs"
+            )
+        for loss in losses:
+            warnings.warn(f"{self.path} {loss}", FastnstWarning, stacklevel=4)
+
+
+@dataclass(frozen=True)
+class _Orientation:
+    """One of the eight ways to turn and mirror a picture: transposed first, then flipped."""
+
+    transposed: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @classmethod
+    def of(cls, frame: Any) -> _Orientation:
+        """Read a PyAV frame's display matrix, to the nearest quarter turn."""
+        for side_data in frame.side_data:
+            if side_data.type.name == "DISPLAYMATRIX":
+                # Three rows of three: x' = a x + c y and y' = b x + d y, from the rows (a, b, u), (c, d, v).
+                a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
+                if abs(a) + abs(d) >= abs(b) + abs(c):
+                    return cls(False, a < 0, d < 0)
+                return cls(True, c < 0, b < 0)
+        return cls()
+
+    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.transposed:
+            pixels = pixels.transpose(1, 0, 2)
+        return pixels[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
+
+def _is_cover(stream: Any) -> bool:
+    return "attached_pic" in str(stream.disposition)
+
+
+def _reduced(size: tuple[int, int], longer: int | None) -> tuple[int, int]:
+    """Return the width and height whose longer side is at most `longer`, both even where they change."""
+    if longer is None or max(size) <= longer:
+        return size
+    scale = longer / max(size)
+    return max(2, 2 * round(size[0] * scale / 2)), max(2, 2 * round(size[1] * scale / 2))
+
+
+def _open_failure(path: Path, error: Any) -> str:
+    if not path.exists():
+        return f"{path} does not exist"
+    if isinstance(error, PermissionError):
+        return f"{path} may not be read: change its permissions"
+    return f"{path} is no video that can be read: {error.strerror or error}"
