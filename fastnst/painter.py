@@ -6,7 +6,8 @@ import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from fastnst.oklab import with_colours_of
 from fastnst.photo_detail import restore_detail
 from fastnst.style_blend import blend_pictures
 from fastnst.style_library import find_style
-from fastnst.stylizer import Stylizer
+from fastnst.stylizer import Stylizer, VideoStylizer
 
 __all__ = ["Painter"]
 
@@ -159,6 +160,29 @@ class Painter:
         out[...] = result
         return out
 
+    def for_video(self, rate: float = 0.1) -> Painter:
+        """Return a Painter for the frames of a video, called in their order from one thread.
+
+        Args:
+            rate: See `Stylizer.for_video`.
+        """
+        steady = {stylizer: stylizer.for_video(rate) for stylizer in self.stylizers}
+
+        def exchanged(blend: _OpenBlend) -> _OpenBlend:
+            return replace(blend, stylizers=tuple(steady[stylizer] for stylizer in blend.stylizers))
+
+        painter = copy(self)
+        painter._everywhere = None if self._everywhere is None else exchanged(self._everywhere)
+        painter._regions = [(exchanged(blend), mask) for blend, mask in self._regions]
+        painter.stylizers = tuple(steady.values())
+        return painter
+
+    def begin_shot(self) -> None:
+        """Forget the frames before, if this is a Painter for a video: the next is the first of a shot."""
+        for stylizer in self.stylizers:
+            if isinstance(stylizer, VideoStylizer):
+                stylizer.begin_shot()
+
     @property
     def _is_plain(self) -> bool:
         """Whether all controls are at their defaults and there is one style."""
@@ -177,8 +201,8 @@ class Painter:
         if self._mask is not None:
             weight = np.float32(self._strength) * self._mask.fit(*photo.shape[:2])
         if not np.any(weight):
-            copy: Pixels = photo.copy()
-            return copy
+            unpainted: Pixels = photo.copy()
+            return unpainted
         picture = self._painted(photo)
         if self._preserve_color:
             picture = with_colours_of(picture, photo)

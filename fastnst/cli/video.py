@@ -14,27 +14,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastnst.cli.one_line import complain, warnings_as_lines
+from fastnst.cli.painter_options import PainterOptions, painter_options
 from fastnst.errors import FastnstError
 
 if TYPE_CHECKING:
-    from fastnst.video_stylizer import Paint
+    from fastnst.painter import Painter
 
 _EXAMPLES = """\b
 Examples:
   fastnst video -m wave clip.mp4
-  fastnst video -m kandinsky clip.mov --stabilize --size 720
+  fastnst video -m kandinsky clip.mov --stabilize --reduce 720
+  fastnst video --blend kandinsky:0.7,wave:0.3 clip.mp4 --preserve-color
   fastnst video -m wave.onnx "clips/*.mp4" -o painted/
 """
 
 
 @click.command(short_help="Paint videos in a style.", epilog=_EXAMPLES)
 @click.argument("videos", nargs=-1, required=True, metavar="VIDEO...")
-@click.option("-m", "--model", required=True, metavar="STYLE", help="A style's name, or an ONNX file.")
+@painter_options
 @click.option(
     "-o", "--output", metavar="PATH", help="The result's file, or the folder.  [default: beside each video]"
 )
 @click.option("--stabilize", is_flag=True, help="Take the flicker out, along the motion in the video.")
-@click.option("--size", type=int, metavar="N", help="Reduce the longer side to N pixels.")
+@click.option("--reduce", type=int, metavar="PIXELS", help="Reduce the video's longer side to this.")
 @click.option(
     "--crf", default=18, show_default=True, metavar="0-51", help="x264's; less is better and larger."
 )
@@ -49,10 +51,10 @@ Examples:
 @click.option("--threads", type=int, metavar="N", help="CPU threads.  [default: one a core]")
 def video(
     videos: tuple[str, ...],
-    model: str,
+    painter: PainterOptions,
     output: str | None,
     stabilize: bool,
-    size: int | None,
+    reduce: int | None,
     crf: int,
     overwrite: bool,
     device: str,
@@ -60,25 +62,25 @@ def video(
 ) -> None:
     """Paint each VIDEO in a style.
 
-    clip.mp4 becomes clip.STYLE.mp4 beside it, in H.264, upright, with its frame times, colour tags, audio,
-    subtitles, chapters and metadata. mp4, m4v, mov and mkv stay what they are, others become mp4. Nothing
-    is replaced without --overwrite.
+    clip.mp4 becomes clip.STYLE.mp4 beside it (of several styles, clip.STYLE+STYLE.mp4), in H.264, upright,
+    with its frame times, colour tags, audio, subtitles, chapters and metadata. mp4, m4v, mov and mkv stay
+    what they are, others become mp4. Nothing is replaced without --overwrite.
 
     Until it is whole it is called clip.STYLE.partial.mp4. That plays as far as it goes and stays when the
     command is interrupted. Each line of output is a result, a tab, and its frames and frames a second.
     """
     if not 0 <= crf <= 51:
         raise FastnstError(f"--crf must be 0 to 51, not {crf}")
-    if size is not None and size < 16:
-        raise FastnstError(f"--size must be at least 16, not {size}")
-    from fastnst.style_library import find_style, list_styles
+    if reduce is not None and reduce < 16:
+        raise FastnstError(f"--reduce must be at least 16, not {reduce}")
+    from fastnst.style_library import list_styles
     from fastnst.video_extra import import_av, import_cv2
 
     import_av()
     if stabilize:
         import_cv2()
     with warnings_as_lines():
-        style = find_style(model).stem
+        style = painter.result_name()
         tasks, problems = _plan(
             videos, style, output, overwrite, {style, *(found.name for found in list_styles())}
         )
@@ -89,10 +91,10 @@ def video(
             complain(problem)
         failed = len(problems)
         # A model that does not load is the whole command's error, also where no video is left to do.
-        paint = _painter(model, device, threads)
+        paint = painter.open(device=device, threads=threads)
         for task in tasks:
             try:
-                _stylize(task, paint, stabilize, size, crf)
+                _stylize(task, paint, stabilize, reduce, crf)
             except FastnstError as error:  # noqa: PERF203 - each video for itself
                 if total == 1:
                     raise
@@ -108,29 +110,26 @@ class _Task:
     result: Path
 
 
-def _painter(model: str, device: str, threads: int | None) -> Paint:
-    from fastnst.stylizer import Stylizer
-
-    return Stylizer(model, device=device, threads=threads)
-
-
-def _stylize(task: _Task, paint: Paint, stabilize: bool, size: int | None, crf: int) -> None:
+def _stylize(task: _Task, painter: Painter, stabilize: bool, reduce: int | None, crf: int) -> None:
     from fastnst.stabilizer import Stabilizer
     from fastnst.video_reader import VideoReader
     from fastnst.video_stylizer import stylize_video
     from fastnst.video_writer import partial_path
 
     start = time.perf_counter()
-    with VideoReader(task.source, size=size) as source:
+    if stabilize:
+        painter = painter.for_video()
+    with VideoReader(task.source, size=reduce) as source:
         progress = _Progress(task.source.name, source.frame_count)
         try:
             with progress:
                 frames = stylize_video(
                     source,
                     task.result,
-                    paint,
+                    painter,
                     stabilizer=Stabilizer() if stabilize else None,
                     crf=crf,
+                    on_shot=painter.begin_shot,
                     on_frame=progress.count,
                 )
         except BaseException:

@@ -66,7 +66,7 @@ def test_video_never_replaces_without_overwrite(run: Run, fails: Fails, invert: 
 
 def test_video_output_size_and_container(run: Run, fails: Fails, invert: Path, clip: Path) -> None:
     folder = clip.parent
-    assert run("video", "-m", invert, clip, "-o", folder / "new.mkv", "--size", 32).exit_code == 0
+    assert run("video", "-m", invert, clip, "-o", folder / "new.mkv", "--reduce", 32).exit_code == 0
     frame = decoded(folder / "new.mkv")[0]
     assert (frame.width, frame.height) == (32, 24)
     assert run("video", "-m", invert, clip, "-o", f"{folder / 'out'}/", "--stabilize").exit_code == 0
@@ -107,7 +107,7 @@ def test_a_pattern_leaves_out_results(run: Run, styles: Path, invert: Path, clip
     ("arguments", "line"),
     [
         (["--crf", "52"], "--crf must be 0 to 51, not 52"),
-        (["--size", "8"], "--size must be at least 16, not 8"),
+        (["--reduce", "8"], "--reduce must be at least 16, not 8"),
         (["-o", "a.mp4", "b.mp4"], "there are several videos for the one file a.mp4"),
         (["--threads", "0"], "threads must be at least 1"),
     ],
@@ -300,3 +300,11 @@ def test_webcam_wants_a_window(fails: Fails, invert: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(video_extra, "import_cv2", missing)
     assert "is missing: pip install opencv-python" in fails("webcam", "-m", invert)
+
+
+def test_controls_act_on_videos_too(run: Run, invert: Path, clip: Path) -> None:
+    unpainted, painted = clip.with_name("unpainted.mp4"), clip.with_name("painted.mp4")
+    assert run("video", "-m", invert, clip, "-o", unpainted, "--strength", 0).exit_code == 0
+    assert run("video", "--blend", f"{invert}:2", clip, "-o", painted, "--stabilize").exit_code == 0
+    assert np.abs(luma(unpainted) - luma(clip)).max() < 3
+    assert np.abs(luma(painted) + luma(clip) - 251).max() < 6

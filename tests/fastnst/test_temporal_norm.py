@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fastnst import Stylizer
+from fastnst import Painter, Stylizer
 from fastnst.temporal_norm import TemporalNormSession
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
@@ -79,3 +79,21 @@ def test_a_model_without_norms_is_what_it_was(tmp_path):
 def test_rates_out_of_range_are_told(rate):
     with pytest.raises(ValueError, match="rate must be above 0 and at most 1"):
         TemporalNormSession(b"", lambda data: None, rate=rate)
+
+
+def test_a_painter_for_video_smooths_every_style_it_has(stylizer, tmp_path):
+    other = Stylizer(tiny_models.network(tmp_path / "other.onnx", seed=5))
+    before = pixels(64, 96)
+    after = before.copy()
+    after[:, 48:] = 255
+    mask = np.zeros((64, 96), np.uint8)
+    mask[32:] = 255
+    painter = Painter(stylizer, regions=[(other, mask)], strength=0.9)
+    video = painter.for_video()
+    assert video.name == painter.name
+    alone = mean_difference(painter(before)[:, :32], painter(after)[:, :32])
+    smoothed = mean_difference(video(before)[:, :32], video(after)[:, :32])
+    assert smoothed < 0.5 * alone
+    video.begin_shot()
+    assert np.abs(video(after).astype(int) - painter(after)).max() <= 1
+    painter.begin_shot()  # which remembers nothing
