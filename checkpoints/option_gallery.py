@@ -1,0 +1,66 @@
+"""Train one style at several strengths and with several brushes, and paint the README's pictures of both.
+
+    python checkpoints/option_gallery.py painting.jpg folder-of-photos -- --images 500
+
+Each variant goes on from the bundled style of the painting's name; what stands behind -- goes to every
+training.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+from PIL import Image
+
+from fastnst import Stylizer
+
+STRENGTHS = (3, 5, 8)
+BRUSHES = (192, 384, 768)
+SIDE, GAP = 384, 8
+
+
+def main() -> None:
+    """Write gallery/strength.jpg and gallery/brush.jpg."""
+    arguments, _, options = "\n".join(sys.argv[1:]).partition("\n--\n")
+    if len(arguments.splitlines()) != 2:
+        sys.exit(__doc__)
+    painting, data = arguments.splitlines()
+    photo = np.asarray(Image.fromarray(skimage.data.astronaut()).resize((SIDE, SIDE)))
+    for picture, option, values in (("strength", "strength", STRENGTHS), ("brush", "style-size", BRUSHES)):
+        painted = []
+        for value in values:
+            with tempfile.TemporaryDirectory() as folder:
+                style = _train(
+                    Path(painting), data, Path(folder), [f"--{option}={value}", *options.split("\n")]
+                )
+                painted.append(Stylizer(style)(photo))
+                quality = Stylizer(style).metadata
+                print(option, value, quality["quality.content_lost"], quality["quality.style_missed"])
+        _write(Path(__file__).parent / "gallery" / f"{picture}.jpg", painted)
+
+
+def _train(painting: Path, data: str, folder: Path, options: list[str]) -> Path:
+    command = [sys.executable, "-m", "train", "--preset=quick", f"--style={painting}", f"--data={data}"]
+    command += [f"--init={painting.stem}", f"--output={folder}", "--logger=none", *filter(None, options)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    style = folder / f"{painting.stem}.onnx"
+    checkpoint = style.with_suffix(".ckpt")
+    subprocess.run([sys.executable, "-m", "export", checkpoint, "-o", style], check=True, stdout=sys.stderr)
+    return style
+
+
+def _write(path: Path, pictures: list[np.ndarray]) -> None:
+    height = pictures[0].shape[0]
+    gap = np.full((height, GAP, 3), 255, np.uint8)
+    strip = [part for picture in pictures for part in (gap, picture)][1:]
+    Image.fromarray(np.concatenate(strip, axis=1)).save(path, quality=85)
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
