@@ -10,9 +10,10 @@ from fastnst.errors import FastnstError
 
 # opencv-python and opencv-python-headless own the same folder and break each other.
 _INSTALL = 'pip install av opencv-python-headless (or "fastnst[video]")'
+_INSTALL_WINDOW = "pip uninstall opencv-python-headless, then pip install opencv-python"
+
 # Older ones take some matrices and ranges for others.
 _OLDEST_AV = 18
-_INSTALL_WINDOW = "pip uninstall opencv-python-headless, then pip install opencv-python"
 
 
 def import_av() -> Any:
