@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from fastnst.cli.device_options import device_options
 from fastnst.cli.one_line import complain, warnings_as_lines
 from fastnst.cli.painter_options import PainterOptions, painter_options
 from fastnst.cli.progress import Progress, TileProgress
@@ -58,14 +59,7 @@ Examples:
 @click.option(
     "--tile", type=int, metavar="PIXELS", help="Paint in tiles.  [default: where memory demands it]"
 )
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="DEVICE",
-    help="auto, cpu, gpu, cuda, cuda:1, tensorrt, migraphx, rocm, directml, openvino or coreml.",
-)
-@click.option("--threads", type=int, metavar="N", help="CPU threads.  [default: one a core]")
+@device_options
 def stylize(
     images: tuple[str, ...],
     painter: PainterOptions,

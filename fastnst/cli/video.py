@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastnst.cli.device_options import device_options
 from fastnst.cli.one_line import complain, warnings_as_lines
 from fastnst.cli.painter_options import PainterOptions, painter_options
 from fastnst.errors import FastnstError
@@ -41,14 +42,7 @@ Examples:
     "--crf", default=18, show_default=True, metavar="0-51", help="x264's; less is better and larger."
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="DEVICE",
-    help="auto, cpu, gpu, cuda, cuda:1, tensorrt, migraphx, rocm, directml, openvino or coreml.",
-)
-@click.option("--threads", type=int, metavar="N", help="CPU threads.  [default: one a core]")
+@device_options
 def video(
     videos: tuple[str, ...],
     painter: PainterOptions,

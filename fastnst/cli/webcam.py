@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fastnst.cli.device_options import device_options
 from fastnst.cli.one_line import warnings_as_lines
 from fastnst.errors import FastnstError
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 )
 @click.option("--stabilize", is_flag=True, help="Take the flicker out, along the motion in the picture.")
 @click.option("--no-mirror", is_flag=True, help="Show it as others see you.")
-@click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="As of fastnst video.")
-@click.option("--threads", type=int, metavar="N", help="CPU threads.  [default: one a core]")
+@device_options
 def webcam(
     model: str, camera: int, size: int, stabilize: bool, no_mirror: bool, device: str, threads: int | None
 ) -> None:
