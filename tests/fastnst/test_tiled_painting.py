@@ -106,10 +106,10 @@ def test_only_what_the_memory_does_not_hold_is_painted_in_tiles(network, monkeyp
     image = uneven(1001, 1000)
     found = []
     paint = Stylizer(network, on_progress=found.append)
-    monkeypatch.setattr(stylizer, "free_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr(stylizer, "free_memory", lambda: 10**9)
     paint(image)
     assert not found
-    monkeypatch.setattr(stylizer, "free_memory", lambda: 10**9)
+    monkeypatch.setattr(stylizer, "free_memory", lambda: 5 * 10**8)
     paint(image)
     assert found
 
