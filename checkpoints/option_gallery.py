@@ -19,7 +19,7 @@ from PIL import Image
 
 from fastnst import Stylizer
 
-STRENGTHS = (3, 5, 8)
+STRENGTHS = (4, 6, 9)
 BRUSHES = (192, 384, 768)
 SIDE, GAP = 384, 8
 
