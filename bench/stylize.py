@@ -21,6 +21,7 @@ from bench.paired import time_in_turn
 from fastnst import Stylizer
 from fastnst.execution_providers import available_devices
 from fastnst.style_library import list_bundled_styles
+from train.initial_weights import shape_in
 from train.transformer_net import TransformerNet
 
 SIZES = ("256x256", "512x512", "1920x1080", "3840x2160")
@@ -80,7 +81,7 @@ def _eager(stylizer: Stylizer, device: str, image: NDArray[np.uint8]) -> Callabl
     """Return a forward pass of the same network as every tutorial writes it, on the same kind of device."""
     # The speed does not depend on the weights, so a new network of the same shape serves as the baseline.
     metadata = stylizer.metadata
-    network = TransformerNet(int(metadata["network.width"]), int(metadata["network.residual_blocks"])).eval()
+    network = TransformerNet(*shape_in(metadata)).eval()
     on = "cuda" if device in ("cuda", "tensorrt") and torch.cuda.is_available() else "cpu"
     network.to(on)
 

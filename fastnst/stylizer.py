@@ -265,9 +265,9 @@ def receptive_field(metadata: Mapping[str, str]) -> int:
     blocks = metadata.get("network.residual_blocks", "")
     if not blocks.isdecimal():
         return _UNKNOWN_RECEPTIVE_FIELD
-    # 4 and 4 of the outer kernels, 1 + 2 of the strides, 2 + 1 of the upsampling, and two kernels at a
+    # 4 and 4 of the outer kernels, 1 + 2 of the strides, 4 + 2 of the upsampling, and two kernels at a
     # quarter of the size in each block.
-    return -(-(14 + 8 * int(blocks)) // ALIGNMENT) * ALIGNMENT
+    return -(-(17 + 8 * int(blocks)) // ALIGNMENT) * ALIGNMENT
 
 
 def _scaled(images: Images, size: tuple[int, int]) -> Images:

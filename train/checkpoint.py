@@ -11,11 +11,12 @@ from typing import Any
 import torch
 
 from fastnst.errors import FastnstError
+from train.network_shape import NetworkShape
 from train.transformer_net import TransformerNet
 
 # The key of a Lightning checkpoint under which fastnst's own entries are.
 KEY = "fastnst"
-FORMAT = 1
+FORMAT = 2
 NETWORK_PREFIX = "network."
 
 
@@ -41,13 +42,18 @@ class StyleCheckpoint:
     finished: bool
     record: Mapping[str, Any]
 
+    @property
+    def network_shape(self) -> NetworkShape:
+        """The shape of the trained network."""
+        return NetworkShape(**{key: self.options[key] for key in NetworkShape._fields})
+
     def network(self) -> TransformerNet:
         """Return the trained network, on the CPU in float32 and evaluation mode.
 
         Raises:
             FastnstError: If the weights do not fit the network that the options describe.
         """
-        network = TransformerNet(self.options["width"], self.options["residual_blocks"])
+        network = TransformerNet(*self.network_shape)
         weights = {
             name.removeprefix(NETWORK_PREFIX): value
             for name, value in self.state["state_dict"].items()
@@ -93,6 +99,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
         raise FastnstError(f"{path} is no checkpoint of fastnst")
     if record["format"] > FORMAT:
         raise FastnstError(f"{path} was written by a newer fastnst: update this one to read it")
+    if record["format"] < FORMAT:  # 1: the network enlarged by the nearest neighbour
+        raise FastnstError(
+            f"{path} was written by an older fastnst with another network: train again (FRESH=1, --fresh); "
+            "--init with the .onnx file that was exported from it saves most of the steps"
+        )
     return StyleCheckpoint(
         path=path,
         state=state,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastnst.errors import FastnstError
+from train.network_shape import NETWORKS, OUTER_KERNEL_SIZES, NetworkName, NetworkShape
 
 LossNetwork = Literal["vgg16", "vgg19"]
 Optimizer = Literal["muon", "adam"]
@@ -22,6 +23,7 @@ DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
     "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
     "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_1"),
 }
+
 
 DEFAULT_STYLE_WEIGHT = 6.0
 
@@ -89,8 +91,10 @@ class TrainingConfig:
         loss_network: Pretrained network that compares images.
         loss_network_weights: File (.pth, .safetensors) instead of the download.
         quality_weights: VGG-19 file for measuring C and S instead of the download.
-        width: Channels of the first layer; 32 is the paper's network.
-        residual_blocks: Number of residual blocks; 5 is the paper's.
+        network: full, the paper's network; fast, a fifth of its time on a CPU; tiny, for phones and browsers.
+        width: Channels of the first layer, in the place of the network's own (32, 12, 8).
+        residual_blocks: Number of residual blocks, likewise (5, 3, 2).
+        outer_kernel_size: Size of the first and the last convolution's kernels, likewise (9, 5, 5).
         images: Crops to train on, in all.
         image_size: Side of a crop in pixels.
         crop_stages: Training goes through so many sizes of crops, each twice the one before, up to
@@ -146,8 +150,10 @@ class TrainingConfig:
     loss_network_weights: Path | None = None
     quality_weights: Path | None = None
 
-    width: int = 32
-    residual_blocks: int = 5
+    network: NetworkName = "full"
+    width: int | None = None
+    residual_blocks: int | None = None
+    outer_kernel_size: int | None = None
 
     images: int = 160_000
     image_size: int = 256
@@ -192,6 +198,11 @@ class TrainingConfig:
         if self.style_layers is None:
             self.style_layers = DEFAULT_STYLE_LAYERS[self.loss_network]
         self.style_weight = self._style_weight()
+        shape = NETWORKS[self.network]
+        self.width = shape.width if self.width is None else self.width
+        self.residual_blocks = shape.residual_blocks if self.residual_blocks is None else self.residual_blocks
+        if self.outer_kernel_size is None:
+            self.outer_kernel_size = shape.outer_kernel_size
         if not self.init:
             raise FastnstError("--init must be none, auto, a style's name or a file")
         at_least = {
@@ -220,6 +231,10 @@ class TrainingConfig:
             value = getattr(self, option)
             if not math.isfinite(value) or value < least:
                 raise FastnstError(f"--{option.replace('_', '-')} must be at least {least}, got {value}")
+        if self.outer_kernel_size not in OUTER_KERNEL_SIZES:
+            raise FastnstError(
+                f"--outer-kernel-size must be one of {OUTER_KERNEL_SIZES}, got {self.outer_kernel_size}"
+            )
         if self.seed >= 2**32:  # numpy's limit
             raise FastnstError(f"--seed must be below {2**32}, got {self.seed}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
@@ -247,6 +262,15 @@ class TrainingConfig:
     def resolved_style_layers(self) -> tuple[str, ...]:
         """The style layers, the loss network's own where none were given."""
         return typing.cast("tuple[str, ...]", self.style_layers)
+
+    @property
+    def network_shape(self) -> NetworkShape:
+        """The network's shape: its own, or what was given in the place of it."""
+        return NetworkShape(
+            typing.cast("int", self.width),
+            typing.cast("int", self.residual_blocks),
+            typing.cast("int", self.outer_kernel_size),
+        )
 
     @property
     def checkpoint_path(self) -> Path:

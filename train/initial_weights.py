@@ -20,6 +20,7 @@ from fastnst.style_metadata import FORMAT_KEY, check_format, read_metadata
 from train.checkpoint import NETWORK_PREFIX, load_checkpoint
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
+from train.network_shape import NETWORKS, NetworkShape
 from train.photo_stream import PhotoStream
 from train.photos import PhotoFolder, validation_images
 from train.style_transfer import StyleTransfer
@@ -44,15 +45,13 @@ class InitialWeights:
     Attributes:
         init: The style's name or file, as `--init` takes it.
         sha256: Of the file, as lower-case hexadecimal digits.
-        width: Channels of the network's first layer.
-        residual_blocks: Number of its residual blocks.
+        shape: Of the network.
         state: Float32 tensors by their names in `TransformerNet.state_dict`.
     """
 
     init: str
     sha256: str
-    width: int
-    residual_blocks: int
+    shape: NetworkShape
     state: Mapping[str, Tensor]
 
     @property
@@ -79,18 +78,18 @@ def find_initial_weights(config: TrainingConfig) -> list[InitialWeights]:
         return []
     if config.init != AUTO:
         weights = read_initial_weights(config.init)
-        if not _fits(weights, config):
+        if weights.shape != config.network_shape:
             raise FastnstError(
-                f"--init {config.init} has {_network(weights)}; this run has {_network(config)}: give "
-                f"--width {weights.width} --residual-blocks {weights.residual_blocks}, or --init none"
+                f"--init {config.init} has {weights.shape}; this run has {config.network_shape}: give "
+                f"{_options(weights.shape)}, or --init none"
             )
         return [weights]
     bundled = _read_bundled()
-    candidates = [weights for weights in bundled if _fits(weights, config)]
+    candidates = [weights for weights in bundled if weights.shape == config.network_shape]
     if not bundled:
         say("starting from random weights: there are no bundled styles")
     elif not candidates:
-        say(f"starting from random weights: no bundled style has {_network(config)}")
+        say(f"starting from random weights: no bundled style has {config.network_shape}")
     return candidates
 
 
@@ -152,12 +151,32 @@ def _loss(module: StyleTransfer, weights: InitialWeights, photos: Sequence[Tenso
     return fmean(module.compare(photo).total.item() for photo in photos)
 
 
-def _fits(weights: InitialWeights, config: TrainingConfig) -> bool:
-    return (weights.width, weights.residual_blocks) == (config.width, config.residual_blocks)
+def shape_in(metadata: Mapping[str, str]) -> NetworkShape:
+    """Read the shape of a style file's network.
+
+    Args:
+        metadata: Of a file that fastnst exported.
+
+    Returns:
+        The shape.
+
+    Raises:
+        KeyError: If an entry is missing.
+        ValueError: If one is no number.
+    """
+    return NetworkShape(
+        width=int(metadata["network.width"]),
+        residual_blocks=int(metadata["network.residual_blocks"]),
+        # Files of before there was a choice do not say it.
+        outer_kernel_size=int(metadata.get("network.outer_kernel_size", 9)),
+    )
 
 
-def _network(of: InitialWeights | TrainingConfig) -> str:
-    return f"width {of.width} and {of.residual_blocks} residual block{'s' * (of.residual_blocks != 1)}"
+def _options(shape: NetworkShape) -> str:
+    for name, known in NETWORKS.items():
+        if shape == known:
+            return f"--network {name}"
+    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in shape._asdict().items())
 
 
 def _read_bundled() -> list[InitialWeights]:
@@ -175,8 +194,7 @@ def _read_checkpoint(init: str, path: Path) -> InitialWeights:
     return InitialWeights(
         init=init,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        width=checkpoint.options["width"],
-        residual_blocks=checkpoint.options["residual_blocks"],
+        shape=checkpoint.network_shape,
         state=checkpoint.network().state_dict(),
     )
 
@@ -187,16 +205,16 @@ def _read_onnx(init: str, path: Path) -> InitialWeights:
     if FORMAT_KEY not in metadata:
         raise FastnstError(f"{path} was not made by fastnst, and its network is another")
     try:
-        width, blocks = (int(metadata[f"network.{key}"]) for key in ("width", "residual_blocks"))
+        shape = shape_in(metadata)
         content = path.read_bytes()
-        state = _state(onnx.load_model_from_string(content), width, blocks)
+        state = _state(onnx.load_model_from_string(content), shape)
     # A file made by someone else makes protobuf, NumPy and PyTorch raise nearly anything.
     except Exception as error:
         raise FastnstError(f"{path} holds no weights that training can go on from") from error
-    return InitialWeights(init, hashlib.sha256(content).hexdigest(), width, blocks, state)
+    return InitialWeights(init, hashlib.sha256(content).hexdigest(), shape, state)
 
 
-def _state(model: onnx.ModelProto, width: int, residual_blocks: int) -> dict[str, Tensor]:
+def _state(model: onnx.ModelProto, shape: NetworkShape) -> dict[str, Tensor]:
     """Return the state dict in a model's initializers.
 
     Raises:
@@ -204,7 +222,7 @@ def _state(model: onnx.ModelProto, width: int, residual_blocks: int) -> dict[str
         ValueError: If one is in another file, or of another shape.
     """
     with torch.device("meta"):  # names and shapes alone: no memory, and no random numbers drawn
-        expected = TransformerNet(width, residual_blocks).state_dict()
+        expected = TransformerNet(*shape).state_dict()
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     state = {}
     for name, like in expected.items():

@@ -55,7 +55,7 @@ class StyleTransfer(pl.LightningModule):
         super().__init__()
         self.config = config
         self.style = style
-        self.network = TransformerNet(config.width, config.residual_blocks)
+        self.network = TransformerNet(*config.network_shape)
         # Convolutions are fastest with the channels innermost, on CPUs and on matrix units alike.
         self.network.to(memory_format=torch.channels_last)
         self.loss = PerceptualLoss(

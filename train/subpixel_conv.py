@@ -10,13 +10,20 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+# What a 3-tap kernel on a row enlarged twofold is on the row itself, for the even and the odd pixels of the
+# result. Bilinear interpolation makes pixel 2i of i - 1 and i, by a quarter and three quarters, and pixel
+# 2i + 1 of i and i + 1, by three quarters and a quarter. Indexed by phase, position in the row, tap.
+ENLARGING_TAPS = (
+    ((0.75, 0.25, 0.0), (0.25, 0.75, 0.75), (0.0, 0.0, 0.25)),
+    ((0.25, 0.0, 0.0), (0.75, 0.75, 0.25), (0.0, 0.25, 0.75)),
+)
+
 
 def upsampled_conv(x: Tensor, weight: Tensor) -> Tensor:
-    """Enlarge twofold by the nearest neighbour, pad by reflection, and convolve with 3x3 kernels.
+    """Enlarge twofold by bilinear interpolation, repeat the border, and convolve with 3x3 kernels.
 
-    Of the nine positions that a kernel covers in the enlarged image, only four hold different pixels. So each
-    of the four phases of the result is a 2x2 convolution of the small image, with sums of the kernel's
-    entries: 16 multiplications in the place of 36, and no enlarged copy.
+    Each of the four phases of the result is a 3x3 convolution of the small image, with weighted sums of the
+    kernel's entries: the same number of multiplications, and no enlarged copy.
 
     Args:
         x: Activations of shape (N, C, H, W).
@@ -25,9 +32,11 @@ def upsampled_conv(x: Tensor, weight: Tensor) -> Tensor:
     Returns:
         Shape (N, D, 2H, 2W).
     """
-    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")  # the reflection of doubled pixels
-    phases = F.conv2d(padded, _upsampling_kernels(weight))  # (N, 4D, H+1, W+1)
-    interleaved: Tensor = _Interleave.apply(phases, 1)
+    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")  # interpolated, it repeats the enlarged border
+    taps = weight.new_tensor(ENLARGING_TAPS)
+    with torch.autocast(x.device.type, enabled=False):  # sums of weights, not of activations
+        kernels = torch.einsum("aip,bjq,dcpq->abdcij", taps, taps, weight).flatten(0, 2)  # (4D, C, 3, 3)
+    interleaved: Tensor = _Interleave.apply(F.conv2d(padded, kernels))
     return interleaved
 
 
@@ -47,68 +56,44 @@ def strided_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     kernels = [F.pad(weight, (b, 1 - b, a, 1 - a)) for a in (0, 1) for b in (0, 1)]
     phases = F.conv2d(x, torch.cat(kernels), bias.repeat(4), stride=2)  # (N, 4D, H/2, W/2)
-    interleaved: Tensor = _Interleave.apply(phases, 0)
+    interleaved: Tensor = _Interleave.apply(phases)
     return interleaved
 
 
-def _upsampling_kernels(weight: Tensor) -> Tensor:
-    """Return the 2x2 kernels of the four phases, (4D, C, 2, 2), from 3x3 kernels."""
-    first, middle, last = weight.unbind(2)
-    rows = (torch.stack((first + middle, last), 2), torch.stack((first, middle + last), 2))  # (D, C, 2, 3)
-    kernels = []
-    for row in rows:
-        first, middle, last = row.unbind(3)
-        kernels += [torch.stack((first + middle, last), 3), torch.stack((first, middle + last), 3)]
-    return torch.cat(kernels)
-
-
 class _Interleave(Function):
-    """Spread phases (N, 4D, H, W) to (N, D, 2H - 2m, 2W - 2m): depth to space, less a margin of m pixels.
+    """Spread phases (N, 4D, H, W) to (N, D, 2H, 2W): depth to space, channels last both ways.
 
-    Phase 2a + b holds the rows of parity a and the columns of parity b. One pass over the memory; depth to
-    space and cropping by themselves make three.
+    Phase 2a + b holds the rows of parity a and the columns of parity b.
     """
 
     @staticmethod
-    def forward(ctx: Any, phases: Tensor, margin: int) -> Tensor:
+    def forward(_: Any, phases: Tensor) -> Tensor:
         count, channels, height, width = phases.shape
-        ctx.shape, ctx.margin = phases.shape, margin
         result = torch.empty(
-            (count, channels // 4, 2 * (height - margin), 2 * (width - margin)),
+            (count, channels // 4, 2 * height, 2 * width),
             dtype=phases.dtype,
             device=phases.device,
             memory_format=torch.channels_last,
         )
-        for to, of in _phases(ctx.shape, margin):
-            result[to] = phases[of]
+        for a, b, phase in _phases(channels // 4):
+            result[..., a::2, b::2] = phases[:, phase]
         return result
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        phases = gradient.new_zeros(ctx.shape).contiguous(memory_format=torch.channels_last)
-        for to, of in _phases(ctx.shape, ctx.margin):
-            phases[of] = gradient[to]
-        return phases, None
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        count, depth, height, width = gradient.shape
+        phases = torch.empty(
+            (count, 4 * depth, height // 2, width // 2),
+            dtype=gradient.dtype,
+            device=gradient.device,
+            memory_format=torch.channels_last,
+        )
+        for a, b, phase in _phases(depth):
+            phases[:, phase] = gradient[..., a::2, b::2]
+        return phases
 
 
-def _phases(shape: tuple[int, ...], margin: int) -> list[tuple[Any, Any]]:
-    """Return, for each phase, where it goes in the result and what of it goes there."""
-    _, channels, height, width = shape
-    depth = channels // 4
-    pairs = []
-    for a in (0, 1):
-        for b in (0, 1):
-            # A margin of one pixel: row 1 of the whole is row 0 of the result, so the parities swap, and the
-            # even rows lose their first, the odd ones their last.
-            to_row, to_column = (a + margin) % 2, (b + margin) % 2
-            rows = slice(margin * (1 - a), height - margin * a)
-            columns = slice(margin * (1 - b), width - margin * b)
-            phase = slice((2 * a + b) * depth, (2 * a + b + 1) * depth)
-            pairs.append(
-                (
-                    (slice(None), slice(None), slice(to_row, None, 2), slice(to_column, None, 2)),
-                    (slice(None), phase, rows, columns),
-                )
-            )
-    return pairs
+def _phases(depth: int) -> list[tuple[int, int, slice]]:
+    """Return each phase's parity of rows and of columns, and its channels."""
+    return [(a, b, slice((2 * a + b) * depth, (2 * a + b + 1) * depth)) for a in (0, 1) for b in (0, 1)]

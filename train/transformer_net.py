@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.instance_norm import InstanceNorm2d
+from train.network_shape import OUTER_KERNEL_SIZES
 from train.reflection_pad import reflection_pad
 from train.subpixel_conv import strided_conv, upsampled_conv
 
@@ -23,8 +24,9 @@ class TransformerNet(nn.Module):
     came after it, each a departure from that table:
 
     * instance norm in the place of batch norm (Ulyanov et al. 2016, arXiv:1607.08022);
-    * nearest-neighbour resize and convolution in the place of transposed convolution, which leaves
-      checkerboards (Odena et al. 2016, distill.pub/2016/deconv-checkerboard);
+    * bilinear resize and convolution in the place of transposed convolution, which leaves checkerboards
+      (Odena et al. 2016, distill.pub/2016/deconv-checkerboard). The nearest neighbour, which most followed
+      that article with, leaves steps of 4 pixels that training sharpens to a mesh;
     * reflection padding in every convolution, residual blocks included, so that they keep the size; the
       paper pads the image by 40 pixels once and crops inside the blocks;
     * a sigmoid in the place of the scaled tanh: the same function of an affinely scaled input.
@@ -34,21 +36,29 @@ class TransformerNet(nn.Module):
     Args:
         width: Channels of the first layer, doubled by each of the two downsamplings. 32 is the paper's.
         residual_blocks: Number of residual blocks. 5 is the paper's.
+        outer_kernel_size: Size of the kernels of the first and the last convolution, odd. 9 is the paper's;
+            in a narrow network these two, at full size, are most of the arithmetic.
 
     Raises:
-        ValueError: If `width` is below 1 or `residual_blocks` below 0.
+        ValueError: If `width` is below 1, `residual_blocks` below 0, or `outer_kernel_size` not 1, 3, 5, 7
+            or 9.
     """
 
-    def __init__(self, width: int = 32, residual_blocks: int = 5) -> None:
+    def __init__(self, width: int = 32, residual_blocks: int = 5, outer_kernel_size: int = 9) -> None:
         super().__init__()
         if width < 1 or residual_blocks < 0:
             raise ValueError(
                 f"width must be at least 1 and residual_blocks at least 0, got {width} and {residual_blocks}"
             )
+        if outer_kernel_size not in OUTER_KERNEL_SIZES:
+            raise ValueError(
+                f"outer_kernel_size must be one of {OUTER_KERNEL_SIZES}, got {outer_kernel_size}"
+            )
         self.width = width
         self.residual_blocks = residual_blocks
+        self.outer_kernel_size = outer_kernel_size
         self.downsampling = nn.Sequential(
-            ConvNormReLU(3, width, kernel_size=9),
+            ConvNormReLU(3, width, outer_kernel_size),
             ConvNormReLU(width, 2 * width, kernel_size=3, stride=2),
             ConvNormReLU(2 * width, 4 * width, kernel_size=3, stride=2),
         )
@@ -62,7 +72,7 @@ class TransformerNet(nn.Module):
                 ]
             )
         )
-        self.to_rgb = FewChannelsConv2d(width, 3, kernel_size=9)
+        self.to_rgb = FewChannelsConv2d(width, 3, outer_kernel_size)
 
     def forward(self, content: Tensor) -> Tensor:
         """Return the stylised images.
@@ -110,7 +120,7 @@ class ReflectedConv2d(nn.Conv2d):
 
 
 class UpsampledConv2d(nn.Conv2d):
-    """Nearest-neighbour resize to twice the size, and a 3x3 convolution with reflection padding, no bias."""
+    """Bilinear resize to twice the size, and a 3x3 convolution with the border repeated, no bias."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size=3, bias=False)
@@ -119,7 +129,8 @@ class UpsampledConv2d(nn.Conv2d):
         """Return the convolution of the enlarged image, (N, out_channels, 2H, 2W)."""
         if _trains(self):
             return upsampled_conv(x, self.weight)
-        return super().forward(reflection_pad(F.interpolate(x, scale_factor=2, mode="nearest"), 1))
+        enlarged = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return super().forward(F.pad(enlarged, (1, 1, 1, 1), mode="replicate"))
 
 
 class FewChannelsConv2d(ReflectedConv2d):

@@ -90,7 +90,7 @@ def change_mode(model):
     for node in model.graph.node:
         for attribute in node.attribute:
             if node.op_type == "Resize" and attribute.name == "mode":
-                attribute.s = b"linear"
+                attribute.s = b"nearest"
 
 
 def change_stride(model):

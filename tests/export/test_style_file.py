@@ -108,6 +108,7 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
         "style.licence": "public domain",
         "network.width": "4",
         "network.residual_blocks": "1",
+        "network.outer_kernel_size": "9",
         "training.finished": "true",
         "training.steps": "600",
         "training.images": "2400",

@@ -14,7 +14,7 @@ def make_state(**record):
     network = TransformerNet(4, 1)
     entries = {
         "format": FORMAT,
-        "options": {"width": 4, "residual_blocks": 1},
+        "options": {"width": 4, "residual_blocks": 1, "outer_kernel_size": 9},
         "style": {"name": "wave", "sha256": "0"},
         "finished": True,
     }
@@ -113,8 +113,15 @@ def test_a_checkpoint_of_a_newer_version_asks_for_an_update(tmp_path):
         load_checkpoint(save(tmp_path / "wave.ckpt", make_state(format=FORMAT + 1)))
 
 
+def test_a_checkpoint_of_another_network_asks_to_train_again(tmp_path):
+    with pytest.raises(FastnstError, match=r"older fastnst with another network: train again .*--init"):
+        load_checkpoint(save(tmp_path / "wave.ckpt", make_state(format=FORMAT - 1)))
+
+
 def test_weights_that_do_not_fit_the_options_are_one_line(tmp_path):
-    path = save(tmp_path / "wave.ckpt", make_state(options={"width": 8, "residual_blocks": 1}))
+    path = save(
+        tmp_path / "wave.ckpt", make_state(options={"width": 8, "residual_blocks": 1, "outer_kernel_size": 9})
+    )
     with pytest.raises(FastnstError, match="weights of another network"):
         load_checkpoint(path).network()
 

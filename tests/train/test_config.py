@@ -6,6 +6,7 @@ import pytest
 
 from fastnst.errors import FastnstError
 from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, STRENGTHS, TrainingConfig
+from train.network_shape import NETWORKS
 from train.vgg_features import layer_names
 
 
@@ -27,9 +28,17 @@ def test_the_usual_style_layers_follow_the_loss_network(network):
     assert config(loss_network=network, style_layers=("relu1_1",)).resolved_style_layers == ("relu1_1",)
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_network_has_its_shape_and_each_part_can_be_another(network):
+    assert config(network=network).network_shape == NETWORKS[network]
+    assert config(network=network, width=5).network_shape == NETWORKS[network]._replace(width=5)
+    assert config(network=network, residual_blocks=0).network_shape.residual_blocks == 0
+    assert config(network=network, outer_kernel_size=7).network_shape.outer_kernel_size == 7
+
+
 def test_the_defaults_train_the_papers_network_on_its_layers():
     defaults = config()
-    assert (defaults.width, defaults.residual_blocks, defaults.loss_network) == (32, 5, "vgg16")
+    assert (defaults.network_shape, defaults.loss_network) == ((32, 5, 9), "vgg16")
     assert defaults.content_layers == ("relu3_3",)
     assert defaults.resolved_style_layers == ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
@@ -41,6 +50,7 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "style_size": [15, -1],
         "width": [0],
         "residual_blocks": [-1],
+        "outer_kernel_size": [0, 4, 11],
         "images": [0],
         "image_size": [15],
         "batch_size": [0],

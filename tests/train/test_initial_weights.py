@@ -17,17 +17,22 @@ from train.checkpoint import FORMAT, KEY
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
 from train.initial_weights import find_initial_weights, read_initial_weights, start_from_best
+from train.network_shape import NETWORKS, NetworkShape
 from train.photos import open_photos, validation_images
 from train.transformer_net import TransformerNet
 
 
-def make_network(seed=0, width=4, residual_blocks=1):
+def make_network(seed=0, width=4, residual_blocks=1, outer_kernel_size=9):
     torch.manual_seed(seed)
-    network = TransformerNet(width, residual_blocks)
+    network = TransformerNet(width, residual_blocks, outer_kernel_size)
     for name, parameter in network.named_parameters():
         if parameter.ndim == 1:  # as after training: no two norms are alike
             torch.nn.init.uniform_(parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5)))
     return network.eval()
+
+
+def shape_of(network):
+    return NetworkShape(network.width, network.residual_blocks, network.outer_kernel_size)
 
 
 def metadata_of(network):
@@ -35,6 +40,7 @@ def metadata_of(network):
         "fastnst.format": "1",
         "network.width": str(network.width),
         "network.residual_blocks": str(network.residual_blocks),
+        "network.outer_kernel_size": str(network.outer_kernel_size),
     }
 
 
@@ -51,7 +57,7 @@ def write_weights(path, network, metadata=None):
 
 
 def write_checkpoint(path, network):
-    options = {"width": network.width, "residual_blocks": network.residual_blocks}
+    options = shape_of(network)._asdict()
     state = {
         "global_step": 7,
         "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
@@ -97,7 +103,7 @@ def exported(network, tmp_path_factory):
 def assert_weights(weights, network, **tolerance):
     expected = network.state_dict()
     assert weights.state.keys() == expected.keys()
-    assert (weights.width, weights.residual_blocks) == (network.width, network.residual_blocks)
+    assert weights.shape == shape_of(network)
     for name, value in weights.state.items():
         assert value.dtype == torch.float32
         torch.testing.assert_close(value, expected[name], **{"rtol": 0, "atol": 0} | tolerance)
@@ -138,8 +144,15 @@ def test_the_styles_that_come_with_fastnst_can_be_gone_on_from():
     weights = [read_initial_weights(style.name) for style in style_library.list_bundled_styles()]
     assert len(weights) == len(style_library.BUNDLED_STYLES)
     for each in weights:
-        network = TransformerNet(each.width, each.residual_blocks)
+        network = TransformerNet(*each.shape)
         network.load_state_dict(each.state)
+
+
+def test_a_file_from_before_outer_kernels_could_be_chosen_has_those_of_9(network, tmp_path):
+    metadata = metadata_of(network)
+    del metadata["network.outer_kernel_size"]
+    path = write_weights(tmp_path / "old.onnx", network, metadata)
+    assert_weights(read_initial_weights(str(path)), network)
 
 
 def test_random_weights_read_nothing(monkeypatch):
@@ -150,17 +163,19 @@ def test_random_weights_read_nothing(monkeypatch):
 
 def test_another_network_is_one_line_that_says_what_differs(network, bundled, tmp_path):
     write_weights(bundled / "wave.onnx", network)
-    path = write_checkpoint(tmp_path / "sea.ckpt", make_network(width=6, residual_blocks=2))
+    path = write_checkpoint(tmp_path / "sea.ckpt", make_network(0, *NETWORKS["fast"]))
     for options, line in (
         (
             {"init": "wave", "width": 8},
-            "--init wave has width 4 and 1 residual block; this run has width 8 and 1 residual block: "
-            "give --width 4 --residual-blocks 1, or --init none",
+            "--init wave has width 4, 1 residual block and outer kernels of 9; "
+            "this run has width 8, 1 residual block and outer kernels of 9: "
+            "give --width 4 --residual-blocks 1 --outer-kernel-size 9, or --init none",
         ),
         (
             {"init": path, "width": 6, "residual_blocks": 3},
-            f"--init {path} has width 6 and 2 residual blocks; this run has width 6 and 3 residual blocks: "
-            "give --width 6 --residual-blocks 2, or --init none",
+            f"--init {path} has width 12, 3 residual blocks and outer kernels of 5; "
+            "this run has width 6, 3 residual blocks and outer kernels of 9: "
+            "give --network fast, or --init none",
         ),
     ):
         with pytest.raises(FastnstError) as error:
@@ -259,7 +274,8 @@ def test_auto_is_random_weights_where_no_bundled_style_fits(bundled, capsys):
     write_weights(bundled / "wave.onnx", make_network())
     assert find_initial_weights(config("auto", width=6)) == []
     assert capsys.readouterr().err == (
-        "starting from random weights: no bundled style has width 6 and 1 residual block\n"
+        "starting from random weights: "
+        "no bundled style has width 6, 1 residual block and outer kernels of 9\n"
     )
 
 
@@ -287,7 +303,7 @@ def test_auto_starts_from_the_style_with_the_lowest_loss(bundled, tiny, tiny_mod
             contents = [image_to_tensor(photo) for photo in photos]
             losses[seed] = fmean(tiny_module.loss(network(photo), photo).total.item() for photo in contents)
     best, *others = sorted(losses, key=losses.get)
-    assert losses[best] < 0.99 * losses[others[0]]
+    assert losses[best] < 0.995 * losses[others[0]]
     # Not the first and not the last, so that an order by name does not find it by chance.
     for name, seed in zip("bac", (best, *others), strict=True):
         write_weights(bundled / f"{name}.onnx", make_network(seed))

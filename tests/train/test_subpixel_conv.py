@@ -24,8 +24,8 @@ def check(ours, theirs, inputs):
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 7), (8, 8)])
 def test_an_upsampled_convolution_is_resize_pad_and_convolution(size):
     def plain(x, weight):
-        enlarged = F.interpolate(x, scale_factor=2, mode="nearest")
-        return F.conv2d(F.pad(enlarged, (1, 1, 1, 1), mode="reflect"), weight)
+        enlarged = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return F.conv2d(F.pad(enlarged, (1, 1, 1, 1), mode="replicate"), weight)
 
     check(upsampled_conv, plain, [random(2, 3, *size), random(4, 3, 3, 3, seed=1)])
 

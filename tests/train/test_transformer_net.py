@@ -46,6 +46,11 @@ def test_the_default_network_has_the_papers_1_68_million_parameters():
 def test_width_and_residual_blocks_shape_the_network():
     shapes = shapes_of(TransformerNet(width=3, residual_blocks=2), torch.rand(1, 3, 32, 16))
     assert [shape[0] for shape in shapes] == [3, 6, 12, *4 * [12], 6, 3, 3]
+    small = TransformerNet(width=2, residual_blocks=1, outer_kernel_size=5)
+    assert {tuple(small.to_rgb.weight.shape[2:]), tuple(small.downsampling[0][0].weight.shape[2:])} == {
+        (5, 5)
+    }
+    assert small(torch.rand(1, 3, 17, 9)).shape == (1, 3, 17, 9)
     assert len(shapes_of(TransformerNet(width=1, residual_blocks=0), torch.rand(1, 3, 16, 16))) == 6
 
 
