@@ -81,6 +81,8 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
     }
     if options.get("strength") is not None:  # the style weight as the user put it
         entries["training.strength"] = options["strength"]
+    if options.get("teacher") is not None:
+        entries["training.teacher"] = Path(options["teacher"]).name.removesuffix(".onnx")
     if record["losses"]:
         entries["training.losses"] = record["losses"]
     if record["quality"]:

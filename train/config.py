@@ -77,6 +77,9 @@ class TrainingConfig:
         fresh: Train from the start even if the checkpoint exists.
         init: What the network starts from: none, random weights; auto, the bundled style that is nearest to
             the painting; or a style's name, a .ckpt or an .onnx file. Another style's weights save steps.
+        teacher: A trained style, by name or ONNX file, that the network learns to copy first: a quick start
+            for a smaller network of the same painting.
+        teacher_share: For which part of the training's arithmetic.
         style_size: Size of the brush: the longer side, in pixels, that the painting is resized to. Larger:
             coarser strokes.
         strength: How strongly the style counts: 1 leaves the photo's shapes whole, 10 little of the photo;
@@ -137,6 +140,8 @@ class TrainingConfig:
     fresh: bool = False
 
     init: str = "none"
+    teacher: str | None = None
+    teacher_share: float = 0.35
 
     style_size: int = 384
     strength: int | None = None
@@ -239,6 +244,10 @@ class TrainingConfig:
             raise FastnstError(f"--seed must be below {2**32}, got {self.seed}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise FastnstError(f"--learning-rate must be above 0, got {self.learning_rate}")
+        if self.teacher == "":
+            raise FastnstError("--teacher must be a style's name or a file")
+        if not 0 <= self.teacher_share <= 1:
+            raise FastnstError(f"--teacher-share must be from 0 to 1, got {self.teacher_share}")
         if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
             raise FastnstError(f"--crop-scale must rise within 0 and 1, got {list(self.crop_scale)}")
         if self.workers is not None and self.workers < 0:
@@ -332,7 +341,9 @@ class TrainingConfig:
 def _same(option: str, one: Any, other: Any) -> bool:
     if option == "init" and other == "auto":  # chosen once, when the run started
         return True
-    if option in ("data", "init"):  # train2017 and ./train2017/ are one folder
+    if (
+        option in ("data", "init", "teacher") and one is not None and other is not None
+    ):  # train2017 and ./train2017/ are one folder
         one, other = (os.path.abspath(os.path.expanduser(data)) for data in (one, other))  # noqa: PTH100, PTH111
     return bool(one == other)
 

@@ -46,11 +46,15 @@ class MetricsLogging(Callback):
         """Log a point when it is time."""
         assert isinstance(pl_module, StyleTransfer)
         step = trainer.global_step
-        if not trainer.loggers or pl_module.losses is None:
+        if not trainer.loggers or pl_module.last_loss is None:
             return
         if step % self._every and step != trainer.max_steps:
             return
-        metrics = loss_metrics(pl_module.losses, "train")  # the GPU is done once these are read
+        # The GPU is done once these are read.
+        if pl_module.losses is None:
+            metrics = {"train/teacher_distance": pl_module.last_loss.item()}
+        else:
+            metrics = loss_metrics(pl_module.losses, "train")
         now = time.monotonic()
         images = (step - self._last_step) * pl_module.config.batch_size * trainer.world_size
         metrics["train/images_per_second"] = images / max(now - self._last_time, 1e-9)

@@ -66,9 +66,8 @@ class TrainingProgress(ProgressBar):
         if not self._enabled or (now - self._shown < wait and step != trainer.max_steps):
             return
         assert isinstance(pl_module, StyleTransfer)
-        assert pl_module.losses is not None
         # Reading the losses waits for the GPU, which is why they are read so seldom.
-        content, style = pl_module.losses.content.item(), pl_module.losses.style.item()
+        losses = _losses(pl_module)
         now = time.monotonic()
         # Since the last time: crops grow during the run, and the speed falls with each new size.
         images = (step - self._shown_step) * pl_module.config.batch_size * trainer.world_size
@@ -78,7 +77,7 @@ class TrainingProgress(ProgressBar):
         done = schedule.progress(step)
         left = (now - self._started) * (1 - done) / max(done - self._done_before, 1e-9)
         size = f"{schedule.side(step - 1)} px, " if len(schedule.sides) > 1 else ""
-        status = f"{size}{rate:.3g} images/s, content {content:.3f}, style {style:.4f}, {clock(left)} left"
+        status = f"{size}{rate:.3g} images/s, {losses}, {clock(left)} left"
         if self._bar is not None:
             self._bar.set_postfix_str(f"step {step}/{trainer.max_steps}, {status}", refresh=False)
             self._bar.update(done - self._bar.n)
@@ -106,6 +105,13 @@ class TrainingProgress(ProgressBar):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _losses(module: StyleTransfer) -> str:
+    if module.losses is not None:
+        return f"content {module.losses.content.item():.3f}, style {module.losses.style.item():.4f}"
+    assert module.last_loss is not None
+    return f"distance to the teacher {module.last_loss.item():.3f}"
 
 
 def clock(seconds: float) -> str:

@@ -59,10 +59,10 @@ class RollingCheckpoint(Checkpoint):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Check the loss, and save when it is time."""
         assert isinstance(pl_module, StyleTransfer)
-        assert pl_module.losses is not None
+        assert pl_module.last_loss is not None
         assert self._first_bad_step is not None
         step = trainer.global_step
-        bad = ~torch.isfinite(pl_module.losses.total) & (self._first_bad_step < 0)
+        bad = ~torch.isfinite(pl_module.last_loss) & (self._first_bad_step < 0)
         self._first_bad_step = torch.where(bad, step, self._first_bad_step)
         alone_on_cpu = pl_module.device.type == "cpu" and trainer.world_size == 1
         if alone_on_cpu or step % _CHECK_EVERY_STEPS == 0:

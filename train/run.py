@@ -22,6 +22,7 @@ from fastnst.errors import FastnstError
 from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.checkpoint import StyleCheckpoint, load_checkpoint
 from train.config import TrainingConfig
+from train.crop_schedule import CropSchedule
 from train.initial_weights import find_initial_weights, start_from_best
 from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
@@ -36,6 +37,7 @@ from train.quality import Quality, load_quality_features, measure_quality
 from train.rolling_checkpoint import RollingCheckpoint
 from train.style_image import StyleImage, load_style_image
 from train.style_transfer import StyleTransfer
+from train.teacher import Teacher
 from train.terminal import print_path, say, set_up_terminal
 from train.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
 from train.vgg_features import VGGFeatures, load_vgg_state
@@ -105,6 +107,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     if checkpoint is not None:  # which brings the weights: what they started from is settled
         config = dataclasses.replace(config, init=checkpoint.options.get("init", "none"))
     candidates = find_initial_weights(config) if checkpoint is None else []
+    teacher = _teacher(config, checkpoint)
     device = resolve_accelerator(config.accelerator)
     if device == "cpu":
         keep_freed_memory()
@@ -139,6 +142,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     module = StyleTransfer(config, style, features, max_steps, precision)
     if checkpoint is None:
         start_from_best(module, candidates, photos)
+    module.teacher = teacher
     data = PhotoDataModule(
         photos,
         batch_size=config.batch_size,
@@ -344,6 +348,17 @@ def _say_results(config: TrainingConfig, module: StyleTransfer) -> None:
     say(f"preview: {config.preview_path}")
     say("checkpoint:")
     print_path(config.checkpoint_path)
+
+
+def _teacher(config: TrainingConfig, checkpoint: StyleCheckpoint | None) -> Teacher | None:
+    """Return whom the network copies, if it does so still."""
+    if config.teacher is None:
+        return None
+    if checkpoint is not None:
+        schedule = CropSchedule(config.image_size, config.crop_stages, checkpoint.record["max_steps"])
+        if schedule.progress(checkpoint.steps) >= config.teacher_share:
+            return None
+    return Teacher(config.teacher)
 
 
 def _processes(config: TrainingConfig) -> int:

@@ -20,6 +20,7 @@ from train.muon import Muon
 from train.perceptual_loss import PerceptualLoss, PerceptualLosses
 from train.quality import Quality
 from train.style_image import StyleImage
+from train.teacher import Teacher
 from train.transformer_net import TransformerNet
 from train.vgg_features import VGGFeatures
 
@@ -37,7 +38,9 @@ class StyleTransfer(pl.LightningModule):
 
     Attributes:
         network: What is trained.
-        losses: The terms of the last step, without gradients; None before the first.
+        teacher: Whom the network copies in the first part of the run, if it is given one.
+        last_loss: What the last step minimised, without its gradient; None before the first.
+        losses: Its terms; None before the first, and while the teacher is copied.
         quality: C and S, once measured.
         seconds: Training time so far, over all resumed parts.
         schedule: How large the crops are at each step.
@@ -68,6 +71,8 @@ class StyleTransfer(pl.LightningModule):
             tv_weight=config.tv_weight,
             repetition_weight=config.repetition_weight,
         )
+        self.teacher: Teacher | None = None
+        self.last_loss: Tensor | None = None
         self.losses: PerceptualLosses | None = None
         self.quality: Quality | None = None
         self.finished = False
@@ -106,9 +111,20 @@ class StyleTransfer(pl.LightningModule):
     def training_step(self, content: Tensor, batch_idx: int) -> Tensor:
         """Return the loss of one batch of photos, (N, 3, S, S) in [0, 1]."""
         content = self.schedule.cut(content, self.global_step, self.config.seed)
-        losses = self._compare(content.contiguous(memory_format=torch.channels_last))
-        self.losses = detach(losses)
-        return losses.total
+        content = content.contiguous(memory_format=torch.channels_last)
+        if self.teacher is not None and self.copies_teacher(self.global_step):
+            self.losses = None
+            loss = self.teacher.distance(self.network(content), content)
+        else:
+            losses = self._compare(content)
+            self.losses = detach(losses)
+            loss = losses.total
+        self.last_loss = loss.detach()
+        return loss
+
+    def copies_teacher(self, step: int) -> bool:
+        """Return whether a step, from 0, lies in the part of the run for a teacher, if there is one."""
+        return self.schedule.progress(step) < self.config.teacher_share
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Keep the time, for the checkpoints that callbacks write."""

@@ -59,6 +59,8 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "gradient_clip": [-0.1],
         "strength": [0, 11, -5],
         "init": [""],
+        "teacher": [""],
+        "teacher_share": [-0.1, 1.1, float("nan")],
         "style_weight": [-1.0, float("nan"), float("inf")],
         "content_weight": [-1.0],
         "tv_weight": [-1.0],

@@ -73,7 +73,7 @@ def test_only_the_first_process_tells_why_it_stops(end_step):
 @pytest.mark.parametrize("total", [float("nan"), float("inf"), -float("inf")])
 def test_a_state_with_a_bad_loss_is_not_saved(tiny_module, tmp_path, total):
     rolling, trainer = begin(tiny_module, tmp_path)
-    tiny_module.losses.total.fill_(total)
+    tiny_module.last_loss.fill_(total)
     with pytest.raises(FastnstError, match="not finite at step 10; no checkpoint"):
         rolling.on_train_batch_end(trainer, tiny_module)
     rolling.on_train_end(trainer, tiny_module)
@@ -84,7 +84,7 @@ def test_a_resumed_run_names_the_checkpoint_that_it_came_from(tiny_module, tmp_p
     rolling = RollingCheckpoint(tmp_path / "tiny.ckpt", 1000.0, resumed=True)
     trainer = Trainer(tiny_module)
     rolling.on_train_start(trainer, tiny_module)
-    tiny_module.losses.total.fill_(float("nan"))
+    tiny_module.last_loss.fill_(float("nan"))
     with pytest.raises(FastnstError, match=r"last good checkpoint is .*tiny\.ckpt"):
         rolling.on_train_batch_end(trainer, tiny_module)
     rolling.on_train_end(trainer, tiny_module)
