@@ -1,0 +1,177 @@
+"""Dead leaves: shapes that cover one another, each with a shaded, textured surface, painted to pixels.
+
+The model of images behind it is that of Matheron 1968 and Lee, Mumford and Huang 2001, "Occlusion models for
+natural images"; Baradad et al. 2021, "Learning to see by looking at noise" (arXiv:2106.05963), found that
+networks learn to see from such images nearly as from photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from fastnst.oklab import oklab_to_rgb
+from train.texture_bank import LEVELS_PER_DEVIATION, SIDE, texture_bank
+
+Floats = NDArray[np.float64]
+_Plane = NDArray[np.float32]
+
+# Pixels that are painted at a time: what is computed of them stays in the processor's second cache.
+_CHUNK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """Shapes with their surfaces, the farthest first. Lengths are in longer sides of the image.
+
+    A surface has one number t at each place, about -1 to 1: that of a plane, a dome and a texture together.
+    Its colour goes from `dark` at t -1 to `bright` at t 1, as light and material vary most along one line of
+    the colour space.
+
+    Attributes:
+        outlines: One closed outline of shape (points, 2) for each leaf: x, y.
+        centres: Shape (n, 2).
+        radii: Shape (n,): half the length of each leaf.
+        dark: Oklab of shape (n, 3).
+        bright: Likewise.
+        plane: Shape (n, 2): how t rises along x and y, for each radius.
+        dome: Shape (n,): how much t falls from the centre to one radius away.
+        texture: Shape (n,), integers: number of the texture in the bank.
+        roughness: Shape (n,): standard deviation of the texture's part in t.
+        grain: Shape (n, 2): the unit vector along the texture, times its pixels to a pixel of the image.
+    """
+
+    outlines: Sequence[Floats]
+    centres: Floats
+    radii: Floats
+    dark: Floats
+    bright: Floats
+    plane: Floats
+    dome: Floats
+    texture: NDArray[np.int64]
+    roughness: Floats
+    grain: Floats
+
+    def __len__(self) -> int:
+        return len(self.outlines)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Leaves]) -> Leaves:
+        """Return the leaves of all parts, those of the last in front."""
+        arrays = {
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(cls)
+            if field.name != "outlines"
+        }
+        return cls(outlines=[outline for part in parts for outline in part.outlines], **arrays)
+
+
+@dataclass(frozen=True)
+class Painted:
+    """Leaves as pixels.
+
+    Attributes:
+        pixels: RGB values of shape (H, W, 3), float32, about 0 to 255 and perhaps beyond; 0 where no leaf is.
+        covered: Whether there is a leaf, of shape (H, W); None where there is one everywhere.
+    """
+
+    pixels: NDArray[np.float32]
+    covered: NDArray[np.bool_] | None
+
+
+def paint(leaves: Leaves, width: int, height: int, generator: np.random.Generator) -> Painted:
+    """Paint leaves.
+
+    Args:
+        leaves: At least one. An outline may reach beyond the image.
+        width: Of the image in pixels.
+        height: Likewise.
+        generator: Decides on where in its texture each leaf lies.
+
+    Returns:
+        The pixels, without antialiasing: at most 32,767 leaves are told apart.
+    """
+    labels = _labels(leaves, width, height).ravel()
+    places = np.flatnonzero(labels)
+    complete = len(places) == len(labels)
+    table = _Table(leaves, max(width, height), generator)
+    x, y = _grid(width, height)
+    pixels = np.zeros((height * width, 3), np.float32)
+    for start in range(0, len(places), _CHUNK):
+        if complete:
+            rows = slice(start, start + _CHUNK)
+            pixels[rows] = table.colours(labels[rows] - 1, x[rows], y[rows])
+        else:
+            chosen = places[start : start + _CHUNK]
+            pixels[chosen] = table.colours(labels[chosen] - 1, x[chosen], y[chosen])
+    covered = None if complete else (labels > 0).reshape(height, width)
+    return Painted(pixels.reshape(height, width, 3), covered)
+
+
+def _labels(leaves: Leaves, width: int, height: int) -> NDArray[np.int64]:
+    """Return 1 + the number of the nearest leaf at each pixel, 0 where there is none; shape (H, W)."""
+    image = Image.new("I", (width, height))
+    draw = ImageDraw.Draw(image)
+    longer = max(width, height)
+    for number, (outline, radius) in enumerate(zip(leaves.outlines, leaves.radii * longer, strict=True), 1):
+        if radius < 0.8:
+            x, y = leaves.centres[number - 1] * longer
+            draw.point((x, y), number)
+        else:
+            points = outline[::4] if radius < 4 and len(outline) >= 16 else outline
+            draw.polygon((points * longer).ravel().tolist(), number)
+    return np.asarray(image).astype(np.int64)
+
+
+class _Table:
+    """What each leaf's colour at a place is computed from: columns with one number for each leaf."""
+
+    def __init__(self, leaves: Leaves, longer: int, generator: np.random.Generator) -> None:
+        # t = t0 + tx x + ty y + td (x^2 + y^2): plane and dome, around the centre, as one polynomial.
+        per_radius = leaves.plane / leaves.radii[:, None]
+        bend = -leaves.dome / leaves.radii**2
+        centre = leaves.centres
+        t_x, t_y = (per_radius - 2 * bend[:, None] * centre).T
+        t_0 = leaves.dome / 2 - (per_radius * centre).sum(1) + bend * (centre**2).sum(1)
+        grain_x, grain_y = leaves.grain.T * longer
+        offsets = generator.integers(SIDE, size=(2, len(leaves))) + 64 * SIDE  # never below 0
+        dark, bright = (oklab_to_rgb(c.astype(np.float32)).astype(np.float32) for c in (leaves.dark, leaves.bright))
+        self._t = [_column(c) for c in (t_0, t_x, t_y, bend)]
+        self._grain = [_column(c) for c in (grain_x, grain_y, *offsets)]
+        self._roughness = _column(leaves.roughness / LEVELS_PER_DEVIATION)
+        self._texture = leaves.texture * SIDE * SIDE
+        self._middle = [_column(c) for c in ((dark + bright) / 2).T]
+        self._range = [_column(c) for c in ((bright - dark) / 2).T]
+        self._bank = texture_bank().ravel()
+
+    def colours(self, labels: NDArray[np.int64], x: _Plane, y: _Plane) -> NDArray[np.float32]:
+        """Return RGB of shape (n, 3) at n places, whose leaves have these numbers."""
+        t_0, t_x, t_y, bend = (column.take(labels) for column in self._t)
+        t = t_0 + t_x * x + t_y * y + bend * (x * x + y * y)
+        np.clip(t, -1.5, 1.5, out=t)
+        grain_x, grain_y, right, down = (column.take(labels) for column in self._grain)
+        across = (grain_x * x + grain_y * y + right).astype(np.int32) & (SIDE - 1)
+        along = (grain_x * y - grain_y * x + down).astype(np.int32) & (SIDE - 1)
+        texel = self._texture.take(labels) + (along * SIDE + across)
+        t += self._roughness.take(labels) * self._bank.take(texel)
+        colours = np.empty((len(labels), 3), np.float32)
+        for channel, (middle, span) in enumerate(zip(self._middle, self._range, strict=True)):
+            colours[:, channel] = middle.take(labels) + span.take(labels) * t
+        return colours
+
+
+def _column(values: NDArray[np.generic]) -> _Plane:
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
+@lru_cache(maxsize=8)
+def _grid(width: int, height: int) -> tuple[_Plane, _Plane]:
+    """Return x and y of each pixel's centre in longer sides, flat."""
+    longer = np.float32(max(width, height))
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return ((x + np.float32(0.5)) / longer).ravel(), ((y + np.float32(0.5)) / longer).ravel()
