@@ -20,7 +20,7 @@ help:  ## Show this list
 	@echo 'make TARGET:'
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
 	@echo
-	@echo 'make train STYLE=painting.jpg [DATA=folder-or-hub-id] [NAME=name] [FRESH=1] [ARGS="--preset quick"]'
+	@echo 'make train STYLE=painting.jpg [DATA=folder|hub-id|generated] [NAME=name] [FRESH=1] [ARGS="--preset quick"]'
 	@echo '$(BIN)/python -m train --help lists all that ARGS can say.'
 
 install: .venv/.installed-$(RUNTIME)  ## Make .venv with all that training, exporting and testing need

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from export.model_metadata import is_current
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.style_library import find_style
+from fastnst.style_metadata import GENERATED, MEASURED_ON_KEY
 
 if TYPE_CHECKING:
     from export.onnx_export import ExportedStyle
@@ -148,9 +149,13 @@ def _say_results(style: ExportedStyle) -> None:
         rows.append(("losses", ", ".join(f"{name} {value:.4g}" for name, value in shown.items())))
     if quality := record["quality"]:
         content, missed = quality["content"], quality["style"]
+        lost = "0 is the photo itself, good styles lose 0.3 to 0.4"
+        plain = "a plain photo misses 0.5 to 1, good styles 0.02 to 0.03"
+        if style.metadata.get(MEASURED_ON_KEY) == GENERATED:
+            lost = plain = "on generated photos: not to be compared with a measure on real ones"
         rows += [
-            ("C", f"{content:.3f} content lost: 0 is the photo itself, good styles lose 0.3 to 0.4"),
-            ("S", f"{missed:.4f} style missed: a plain photo misses 0.5 to 1, good styles 0.02 to 0.03"),
+            ("C", f"{content:.3f} content lost: {lost}"),
+            ("S", f"{missed:.4f} style missed: {plain}"),
         ]
     else:
         rows.append(("quality", "not measured"))

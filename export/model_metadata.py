@@ -15,6 +15,8 @@ from fastnst.style_metadata import (
     CONTENT_LOST_KEY,
     FORMAT,
     FORMAT_KEY,
+    GENERATED,
+    MEASURED_ON_KEY,
     STYLE_AUTHOR_KEY,
     STYLE_LICENCE_KEY,
     STYLE_MISSED_KEY,
@@ -83,10 +85,12 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
         entries["training.strength"] = options["strength"]
     if options.get("teacher") is not None:
         entries["training.teacher"] = Path(options["teacher"]).name.removesuffix(".onnx")
+    if options.get("generated_share"):
+        entries["training.generated_share"] = options["generated_share"]
     if record["losses"]:
         entries["training.losses"] = record["losses"]
     if record["quality"]:
-        entries |= _describe_quality(record["quality"])
+        entries |= _describe_quality(record["quality"]) | {MEASURED_ON_KEY: _data_name(options["data"])}
     return {key: _text(value) for key, value in entries.items()}
 
 
@@ -178,8 +182,12 @@ def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _data_name(data: str) -> str:
-    """Return the id of a data set on the hub as it is, and of a folder its name alone."""
+    """Return the id of a data set on the hub, and `generated`, as it is, and of a folder its name alone."""
+    if data == GENERATED:
+        return data
     path = Path(data)
+    if path.name == GENERATED:
+        return f"./{path.name}"  # a folder that is called so
     is_folder = path.is_absolute() or data.startswith((".", "~")) or len(path.parts) != 2 or path.exists()
     return path.name or "photos" if is_folder else data
 

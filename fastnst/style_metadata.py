@@ -24,6 +24,10 @@ STYLE_AUTHOR_KEY = "style.author"
 STYLE_LICENCE_KEY = "style.licence"
 CONTENT_LOST_KEY = "quality.content_lost"
 STYLE_MISSED_KEY = "quality.style_missed"
+MEASURED_ON_KEY = "quality.data"
+"""The data that held the photos on which both were measured, by name; `GENERATED` for generated ones."""
+
+GENERATED = "generated"
 
 # Field numbers of ModelProto and StringStringEntryProto in onnx.proto, and protobuf's wire types.
 _GRAPH, _METADATA_PROPS, _KEY, _VALUE = 7, 14, 1, 2

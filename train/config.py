@@ -27,6 +27,10 @@ DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
 
 DEFAULT_STYLE_WEIGHT = 6.0
 
+# What is streamed where the user names no data, and what stands for data that needs no files.
+DEFAULT_DATA = "detection-datasets/coco"
+GENERATED_DATA = "generated"
+
 STRENGTHS = range(1, 11)
 _DEFAULT_STRENGTH = 5
 # Each level of --strength is so many times the style weight of the one below it. With 1.6 the levels reach
@@ -69,7 +73,10 @@ class TrainingConfig:
 
     Attributes:
         style: The painting: an image file.
-        data: Photos: a folder (nested is fine), or a Hugging Face data set with an image column, streamed.
+        data: Photos: a folder (nested is fine), a Hugging Face data set with an image column, streamed, or
+            generated, which makes images as they are needed. By default COCO from the hub, or generated where
+            the hub cannot be reached.
+        generated_share: Part of the crops that are of generated photos, among those of your folder.
         name: Name of the style; the file name of the painting by default.
         style_author: Who painted it, for the style file's metadata.
         style_licence: Rights of the painting, for the style file's metadata.
@@ -132,7 +139,8 @@ class TrainingConfig:
     """
 
     style: Path
-    data: str = "detection-datasets/coco"
+    data: str | None = None
+    generated_share: float = 0.0
     name: str | None = None
     style_author: str = ""
     style_licence: str = ""
@@ -250,6 +258,11 @@ class TrainingConfig:
             raise FastnstError(f"--teacher-share must be from 0 to 1, got {self.teacher_share}")
         if not 0 < self.crop_scale[0] <= self.crop_scale[1] <= 1:
             raise FastnstError(f"--crop-scale must rise within 0 and 1, got {list(self.crop_scale)}")
+        if not 0 <= self.generated_share < 1:
+            raise FastnstError(
+                f"--generated-share must be from 0 to below 1, got {self.generated_share}; --data "
+                f"{GENERATED_DATA} has no others"
+            )
         if self.workers is not None and self.workers < 0:
             raise FastnstError(f"--workers must be at least 0, got {self.workers}")
         if self.cache_gb is not None and not 0 <= self.cache_gb < math.inf:
@@ -261,6 +274,11 @@ class TrainingConfig:
     def style_name(self) -> str:
         """The name of the style."""
         return typing.cast("str", self.name)
+
+    @property
+    def resolved_data(self) -> str:
+        """The data that was named, or else what is tried first."""
+        return DEFAULT_DATA if self.data is None else self.data
 
     @property
     def resolved_style_weight(self) -> float:
@@ -310,10 +328,12 @@ class TrainingConfig:
             "optimizer": "adam",
             "crop_stages": 1,
             "repetition_weight": 0.0,
+            "generated_share": 0.0,
         } | started_with
+        started_with["data"] = started_with.get("data") or DEFAULT_DATA
         differing = [
             f"{key} was {started_with.get(key)} and is now {value}"
-            for key, value in self.to_dict().items()
+            for key, value in (self.to_dict() | {"data": self._data_on_resume(started_with)}).items()
             if key not in _FREE_ON_RESUME and key in started_with and not _same(key, started_with[key], value)
         ]
         if differing:
@@ -321,6 +341,13 @@ class TrainingConfig:
                 f"{self.checkpoint_path} was started with other options ({'; '.join(differing)}): "
                 "give the same ones to go on, or FRESH=1 (--fresh) to start again"
             )
+
+    def _data_on_resume(self, started_with: dict[str, Any]) -> str:
+        if self.data is not None:
+            return self.data
+        # Where none was named, what the run came to when it started stands.
+        chosen = started_with.get("data")
+        return GENERATED_DATA if chosen == GENERATED_DATA else DEFAULT_DATA
 
     def _style_weight(self) -> float:
         if self.strength is None:
@@ -341,6 +368,8 @@ class TrainingConfig:
 def _same(option: str, one: Any, other: Any) -> bool:
     if option == "init" and other == "auto":  # chosen once, when the run started
         return True
+    if option == "data" and GENERATED_DATA in (one, other):  # a folder of this name is ./generated
+        return bool(one == other)
     if (
         option in ("data", "init", "teacher") and one is not None and other is not None
     ):  # train2017 and ./train2017/ are one folder

@@ -71,61 +71,51 @@ class Leaves:
         return cls(outlines=[outline for part in parts for outline in part.outlines], **arrays)
 
 
-@dataclass(frozen=True)
-class Painted:
-    """Leaves as pixels.
-
-    Attributes:
-        pixels: RGB values of shape (H, W, 3), float32, about 0 to 255 and perhaps beyond; 0 where no leaf is.
-        covered: Whether there is a leaf, of shape (H, W); None where there is one everywhere.
-    """
-
-    pixels: NDArray[np.float32]
-    covered: NDArray[np.bool_] | None
-
-
-def paint(leaves: Leaves, width: int, height: int, generator: np.random.Generator) -> Painted:
-    """Paint leaves.
+def label(leaves: Leaves, width: int, height: int) -> NDArray[np.int32]:
+    """Return which leaf each pixel shows.
 
     Args:
-        leaves: At least one. An outline may reach beyond the image.
+        leaves: Any; an outline may reach beyond the image.
         width: Of the image in pixels.
         height: Likewise.
-        generator: Decides on where in its texture each leaf lies.
 
     Returns:
-        The pixels, without antialiasing: at most 32,767 leaves are told apart.
+        Shape (H, W), int32: 1 + the number of the nearest leaf, 0 where there is none.
     """
-    labels = _labels(leaves, width, height).ravel()
-    places = np.flatnonzero(labels)
-    complete = len(places) == len(labels)
-    table = _Table(leaves, max(width, height), generator)
-    x, y = _grid(width, height)
-    pixels = np.zeros((height * width, 3), np.float32)
-    for start in range(0, len(places), _CHUNK):
-        if complete:
-            rows = slice(start, start + _CHUNK)
-            pixels[rows] = table.colours(labels[rows] - 1, x[rows], y[rows])
-        else:
-            chosen = places[start : start + _CHUNK]
-            pixels[chosen] = table.colours(labels[chosen] - 1, x[chosen], y[chosen])
-    covered = None if complete else (labels > 0).reshape(height, width)
-    return Painted(pixels.reshape(height, width, 3), covered)
-
-
-def _labels(leaves: Leaves, width: int, height: int) -> NDArray[np.int64]:
-    """Return 1 + the number of the nearest leaf at each pixel, 0 where there is none; shape (H, W)."""
     image = Image.new("I", (width, height))
     draw = ImageDraw.Draw(image)
     longer = max(width, height)
     for number, (outline, radius) in enumerate(zip(leaves.outlines, leaves.radii * longer, strict=True), 1):
-        if radius < 0.8:
-            x, y = leaves.centres[number - 1] * longer
-            draw.point((x, y), number)
-        else:
-            points = outline[::4] if radius < 4 and len(outline) >= 16 else outline
-            draw.polygon((points * longer).ravel().tolist(), number)
-    return np.asarray(image).astype(np.int64)
+        points = outline[::4] if radius < 4 and len(outline) >= 16 else outline
+        draw.polygon((points * longer).ravel().tolist(), number)
+    return np.asarray(image)
+
+
+def paint(pixels: _Plane, labels: NDArray[np.int32], leaves: Leaves, generator: np.random.Generator) -> None:
+    """Paint leaves over an image, without antialiasing.
+
+    Args:
+        pixels: RGB of shape (3, H, W), float32, written where there is a leaf: 0 to 255, or a little beyond.
+        labels: What `label` returned for the image's size.
+        leaves: The same leaves.
+        generator: Decides on where in its texture each leaf lies.
+    """
+    _, height, width = pixels.shape
+    table = _Table(leaves, max(width, height), generator)
+    x, y = _grid(width, height)
+    flat, numbers = pixels.reshape(3, -1), labels.ravel().astype(np.int64) - 1
+    if numbers.min() >= 0:
+        for start in range(0, len(numbers), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            table.colour(flat[:, part], numbers[part], x[part], y[part])
+        return
+    places = np.flatnonzero(numbers >= 0)
+    for start in range(0, len(places), _CHUNK):
+        chosen = places[start : start + _CHUNK]
+        colours = np.empty((3, len(chosen)), np.float32)
+        table.colour(colours, numbers.take(chosen), x.take(chosen), y.take(chosen))
+        for channel, values in zip(flat, colours, strict=True):
+            channel[chosen] = values
 
 
 class _Table:
@@ -140,7 +130,9 @@ class _Table:
         t_0 = leaves.dome / 2 - (per_radius * centre).sum(1) + bend * (centre**2).sum(1)
         grain_x, grain_y = leaves.grain.T * longer
         offsets = generator.integers(SIDE, size=(2, len(leaves))) + 64 * SIDE  # never below 0
-        dark, bright = (oklab_to_rgb(c.astype(np.float32)).astype(np.float32) for c in (leaves.dark, leaves.bright))
+        dark, bright = (
+            oklab_to_rgb(c.astype(np.float32)).astype(np.float32) for c in (leaves.dark, leaves.bright)
+        )
         self._t = [_column(c) for c in (t_0, t_x, t_y, bend)]
         self._grain = [_column(c) for c in (grain_x, grain_y, *offsets)]
         self._roughness = _column(leaves.roughness / LEVELS_PER_DEVIATION)
@@ -149,8 +141,8 @@ class _Table:
         self._range = [_column(c) for c in ((bright - dark) / 2).T]
         self._bank = texture_bank().ravel()
 
-    def colours(self, labels: NDArray[np.int64], x: _Plane, y: _Plane) -> NDArray[np.float32]:
-        """Return RGB of shape (n, 3) at n places, whose leaves have these numbers."""
+    def colour(self, pixels: _Plane, labels: NDArray[np.int64], x: _Plane, y: _Plane) -> None:
+        """Write RGB of shape (3, n) at n places, whose leaves have these numbers."""
         t_0, t_x, t_y, bend = (column.take(labels) for column in self._t)
         t = t_0 + t_x * x + t_y * y + bend * (x * x + y * y)
         np.clip(t, -1.5, 1.5, out=t)
@@ -159,10 +151,9 @@ class _Table:
         along = (grain_x * y - grain_y * x + down).astype(np.int32) & (SIDE - 1)
         texel = self._texture.take(labels) + (along * SIDE + across)
         t += self._roughness.take(labels) * self._bank.take(texel)
-        colours = np.empty((len(labels), 3), np.float32)
-        for channel, (middle, span) in enumerate(zip(self._middle, self._range, strict=True)):
-            colours[:, channel] = middle.take(labels) + span.take(labels) * t
-        return colours
+        for channel, middle, span in zip(pixels, self._middle, self._range, strict=True):
+            np.multiply(span.take(labels), t, out=channel)
+            channel += middle.take(labels)
 
 
 def _column(values: NDArray[np.generic]) -> _Plane:

@@ -17,6 +17,7 @@ from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.style_library import find_style
 from fastnst.style_metadata import read_metadata
+from train.config import GENERATED_DATA
 
 if TYPE_CHECKING:
     from train.evaluation import DirectOptimization, Evaluation
@@ -90,7 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--model", required=True, metavar="STYLE", help="the style: an ONNX file, or a name")
     add("--style", required=True, type=Path, metavar="PAINTING", help="the painting: an image file")
-    add("--data", required=True, metavar="PHOTOS", help="a folder, or a data set of the Hugging Face hub")
+    add(
+        "--data",
+        required=True,
+        metavar="PHOTOS",
+        help="a folder, a data set of the Hugging Face hub, or generated",
+    )
     add("--photos", type=_whole_number(1, 10_000), default=8, metavar="N", help="how many (8)")
     add("--size", type=_whole_number(16, 4096), default=512, metavar="N", help="their longer side (512)")
     add(
@@ -162,6 +168,8 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
             raise  # a mistake in fastnst itself
         raise FastnstError(f"evaluating needs {error.name}, which is not installed: make install") from error
     set_up_terminal()
+    if options.data == GENERATED_DATA:
+        _say("C and S on generated photos are not to be compared with those on real ones")
     with warnings_as_lines():
         evaluation = evaluate(
             Request(

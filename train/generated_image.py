@@ -9,16 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from train.dead_leaves import Painted, paint
+from train.dead_leaves import Floats, Leaves, label, paint
 from train.generated_scene import Scene, draw_scene
 
-_Pixels = NDArray[np.float32]
+_Planes = NDArray[np.float32]
 
 # So that an image and the training's own draws of the same seed share no numbers.
 _KEY = 73
 
-# Longer side to shorter, as wide and tall images, and how often.
-_SHAPES = ((4 / 3, 0.6), (3 / 4, 0.2), (3 / 2, 0.12), (1.0, 0.08))
+# Width to height, each as often as it stands here.
+_SHAPES = (4 / 3, 4 / 3, 4 / 3, 4 / 3, 4 / 3, 4 / 3, 3 / 4, 3 / 4, 3 / 2, 1.0)
+# By how much what is far is out of focus, likewise.
+_BLURS = (1, 1, 1, 1, 1, 1, 2, 2, 4, 8)
+
+_SHADOW_SCALE = 8  # soft shadows are computed at 1/8 of the size
 
 
 class GeneratedImage(NamedTuple):
@@ -26,117 +30,143 @@ class GeneratedImage(NamedTuple):
 
     Attributes:
         seed: Of the series, from 0 up.
-        index: Number in the series, from 0 up.
+        number: In the series, from 0 up.
     """
 
     seed: int
-    index: int
+    number: int
 
     def pixels(self, longer_side: int) -> NDArray[np.uint8]:
         """Make the image.
 
         Args:
-            longer_side: In pixels, from 1 up. The same scene is in images of all sizes.
+            longer_side: In pixels, from 1 up. Images of other sizes show the same scene.
 
         Returns:
-            RGB of shape (H, W, 3), uint8; a function of the seed, the index and the side alone.
+            RGB of shape (H, W, 3), uint8; a function of the seed, the number and the side alone.
         """
-        generator = np.random.default_rng([_KEY, self.seed, self.index])
-        shape = _SHAPES[generator.choice(len(_SHAPES), p=[often for _, often in _SHAPES])][0]
-        width = longer_side if shape >= 1 else max(1, round(longer_side * shape))
-        height = longer_side if shape <= 1 else max(1, round(longer_side / shape))
+        generator = np.random.default_rng([_KEY, self.seed, self.number])
+        shape = _SHAPES[int(generator.integers(len(_SHAPES)))]
+        width = max(1, round(longer_side * min(1, shape)))
+        height = max(1, round(longer_side * min(1, 1 / shape)))
         scene = draw_scene(generator, width / longer_side, height / longer_side)
         return _photograph(scene, width, height, generator)
 
 
 def _photograph(scene: Scene, width: int, height: int, generator: np.random.Generator) -> NDArray[np.uint8]:
-    blur = generator.choice((1, 2, 4, 8), p=(0.55, 0.2, 0.15, 0.1))
-    far = paint(scene.far, -(-width // blur), -(-height // blur), generator).pixels
-    pixels = far if blur == 1 else _enlarged(far, width, height)
+    blur = _BLURS[int(generator.integers(len(_BLURS)))]
+    pixels = np.empty((3, -(-height // blur), -(-width // blur)), np.float32)
+    _lay(pixels, scene.far, scene.light, generator)
+    if blur > 1:
+        _soften(pixels, 2)
+        pixels = _enlarged(pixels, width, height)
     if scene.near is not None:
-        near = paint(scene.near, width, height, generator)
-        assert near.covered is not None or True
-        _cast_shadow(pixels, near, scene, generator)
-        if near.covered is None:
-            pixels = near.pixels
-        else:
-            np.copyto(pixels, near.pixels, where=near.covered[..., None])
+        _lay(pixels, scene.near, scene.light, generator, soft_shadow=True)
     if scene.close is not None:
-        _overlay(pixels, paint(scene.close, -(-width // 8), -(-height // 8), generator))
-    _blur(pixels)
-    pixels *= _light(width, height, generator)[..., None]
+        _lay_out_of_focus(pixels, scene.close, generator)
+    _soften(pixels, generator.uniform(4, 24))
+    _light(pixels, generator)
     return _exposed(pixels, generator)
 
 
-def _enlarged(pixels: _Pixels, width: int, height: int) -> _Pixels:
-    """Return an image at another size, as smooth as what is out of focus."""
-    small = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-    large = small.resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(large).astype(np.float32)
+def _lay(
+    pixels: _Planes,
+    leaves: Leaves,
+    light: Floats,
+    generator: np.random.Generator,
+    *,
+    soft_shadow: bool = False,
+) -> None:
+    """Paint leaves over an image (3, H, W), with the shadows that they cast on it and on one another."""
+    _, height, width = pixels.shape
+    labels = label(leaves, width, height)
+    depths = np.abs(generator.normal(0, 0.3, 2)).clip(0, 0.7)
+    reaches = generator.uniform(0, (0.015, 0.06), 2) * max(width, height)
+    if soft_shadow and depths[1] > 0.05:
+        pixels *= 1 - np.float32(depths[1]) * _soft_shadow(labels > 0, -light * reaches[1])
+    paint(pixels, labels, leaves, generator)
+    right, down = np.rint(-light * reaches[0]).astype(int)
+    if depths[0] > 0.05 and (right or down):
+        # Where something nearer stands on the side of the light.
+        shadow = (np.roll(labels, (down, right), (0, 1)) > labels).astype(np.float32)
+        _soften(shadow[None], 2)
+        pixels *= 1 - np.float32(depths[0]) * shadow
 
 
-def _cast_shadow(pixels: _Pixels, near: Painted, scene: Scene, generator: np.random.Generator) -> None:
-    """Darken what is behind, on the side away from the light."""
-    depth = abs(generator.normal(0, 0.35))
-    if near.covered is None or depth < 0.05:
-        return
-    height, width = near.covered.shape
-    longer = max(width, height)
-    mask = Image.fromarray(near.covered.astype(np.uint8) * 255)
-    soft = mask.resize((max(1, width // 8), max(1, height // 8)), Image.Resampling.BOX)
-    plane = np.asarray(soft).astype(np.float32)
-    for axis in (0, 1):
-        plane = (np.roll(plane, 1, axis) + 2 * plane + np.roll(plane, -1, axis)) / 4
-    shift = np.rint(-scene.light * generator.uniform(0, 0.04) * longer / 8).astype(int)
-    plane = np.roll(plane, (shift[1], shift[0]), (0, 1))
-    full = np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
-    pixels *= (1 - min(depth, 0.7) / 255 * full)[..., None]
+def _soft_shadow(covered: NDArray[np.bool_], shift: Floats) -> _Planes:
+    """Return how much of the light is blocked by what covers an image (H, W), 0 to 1."""
+    height, width = covered.shape
+    size = (max(1, width // _SHADOW_SCALE), max(1, height // _SHADOW_SCALE))
+    mask = Image.fromarray(covered.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
+    plane = np.asarray(mask).astype(np.float32)
+    right, down = np.rint(shift / _SHADOW_SCALE).astype(int)
+    plane = np.roll(plane, (down, right), (0, 1))
+    _soften(plane[None], 2)
+    soft = Image.fromarray(plane.astype(np.uint8)).resize((width, height), Image.Resampling.BILINEAR)
+    blocked: _Planes = np.asarray(soft).astype(np.float32)
+    blocked /= 255
+    return blocked
 
 
-def _overlay(pixels: _Pixels, close: Painted) -> None:
+def _lay_out_of_focus(pixels: _Planes, leaves: Leaves, generator: np.random.Generator) -> None:
     """Lay what is close to the lens over an image, blurred with its edges."""
-    height, width = pixels.shape[:2]
-    covered = np.ones(close.pixels.shape[:2], bool) if close.covered is None else close.covered
-    layers = np.concatenate([close.pixels, 255.0 * covered[..., None]], axis=-1).astype(np.float32)
-    for axis in (0, 1):
-        layers = (np.roll(layers, 1, axis) + 2 * layers + np.roll(layers, -1, axis)) / 4
-    small = Image.fromarray(layers.clip(0, 255).astype(np.uint8), "RGBA")
-    large = np.asarray(small.resize((width, height), Image.Resampling.BILINEAR)).astype(np.float32)
-    pixels *= 1 - large[..., 3:] / 255
-    pixels += large[..., :3]
+    _, height, width = pixels.shape
+    layers = np.zeros((4, -(-height // 8), -(-width // 8)), np.float32)
+    labels = label(leaves, layers.shape[2], layers.shape[1])
+    paint(layers[:3], labels, leaves, generator)
+    layers[3] = 255 * (labels > 0)
+    _soften(layers, 2)
+    layers = _enlarged(layers, width, height)
+    pixels *= 1 - layers[3] / 255
+    pixels += layers[:3]
 
 
-def _blur(pixels: _Pixels) -> None:
-    """Blur in place by 1 2 1 along both sides: a lens, and the antialiasing of all edges."""
-    for view in (pixels, pixels.swapaxes(0, 1)):
-        sums = view[:-1] + view[1:]
-        view[1:-1] = sums[:-1]
-        view[1:-1] += sums[1:]
-        view[1:-1] *= 0.25
+def _enlarged(planes: _Planes, width: int, height: int) -> _Planes:
+    """Return planes of 0 to 255 at a larger size, smooth."""
+    images = (Image.fromarray(plane.clip(0, 255).astype(np.uint8)) for plane in planes)
+    large = [image.resize((width, height), Image.Resampling.BICUBIC) for image in images]
+    return np.stack([np.asarray(plane) for plane in large]).astype(np.float32)
 
 
-def _light(width: int, height: int, generator: np.random.Generator) -> _Pixels:
-    """Return the light that falls on each pixel: uneven over the scene, less in the corners."""
-    y, x = np.mgrid[-1:1:7j, -1:1:9j]
-    slope = generator.normal(0, 0.12, 2)
-    vignette = abs(generator.normal(0, 0.12))
-    uneven = generator.normal(0, abs(generator.normal(0, 0.08)), x.shape)
-    grid = 1 + slope[0] * x + slope[1] * y - vignette * (x**2 + y**2) / 2 + uneven
-    plane = Image.fromarray(grid.clip(0.2, 1.6).astype(np.float32))
-    return np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC))
+def _soften(planes: _Planes, sharpness: float) -> None:
+    """Blur planes (C, H, W) in place, by 1 `sharpness` 1 along both sides: lens and antialiasing in one."""
+    weight, rest = np.float32(1 / (sharpness + 2)), np.float32(sharpness / (sharpness + 2))
+    for plane in planes:
+        sums = plane[2:] + plane[:-2]
+        sums *= weight
+        plane[1:-1] *= rest
+        plane[1:-1] += sums
+        sums = plane[:, 2:] + plane[:, :-2]
+        sums *= weight
+        plane[:, 1:-1] *= rest
+        plane[:, 1:-1] += sums
 
 
-def _exposed(pixels: _Pixels, generator: np.random.Generator) -> NDArray[np.uint8]:
+def _light(pixels: _Planes, generator: np.random.Generator) -> None:
+    """Light an image unevenly: from a side, with waves of light and shade, less in the corners."""
+    _, height, width = pixels.shape
+    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
+    slope_x, slope_y = generator.normal(0, 0.12, 2)
+    vignette = abs(generator.normal(0, 0.1))
+    down, across = 1 + slope_y * y - vignette * y**2, 1 + slope_x * x - vignette * x**2
+    waves = generator.normal(0, (1, 1, 3, 3))
+    shade = abs(generator.normal(0, 0.1)) * np.sin(waves[0] + waves[2] * x) * np.sin(waves[1] + waves[3] * y)
+    pixels *= (down.astype(np.float32) * across.astype(np.float32)) + shade.astype(np.float32)
+
+
+def _exposed(pixels: _Planes, generator: np.random.Generator) -> NDArray[np.uint8]:
     """Return what a sensor makes of an image: contrast, noise and 8 bits, clipped at white and black."""
-    gain, offset = np.exp(generator.normal(0.05, 0.15)), generator.normal(0, 6)
+    contrast, brightness = np.exp(generator.normal(0.1, 0.15)), generator.normal(0, 10)
+    strength = abs(generator.normal(0, 2.5))
     noise = _sensor_noise()
-    strength = abs(generator.normal(0, 1.6))
-    first = int(generator.integers(len(noise) - pixels.size)) if pixels.size < len(noise) else 0
-    grain = np.resize(noise[first : first + pixels.size], pixels.shape)
-    pixels *= gain
-    pixels += grain * np.float32(strength)
-    pixels += np.float32(offset + 0.5)
-    return pixels.clip(0, 255).astype(np.uint8)
+    first = int(generator.integers(len(noise) // 2))
+    grain = np.resize(noise[first:], pixels.shape)
+    pixels *= np.float32(contrast)
+    grain *= np.float32(strength)
+    pixels += grain
+    pixels += np.float32(128 - 128 * contrast + brightness + 0.5)
+    np.clip(pixels, 0, 255, out=pixels)
+    return np.ascontiguousarray(pixels.astype(np.uint8).transpose(1, 2, 0))
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""What is in a generated photo: a place, things in it with smaller things on them, and clusters of small ones."""
+"""What is in a generated photo: a place, things in it with smaller things on them, clusters of small ones."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ from train.natural_colours import Palette
 
 _POINTS = 32  # of an outline
 _ANGLES = 2 * np.pi * np.arange(_POINTS) / _POINTS
+
+
+# Squareness and lobes of leaves, see `_Look`, and families of their textures: each as often as it is here.
+_SHAPES = ((2.0, 0.0), (2.0, 0.12), (2.0, 0.12), (2.0, 0.3), (2.0, 0.3), (3.0, 0.1), (4.0, 0.05), (20.0, 0.0))
+_FAMILIES = (
+    (texture_bank.SOFT,) * 3
+    + (texture_bank.GRAINED,) * 2
+    + (texture_bank.BROKEN,) * 3
+    + (texture_bank.REGULAR,)
+)
 
 
 @dataclass(frozen=True)
@@ -88,10 +98,10 @@ class _Stage:
         kind = self.generator.choice(3, p=(0.4, 0.35, 0.25))
         far = (self._landscape, self._room, self._backdrop)[kind]()
         near: list[Leaves] = []
-        for _ in range(self.generator.poisson(1.2)):
+        for _ in range(self.generator.poisson(1.8)):
             near += self._cluster()
-        for _ in range(self.generator.poisson((1.3, 2.2, 1.3)[kind])):
-            near += self._thing(self._size(0.05, (0.2, 0.25, 0.4)[kind]))
+        for _ in range(self.generator.poisson((2.2, 3.0, 1.8)[kind])):
+            near += self._thing(self._size(0.05, (0.25, 0.3, 0.45)[kind]))
         if self.generator.random() < 0.3:
             near.append(self._lines())
         close = None
@@ -105,9 +115,8 @@ class _Stage:
         generator = self.generator
         horizon = generator.uniform(0.2, 0.75) * self.height
         parts = [self._sky(horizon)]
-        for _ in range(generator.integers(4)):
-            parts.append(self._ridge(horizon))
-        ground = replace(self._look(), roughness=abs(generator.normal(0, 0.5)), dome=0.0)
+        parts += [self._ridge(horizon) for _ in range(generator.integers(4))]
+        ground = replace(self._look(), roughness=abs(generator.normal(0, 0.8)), dome=0.0)
         ground = replace(ground, plane=np.array([0.0, generator.normal(0, 0.5)]))
         depth = self.height - horizon
         parts.append(self._rectangle(ground, horizon, self.height + 0.02))
@@ -142,9 +151,8 @@ class _Stage:
     def _backdrop(self) -> list[Leaves]:
         """One surface, covered with leaves of all sizes or not."""
         parts = [self._rectangle(self._wall(), -0.02, self.height + 0.02)]
-        for _ in range(self.generator.poisson(1.5)):
-            parts.append(self._scatter(self._look(), int(self.generator.integers(20, 150)), (0.012, 0.4)))
-        return parts
+        counts = self.generator.integers(20, 150, self.generator.poisson(1.5))
+        return parts + [self._scatter(self._look(), int(count), (0.012, 0.4)) for count in counts]
 
     def _sky(self, horizon: float) -> Leaves:
         generator = self.generator
@@ -230,7 +238,7 @@ class _Stage:
         where = self._place()
         spread = generator.uniform(0.04, 0.25) * np.exp(generator.normal(0, 0.3, 2))
         least = generator.uniform(0.004, 0.012)
-        count = int(generator.integers(30, 200))
+        count = int(generator.integers(40, 250))
         parts = [self._scatter(look, count, (least, 10 * least), where, 1.0)]
         inside = parts[0].centres - where
         # In the shade below, in the light above.
@@ -281,7 +289,11 @@ class _Stage:
                 places = generator.normal(0, 0.28, (count, 2)) * narrow
             elif layout < 0.75:
                 count = int(generator.integers(1, 4))
-                half = generator.uniform(0.05, 0.55, (count, 2)) * (1, 1) * np.array([1, generator.choice((-1, 1))])
+                half = (
+                    generator.uniform(0.05, 0.55, (count, 2))
+                    * (1, 1)
+                    * np.array([1, generator.choice((-1, 1))])
+                )
                 radii = np.tile(size * generator.uniform(0.04, 0.2, count), 2)
                 places = np.concatenate([half, half * (-1, 1)]) * narrow
                 turn = np.eye(2)
@@ -317,36 +329,33 @@ class _Stage:
         return float(np.exp(self.generator.uniform(np.log(least), np.log(most))))
 
     def _wall(self) -> _Look:
+        """Return the look of something large: plain more often than not."""
         generator = self.generator
-        plain = generator.random() < 0.6
-        return replace(
-            self._look(),
-            texture=int(generator.choice(texture_bank.SOFT) if plain else generator.integers(texture_bank.COUNT)),
-            roughness=abs(generator.normal(0, 0.08 if plain else 0.4)),
-            contrast=generator.uniform(0.02, 0.14),
-            plane=generator.normal(0, 0.5, 2),
-            dome=generator.normal(0, 0.3),
-        )
+        look = self._look()
+        if generator.random() < 0.45:
+            texture = int(generator.integers(texture_bank.SOFT.start, texture_bank.SOFT.stop))
+            look = replace(look, texture=texture, roughness=abs(generator.normal(0, 0.2)))
+        plane, dome = generator.normal(0, 0.5, 2), generator.normal(0, 0.3)
+        return replace(look, contrast=generator.uniform(0.02, 0.16), plane=plane, dome=dome)
 
     def _look(self) -> _Look:
         generator = self.generator
-        squareness, lobes = ((2, 0), (2, 0.12), (2, 0.35), (4, 0.05), (20, 0))[generator.integers(5)]
-        smooth = generator.random() < 0.45
-        family = (texture_bank.SOFT, texture_bank.GRAINED, texture_bank.REGULAR, texture_bank.BROKEN)[
-            generator.choice(4, p=(0.35, 0.25, 0.12, 0.28))
-        ]
+        chance, size, spread = generator.random(8), generator.normal(size=5), generator.random(2)
+        squareness, lobes = _SHAPES[int(chance[0] * len(_SHAPES))]
+        family = _FAMILIES[int(chance[1] * len(_FAMILIES))]
+        upright = chance[2] < 0.3
         return _Look(
             squareness=squareness,
-            lobes=lobes * generator.uniform(0.5, 1.5),
-            elongation=float(np.exp(abs(generator.normal(0, 0.6)))),
-            angle=float(generator.choice((0, np.pi / 2, generator.uniform(0, np.pi)), p=(0.3, 0.3, 0.4))),
-            disorder=float(generator.choice((0.05, 0.3, 2.0))),
-            texture=int(generator.choice(family)),
-            roughness=0.03 if smooth else abs(generator.normal(0, 0.55)),
-            zoom=float(np.exp(generator.normal(0, 0.35))),
-            contrast=generator.uniform(0.03, 0.17),
-            plane=self.light * abs(generator.normal(0, 0.7)),
-            dome=abs(generator.normal(0, 0.7)) if squareness < 20 else 0.0,
+            lobes=lobes * (0.5 + chance[3]),
+            elongation=float(np.exp(abs(0.6 * size[0]))),
+            angle=np.pi / 2 if upright else 0.0 if chance[2] < 0.6 else np.pi * spread[0],
+            disorder=(0.05, 0.3, 2.0)[int(3 * chance[4])],
+            texture=family[int(chance[5] * len(family))],
+            roughness=0.05 if chance[6] < 0.25 else abs(size[1]),
+            zoom=float(np.exp(0.35 * size[2])),
+            contrast=0.05 + 0.22 * spread[1],
+            plane=self.light * abs(0.7 * size[3]),
+            dome=abs(0.7 * size[4]) if squareness < 20 else 0.0,
         )
 
     def _shades(self, count: int, spread: float, base: Floats | None = None) -> Floats:
@@ -357,7 +366,12 @@ class _Stage:
         return base + varied * (1, 1 if base[1] or base[2] else 0, 1 if base[1] or base[2] else 0)
 
     def _cut(
-        self, look: _Look, shades: Floats, centres: Floats, radii: Floats, outlines: list[Floats] | None = None
+        self,
+        look: _Look,
+        shades: Floats,
+        centres: Floats,
+        radii: Floats,
+        outlines: list[Floats] | None = None,
     ) -> Leaves:
         """Return leaves of one look, with the outlines that it says where none are given."""
         generator, count = self.generator, len(radii)

@@ -21,8 +21,7 @@ from train.checkpoint import NETWORK_PREFIX, load_checkpoint
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
 from train.network_shape import NETWORKS, NetworkShape
-from train.photo_stream import PhotoStream
-from train.photos import PhotoFolder, validation_images
+from train.photos import TrainingPhotos, validation_images
 from train.style_transfer import StyleTransfer
 from train.terminal import say
 from train.transformer_net import TransformerNet
@@ -115,7 +114,7 @@ def read_initial_weights(init: str) -> InitialWeights:
 
 
 def start_from_best(
-    module: StyleTransfer, candidates: Sequence[InitialWeights], photos: PhotoFolder | PhotoStream
+    module: StyleTransfer, candidates: Sequence[InitialWeights], photos: TrainingPhotos
 ) -> None:
     """Give a new network the weights that have the lowest loss with its painting.
 

@@ -78,7 +78,7 @@ class Palette:
         Returns:
             Oklab of shape (count, 3), float64, L in [0.06, 0.97].
         """
-        kinds = generator.choice(len(_KINDS), size=count, p=self.weights)
+        kinds = np.searchsorted(self.weights.cumsum()[:-1], generator.random(count))
         drawn = _MEANS[kinds] + _DEVIATIONS[kinds] * generator.normal(size=(count, 3))
         return self._lit(drawn)
 

@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from fastnst.errors import FastnstError
+from train.generated_image import GeneratedImage
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "A
 
 # So many unreadable photos in a row are no accident: the disk is gone, or these are no photos.
 UNREADABLE_IN_A_ROW = 1000
+
+# The longer side at which a generated image is made: as long as this, or so many times the side of a crop.
+_GENERATED_SIDE, _GENERATED_TO_CROP = 512, 1.25
 
 _ASPECTS = (3 / 4, 4 / 3)  # torchvision's RandomResizedCrop
 _WIDEST_PREVIEW = 4  # a whole photo is at most this many times longer than wide
@@ -56,11 +60,12 @@ class Photo(NamedTuple):
 
     Attributes:
         name: What to call it in a message: its path, or its place in a data set.
-        source: The path of its file, or the file's bytes; None where a data set's row holds neither.
+        source: The path of its file, or the file's bytes, or an image that can be generated; None where a
+            data set's row holds neither.
     """
 
     name: str
-    source: str | bytes | None
+    source: str | bytes | GeneratedImage | None
 
 
 class UnreadablePhotoError(Exception):
@@ -85,7 +90,7 @@ def decode_photo(photo: Photo, size: int, scale: tuple[float, float] = (0.25, 1.
     Raises:
         UnreadablePhotoError: If the photo cannot be decoded to its end.
     """
-    with _opened(photo) as image:
+    with _opened(photo, _GENERATED_TO_CROP * size) as image:
         factor = _reduction(*image.size, size, scale)
         orientation = _orientation(image)
         if factor > 1 and image.draft(None, (image.width // factor, image.height // factor)):
@@ -171,7 +176,7 @@ def whole_photo(photo: Photo, longer_side: int) -> NDArray[np.uint8]:
     Raises:
         UnreadablePhotoError: If the photo cannot be decoded to its end.
     """
-    with _opened(photo) as image:
+    with _opened(photo, longer_side) as image:
         width, height = image.size
         kept_width = min(width, _WIDEST_PREVIEW * height)
         kept_height = min(height, _WIDEST_PREVIEW * width)
@@ -204,11 +209,15 @@ def readable_photos(photos: Iterable[Photo]) -> Iterator[Photo]:
 
 
 @contextmanager
-def _opened(photo: Photo) -> Iterator[Image.Image]:
+def _opened(photo: Photo, generated_side: float) -> Iterator[Image.Image]:
     """Open a photo, and turn whatever goes wrong inside the block into UnreadablePhotoError.
 
-    The image that comes out is decoded already, except for a JPEG, which still can be decoded smaller.
+    The image that comes out is decoded already, except for a JPEG, which still can be decoded smaller. A
+    generated one has a longer side of at least `generated_side` pixels.
     """
+    if isinstance(photo.source, GeneratedImage):
+        yield Image.fromarray(photo.source.pixels(max(_GENERATED_SIDE, round(generated_side))))
+        return
     if photo.source is None:
         raise UnreadablePhotoError(f"{photo.name}: the row holds no photo")
     source = io.BytesIO(photo.source) if isinstance(photo.source, bytes) else photo.source

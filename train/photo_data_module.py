@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,10 +11,10 @@ import torch
 import torch.distributed
 from torch import Tensor
 
+from fastnst.errors import FastnstError
 from train.photo_cache import PhotoCache
 from train.photo_loader import PhotoBatch, PhotoLoader
-from train.photo_stream import PhotoStream
-from train.photos import PhotoFolder
+from train.photos import MixedPhotos, PhotoFolder, TrainingPhotos
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class PhotoDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        photos: PhotoFolder | PhotoStream,
+        photos: TrainingPhotos,
         *,
         batch_size: int,
         image_size: int,
@@ -62,6 +63,7 @@ class PhotoDataModule(pl.LightningDataModule):
         """Return batches without end, from where the run stands."""
         assert self.trainer is not None
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        self._check_same_source(world_size)
         return PhotoLoader(
             self.photos,
             batch_size=self._batch_size,
@@ -75,21 +77,37 @@ class PhotoDataModule(pl.LightningDataModule):
             cache=self._photo_cache(self.trainer),
         )
 
+    def _check_same_source(self, world_size: int) -> None:
+        """Make sure that all processes came to the same kind of photos: each looks for the hub by itself."""
+        if world_size > 1:
+            kinds: list[str] = [""] * world_size
+            torch.distributed.all_gather_object(kinds, type(self.photos).__name__)
+            if len(set(kinds)) > 1:
+                raise FastnstError(
+                    "not every process can reach the Hugging Face hub, so that they would train on different "
+                    "photos: say which with --data"
+                )
+
     def _photo_cache(self, trainer: pl.Trainer) -> PhotoCache | None:
         """Return the cache of this machine's processes, made by the first of them."""
         crops = trainer.max_steps * self._batch_size * trainer.world_size
-        # The rows of a stream are read in an order that seldom comes back to one.
-        if self._cache_gb == 0 or isinstance(self.photos, PhotoStream) or crops <= len(self.photos):
+        photos = self.photos
+        if isinstance(photos, MixedPhotos):
+            crops = math.ceil(crops * (1 - photos.share))
+        folder = photos.folder if isinstance(photos, MixedPhotos) else photos
+        # The rows of a stream are read in an order that seldom comes back to one, and generated photos never
+        # come back.
+        if self._cache_gb == 0 or not isinstance(folder, PhotoFolder) or crops <= len(folder):
             return None
         cache = None
         if trainer.local_rank == 0:
-            cache = PhotoCache.create(len(self.photos), self._cache_gb)
+            cache = PhotoCache.create(len(folder), self._cache_gb)
         if trainer.world_size > 1:
             paths: list[str | None] = [None] * trainer.world_size
             torch.distributed.all_gather_object(paths, None if cache is None else cache.path)
             path = paths[trainer.global_rank - trainer.local_rank]
             if trainer.local_rank > 0 and path is not None:
-                cache = PhotoCache.attach(path, len(self.photos))
+                cache = PhotoCache.attach(path, len(folder))
         if cache is not None:
             log.info("decoded photos are kept for the next epochs, up to %.1f GB", cache.gigabytes)
         return cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +17,23 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
 from fastnst.errors import FastnstError
+from train.generated_photos import GeneratedPhotos, generated_photo
 from train.photo_cache import PhotoCache
 from train.photo_crops import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError, decode_photo, random_crop
 from train.photo_stream import PhotoStream
-from train.photos import PhotoFolder
+from train.photos import MixedPhotos, PhotoFolder, TrainingPhotos
 
 _log = logging.getLogger(__name__)
 
 # Rows of a stream that are shuffled together: some 40 MB of undecoded photos for each reader, and as much
 # again for the block read ahead.
 _BLOCK = 256
+
+# Samples in a batch of all processes from which on two in a row are of one generated photo.
+_LARGE_BATCH = 8
+
+# What a position calls its photos, and what the user does.
+_SOURCES = {"folder": "a folder", "generated": "generated photos", "stream": "a streamed data set"}
 
 # What a draw of random numbers is for, so that no two uses share their numbers.
 _FOLDER_ORDER, _FOLDER_CROP, _SHARD_ORDER, _BLOCK_ORDER, _STREAM_CROP = range(5)
@@ -59,6 +67,10 @@ class PhotoLoader:
     makes its part of the batch W times as large that one process would make. An unreadable photo is
     replaced by the next in the epoch's order.
 
+    Generated photos are a series of images, and a sample is one of the next image in it. In large batches two
+    samples in a row are crops of one image: it takes many times as long to make an image as to cut a crop.
+    With both, samples of the two kinds alternate in the proportion of the share, each kind in its own order.
+
     A stream is read by as many readers as there are workers, or as it has shards if those are fewer. Each
     reader goes through its share of the shards, which are dealt anew every epoch, and shuffles blocks of
     some hundred photos; readers make the batches in turn. Their number is part of the position: a resumed
@@ -88,7 +100,7 @@ class PhotoLoader:
 
     def __init__(
         self,
-        photos: PhotoFolder | PhotoStream,
+        photos: TrainingPhotos,
         *,
         batch_size: int,
         image_size: int,
@@ -102,9 +114,9 @@ class PhotoLoader:
     ) -> None:
         self._cache = cache
         crops = _Crops(batch_size, image_size, seed, crop_scale)
-        self._batches: _FolderBatches | _StreamBatches
-        if isinstance(photos, PhotoFolder):
-            self._batches = _FolderBatches(photos, crops, rank, world_size, position, cache)
+        self._batches: _SampledBatches | _StreamBatches
+        if not isinstance(photos, PhotoStream):
+            self._batches = _SampledBatches(photos, crops, rank, world_size, position, cache)
             self._workers = workers
         else:
             self._batches = _StreamBatches(photos, crops, rank, world_size, position, readers=max(1, workers))
@@ -164,30 +176,35 @@ class _Made(NamedTuple):
         return cls(images, state, tuple(dict.fromkeys(skipped)))
 
 
-class _FolderBatches(IterableDataset["_Made | str"]):
-    """The batches of a folder; with n workers, each makes every n-th."""
+class _SampledBatches(IterableDataset["_Made | str"]):
+    """The batches of a folder, of generated photos, or of both; with n workers, each makes every n-th."""
 
     def __init__(
         self,
-        photos: PhotoFolder,
+        photos: PhotoFolder | GeneratedPhotos | MixedPhotos,
         crops: _Crops,
         rank: int,
         world_size: int,
         position: dict[str, Any] | None,
         cache: PhotoCache | None,
     ) -> None:
-        self.position = position or {"source": "folder", "photos": len(photos), "samples": 0}
-        if self.position["source"] != "folder":
-            raise FastnstError("the run to go on with was trained on a streamed data set, not on a folder")
-        if self.position["photos"] != len(photos):
+        self._folder, self._generated_share = _folder_and_share(photos)
+        count = len(self._folder)
+        source = "folder" if count else "generated"
+        self.position = position or {"source": source, "photos": count, "samples": 0}
+        _check_source(self.position, source)
+        if self.position["photos"] != count:
             _log.warning(
                 "the folder has %d photos to train on and had %d: the run goes on in another order",
-                len(photos),
+                count,
                 self.position["photos"],
             )
-            self.position = {**self.position, "photos": len(photos)}
-        self._photos, self._crops, self._rank, self._world_size = photos, crops, rank, world_size
+            self.position = {**self.position, "photos": count}
+        self._crops, self._rank, self._world_size = crops, rank, world_size
         self._cache = cache
+        # Not in small batches: there a step would see nothing but one image.
+        self._crops_of_one = 2 if crops.batch_size * world_size >= _LARGE_BATCH else 1
+        self._latest: tuple[int, NDArray[np.uint8]] | None = None
 
     def after(self, position: dict[str, Any], state: dict[str, int] | None) -> dict[str, Any]:
         """Return the position after one more batch."""
@@ -208,24 +225,33 @@ class _FolderBatches(IterableDataset["_Made | str"]):
             number += step * size * self._world_size
 
     def _sample(self, sample: int, skipped: list[str]) -> Tensor:
-        count = len(self._photos)
-        epoch, place = divmod(sample, count)
+        generated = math.floor(sample * self._generated_share)  # so many of the samples before it
+        if math.floor((sample + 1) * self._generated_share) > generated:
+            pixels = self._generated(generated // self._crops_of_one)
+            return self._crops.crop(pixels, _FOLDER_CROP, sample)
+        count = len(self._folder)
+        epoch, place = divmod(sample - generated, count)
         order = _permutation(count, self._crops.seed, _FOLDER_ORDER, epoch)
         for attempt in range(min(count, UNREADABLE_IN_A_ROW)):
             index = int(order[(place + attempt) % count])
             try:
                 return self._crops.crop(self._decoded(index), _FOLDER_CROP, sample)
             except UnreadablePhotoError as error:
-                skipped.append(self._photos[index].name)
+                skipped.append(self._folder[index].name)
                 reason = error
         raise FastnstError(f"{attempt + 1} photos in a row cannot be read, the last {reason}") from reason
 
+    def _generated(self, index: int) -> NDArray[np.uint8]:
+        if self._latest is None or self._latest[0] != index:
+            self._latest = index, self._crops.decode(generated_photo(self._crops.seed, index))
+        return self._latest[1]
+
     def _decoded(self, index: int) -> NDArray[np.uint8]:
         if self._cache is None:
-            return self._crops.decode(self._photos[index])
+            return self._crops.decode(self._folder[index])
         pixels = self._cache.get(index)
         if pixels is None:
-            pixels = self._crops.decode(self._photos[index])
+            pixels = self._crops.decode(self._folder[index])
             self._cache.put(index, pixels)
         return pixels
 
@@ -249,8 +275,7 @@ class _StreamBatches(IterableDataset["_Made | str"]):
         start = {"epoch": 0, "turn": 0, "row": 0, "taken": 0}
         here = {"source": "stream", "shards": shards, "rank": rank, "world_size": world_size}
         self.position = position or {**here, "batches": 0, "readers": [start] * readers}
-        if self.position["source"] != "stream":
-            raise FastnstError("the run to go on with was trained on a folder, not on a streamed data set")
+        _check_source(self.position, "stream")
         for key, value in here.items():
             if self.position[key] != value:
                 raise FastnstError(
@@ -345,6 +370,21 @@ class _StreamBatches(IterableDataset["_Made | str"]):
                     raise FastnstError(f"{self._photos.name}: no photos to train on")
                 turn, start = turn + 1, 0
             epoch, turn = epoch + 1, 0
+
+
+def _folder_and_share(
+    photos: PhotoFolder | GeneratedPhotos | MixedPhotos,
+) -> tuple[PhotoFolder | tuple[Photo, ...], float]:
+    """Return the photos that are read, and the part of the samples that are generated."""
+    if isinstance(photos, MixedPhotos):
+        return photos.folder, photos.share
+    return ((), 1.0) if isinstance(photos, GeneratedPhotos) else (photos, 0.0)
+
+
+def _check_source(position: dict[str, Any], source: str) -> None:
+    if position["source"] != source:
+        began = _SOURCES[position["source"]]
+        raise FastnstError(f"the run to go on with was trained on {began}, not on {_SOURCES[source]}")
 
 
 def _read_ahead(items: Iterator[_T]) -> Iterator[_T]:

@@ -1,4 +1,4 @@
-"""Where the photos come from: a folder of them, or a data set of the hub."""
+"""Where the photos come from: a folder of them, a data set of the hub, or a generator."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError
+from train.config import GENERATED_DATA
+from train.generated_photos import GeneratedPhotos
 from train.photo_crops import PHOTO_SUFFIXES, Photo, UnreadablePhotoError, readable_photos, whole_photo
 from train.photo_stream import SHARD_SUFFIXES, PhotoStream
 
@@ -63,24 +65,71 @@ class PhotoFolder:
         return Photo(path, path)
 
 
-def open_photos(data: str, *, validation_photos: int, seed: int = 0) -> PhotoFolder | PhotoStream:
+class MixedPhotos:
+    """The photos of a folder with generated ones among them, evenly spread.
+
+    Args:
+        folder: The photos.
+        share: Part of the samples that are generated, above 0 and below 1.
+
+    Attributes:
+        folder: The photos.
+        share: The part.
+        validation: The photos held out of the folder, none of them generated.
+    """
+
+    def __init__(self, folder: PhotoFolder, share: float) -> None:
+        self.folder, self.share = folder, share
+        self.validation = folder.validation
+
+
+TrainingPhotos = PhotoFolder | PhotoStream | GeneratedPhotos | MixedPhotos
+
+
+def open_photos(
+    data: str, *, validation_photos: int, seed: int = 0, generated_share: float = 0.0
+) -> TrainingPhotos:
     """Open what the user named as training data.
 
     Args:
-        data: A folder of photos, however nested; a folder of parquet, arrow or webdataset shards; or the id
-            of a data set with an image column on the Hugging Face hub, which is streamed.
+        data: A folder of photos, however nested; a folder of parquet, arrow or webdataset shards; the id of
+            a data set with an image column on the Hugging Face hub, which is streamed; or `generated` for
+            images that need no files, also where there is a folder of this name, which is `./generated`.
         validation_photos: How many photos to hold out of training. Of a data set they come from its
             validation or test split if it has one, and are its first photos otherwise.
         seed: Chooses the photos held out of a folder. It is best left alone when the seed of the training
             varies: runs are compared on the same photos.
+        generated_share: Part of the training samples that are generated images, from 0 to below 1. Above 0
+            the data must be a folder of photos; those held out are of the folder.
 
     Returns:
         The photos, with those held out as `.validation`, all of which have been read once.
 
     Raises:
-        FastnstError: If there is no such folder or data set, it holds no readable photos, or the hub cannot
-            be reached.
+        FastnstError: If there is no such folder or data set, it holds no readable photos, the hub cannot be
+            reached, or generated images cannot be mixed in.
     """
+    if data == GENERATED_DATA:
+        if generated_share:
+            raise FastnstError(
+                "--generated-share mixes generated photos with your own: give their folder with --data, or "
+                "leave the share out"
+            )
+        if Path(data).is_dir():
+            _log.info("generating the photos; the folder of this name is ./%s", data)
+        return GeneratedPhotos(validation_photos)
+    photos = _open_real_photos(data, validation_photos, seed)
+    if not generated_share:
+        return photos
+    if isinstance(photos, PhotoStream):
+        raise FastnstError(
+            f"--generated-share needs a folder of photos, and {data} is a data set that is streamed: leave "
+            "the share out, or give a folder with --data"
+        )
+    return MixedPhotos(photos, generated_share)
+
+
+def _open_real_photos(data: str, validation_photos: int, seed: int) -> PhotoFolder | PhotoStream:
     if datasets.config.HF_DATASETS_DISABLE_PROGRESS_BARS is None:  # the user has not asked for them
         datasets.disable_progress_bars()
     folder = Path(data).expanduser()
@@ -110,7 +159,7 @@ def photos_to_judge(data: str, count: int) -> tuple[Photo, ...]:
         FastnstError: As `open_photos`.
     """
     folder = Path(data).expanduser()
-    if folder.is_dir() and (names := _files_in(folder)[0]):
+    if data != GENERATED_DATA and folder.is_dir() and (names := _files_in(folder)[0]):
         if len(names) < 4 * count:
             _log.warning(
                 "%s holds %d photos in all: a style that was trained on them has seen some of those measured",
@@ -121,7 +170,7 @@ def photos_to_judge(data: str, count: int) -> tuple[Photo, ...]:
     return open_photos(data, validation_photos=count).validation
 
 
-def validation_images(photos: PhotoFolder | PhotoStream, longer_side: int) -> list[NDArray[np.uint8]]:
+def validation_images(photos: TrainingPhotos, longer_side: int) -> list[NDArray[np.uint8]]:
     """Decode the photos held out of training, whole, for previews and for measuring.
 
     Args:

@@ -21,14 +21,13 @@ from fastnst.atomic_write import remove_partial_writes
 from fastnst.errors import FastnstError
 from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.checkpoint import StyleCheckpoint, load_checkpoint
-from train.config import TrainingConfig
+from train.config import GENERATED_DATA, TrainingConfig
 from train.crop_schedule import CropSchedule
 from train.initial_weights import find_initial_weights, start_from_best
 from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
 from train.photo_data_module import PhotoDataModule
-from train.photo_stream import PhotoStream
-from train.photos import PhotoFolder, open_photos, validation_images
+from train.photos import TrainingPhotos, validation_images
 from train.precision import resolve_accelerator, resolve_precision
 from train.preview_grid import PreviewGrid
 from train.progress import TrainingProgress, clock
@@ -40,6 +39,7 @@ from train.style_transfer import StyleTransfer
 from train.teacher import Teacher
 from train.terminal import print_path, say, set_up_terminal
 from train.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
+from train.training_photos import open_training_photos
 from train.vgg_features import VGGFeatures, load_vgg_state
 
 # Photos in the preview grid, and their longer side while training goes on.
@@ -104,8 +104,9 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         )
         print_path(checkpoint.path)
         return RunResult(interrupted=False)
-    if checkpoint is not None:  # which brings the weights: what they started from is settled
-        config = dataclasses.replace(config, init=checkpoint.options.get("init", "none"))
+    if checkpoint is not None:  # what the weights started from, and which photos they see, is settled
+        init, data = checkpoint.options.get("init", "none"), config.data or checkpoint.options["data"]
+        config = dataclasses.replace(config, init=init, data=data)
     candidates = find_initial_weights(config) if checkpoint is None else []
     teacher = _teacher(config, checkpoint)
     device = resolve_accelerator(config.accelerator)
@@ -116,7 +117,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         if checkpoint is None
         else checkpoint.record["precision"]
     )
-    photos = open_photos(config.data, validation_photos=config.validation_photos)
+    config, photos = open_training_photos(config)
     say(f"reading the weights of {config.loss_network}")
     vgg_state = load_vgg_state(config.loss_network, config.loss_network_weights)
     measuring = _quality_features(config)
@@ -161,8 +162,8 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     module.tracking_run = run_identity(logger)
     say(
         f"{config.style_name}: {max_steps * config.batch_size * trainer.world_size:,} crops of "
-        f"{config.image_size} px, {config.batch_size * trainer.world_size} a step, preset {preset}, "
-        f"{config.loss_network}, {_describe_device(device)}, {precision}"
+        f"{config.image_size} px{_generated_part(config)}, {config.batch_size * trainer.world_size} a step, "
+        f"preset {preset}, {config.loss_network}, {_describe_device(device)}, {precision}"
     )
     say(describe_logger(logger))
     if checkpoint is not None:
@@ -268,7 +269,7 @@ def _finish(
     trainer: pl.Trainer,
     module: StyleTransfer,
     preview: PreviewGrid,
-    photos: PhotoFolder | PhotoStream,
+    photos: TrainingPhotos,
     measuring: VGGFeatures | None,
 ) -> Quality | None:
     """Measure the finished style, and draw its grid, on the first process alone."""
@@ -337,13 +338,13 @@ def _telling(stylize: Callable[[Tensor], Tensor], photos: int) -> Callable[[Tens
 def _say_results(config: TrainingConfig, module: StyleTransfer) -> None:
     losses = module.final_losses
     say(
-        f"trained in {clock(module.seconds)}; on photos it never saw: "
+        f"trained in {clock(module.seconds)}; on {_kind_of_photos(config)} it never saw: "
         f"content {losses['val/content_loss']:.3f}, style {losses['val/style_loss']:.4f}"
     )
     if module.quality is not None:
         say(
             f"C {module.quality.content:.3f} (content lost), S {module.quality.style:.4f} (style missed) "
-            f"at {module.quality.size} px"
+            f"at {module.quality.size} px{_not_comparable(config)}"
         )
     say(f"preview: {config.preview_path}")
     say("checkpoint:")
@@ -359,6 +360,22 @@ def _teacher(config: TrainingConfig, checkpoint: StyleCheckpoint | None) -> Teac
         if schedule.progress(checkpoint.steps) >= config.teacher_share:
             return None
     return Teacher(config.teacher)
+
+
+def _kind_of_photos(config: TrainingConfig) -> str:
+    return "generated photos" if config.data == GENERATED_DATA else "photos"
+
+
+def _generated_part(config: TrainingConfig) -> str:
+    if config.data == GENERATED_DATA:
+        return " of generated photos"
+    return f" ({config.generated_share:.0%} of generated photos)" if config.generated_share else ""
+
+
+def _not_comparable(config: TrainingConfig) -> str:
+    if config.data != GENERATED_DATA:
+        return ""
+    return " on generated photos: not to be compared with those on real ones"
 
 
 def _processes(config: TrainingConfig) -> int:

@@ -63,7 +63,8 @@ def _noise(generator: np.random.Generator, exponent: float, stretch: float = 1.0
     amplitude = frequency**-exponent * (1 - np.exp(-((frequency / 6) ** 2)))
     spectrum = np.fft.rfft2(generator.normal(size=(SIDE, SIDE))) * amplitude
     plane: _Plane = np.fft.irfft2(spectrum, (SIDE, SIDE))
-    return plane / plane.std()
+    plane /= plane.std()
+    return plane
 
 
 def _stripes(generator: np.random.Generator, cycles: int, warp: float) -> _Plane:
@@ -101,4 +102,5 @@ def _leaves(generator: np.random.Generator, exponent: float) -> _Plane:
 
 def _as_levels(plane: _Plane) -> NDArray[np.int8]:
     scaled = (plane - plane.mean()) * (LEVELS_PER_DEVIATION / plane.std())
-    return np.rint(scaled.clip(-127, 127)).astype(np.int8)
+    levels: NDArray[np.int8] = np.rint(scaled.clip(-127, 127)).astype(np.int8)
+    return levels

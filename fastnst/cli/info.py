@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,8 @@ from fastnst.cli.one_line import warnings_as_lines
 from fastnst.style_metadata import (
     CONTENT_LOST_KEY,
     FORMAT_KEY,
+    GENERATED,
+    MEASURED_ON_KEY,
     STYLE_AUTHOR_KEY,
     STYLE_LICENCE_KEY,
     STYLE_MISSED_KEY,
@@ -28,6 +31,8 @@ _QUALITY = {
         "an unpainted photo misses 0.5 to 1, well-trained styles 0.02 to 0.03",
     ),
 }
+
+_ON_GENERATED = "on generated photos: not to be compared with a measure on real ones"
 
 _HEADINGS = {
     STYLE_NAME_KEY: "style",
@@ -91,7 +96,7 @@ def _as_lines(stylizer: Stylizer) -> list[str]:
         ("file", str(stylizer.path)),
         ("kind", "a fastnst style" if is_own else "a style model that fastnst did not make"),
     ]
-    rows += [_row(key, metadata[key]) for key in sorted(metadata, key=_group)]
+    rows += [_row(key, metadata) for key in sorted(metadata, key=_group)]
     rows += [("input", str(model.input)), ("output", str(model.output))]
     if not is_own:
         rows.append(("found", _found(stylizer)))
@@ -107,9 +112,12 @@ def _group(key: str) -> int:
     return next((place for place, prefix in enumerate(_GROUPS) if key.startswith(prefix)), len(_GROUPS))
 
 
-def _row(key: str, value: str) -> tuple[str, str]:
+def _row(key: str, metadata: Mapping[str, str]) -> tuple[str, str]:
+    value = metadata[key]
     if key in _QUALITY:
         heading, explanation = _QUALITY[key]
+        if metadata.get(MEASURED_ON_KEY) == GENERATED:
+            explanation = _ON_GENERATED
         return heading, f"{value} ({explanation})"
     is_own = _group(key) < len(_GROUPS)
     return _HEADINGS.get(key, key.replace(".", " ").replace("_", " ") if is_own else key), value

@@ -1,0 +1,30 @@
+"""Generated photos: a source without end that needs no files."""
+
+from __future__ import annotations
+
+from train.generated_image import GeneratedImage
+from train.photo_crops import Photo
+
+# Images of the series with seed 0 from this number on are held out. Training never comes so far.
+_FIRST_HELD_OUT = 1 << 40
+
+
+class GeneratedPhotos:
+    """Images of dead leaves in the place of photos, see `train.generated_image`.
+
+    Args:
+        validation_photos: How many to hold out of training.
+
+    Attributes:
+        validation: The images held out, always the same ones.
+    """
+
+    def __init__(self, validation_photos: int) -> None:
+        self.validation = tuple(
+            generated_photo(0, _FIRST_HELD_OUT + number) for number in range(validation_photos)
+        )
+
+
+def generated_photo(seed: int, index: int) -> Photo:
+    """Return an image of a series; training takes those with the run's seed, from index 0 on."""
+    return Photo(f"generated photo {index} of seed {seed}", GeneratedImage(seed, index))
