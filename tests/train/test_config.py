@@ -207,6 +207,29 @@ def test_what_auto_came_to_may_be_called_so_on_resume_and_nothing_else(started_f
             config(init=other).check_resumable(started_with)
 
 
+def test_no_data_goes_on_with_what_none_came_to():
+    for came_to in ("detection-datasets/coco", "generated"):
+        config().check_resumable(config(data=came_to).to_dict())
+        config(data=came_to).check_resumable(config(data=came_to).to_dict())
+    for started, now in (("photos", None), ("generated", "photos"), ("generated", "./generated")):
+        with pytest.raises(FastnstError, match=f"data was {started} and is now {now or 'detection-d'}"):
+            config(data=now).check_resumable(config(data=started).to_dict())
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_out_of_its_range_is_one_line(share):
+    with pytest.raises(FastnstError, match=r"--generated-share must be from 0 to below 1.*--data generated"):
+        config(generated_share=share)
+
+
+def test_the_share_may_not_differ_on_resume():
+    before = config(data="photos").to_dict()
+    del before["generated_share"]
+    config(data="photos").check_resumable(before)
+    with pytest.raises(FastnstError, match=r"generated_share was 0.0 and is now 0.5"):
+        config(data="photos", generated_share=0.5).check_resumable(before)
+
+
 def test_every_option_is_described():
     attributes = TrainingConfig.__doc__.partition("Attributes:")[2]
     for field in dataclasses.fields(TrainingConfig):

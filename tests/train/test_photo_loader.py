@@ -14,8 +14,10 @@ from PIL import Image
 from fastnst.errors import FastnstError
 from tests.train.make_photos import make_plain, number_of, write_folder, write_shards
 from train import photo_loader
+from train.generated_photos import generated_photo
+from train.photo_crops import decode_photo
 from train.photo_loader import PhotoLoader
-from train.photos import open_photos
+from train.photos import MixedPhotos, open_photos
 
 ASSETS = os.environ.get("FASTNST_ASSETS")
 
@@ -287,6 +289,106 @@ def test_global_random_state_neither_matters_nor_changes(folder, stream):
         assert_same(batches(photos, 4, workers=1), expected)
         assert torch.equal(torch.get_rng_state(), before[0])
         assert random.getstate() == before[1]
+
+
+@pytest.fixture
+def made_of(monkeypatch):
+    """Have generated images cost nothing and tell their number; returns how to read it off a crop.
+
+    Images of the generator are grey of an even level then, photos of `make_plain` of an odd one.
+    """
+
+    def decode(photo, *arguments):
+        if isinstance(photo.source, (str, bytes)) or photo.source is None:
+            return decode_photo(photo, *arguments)
+        return np.full((24, 20, 3), 2 * (photo.source.number % 128), np.uint8)
+
+    monkeypatch.setattr(photo_loader, "decode_photo", decode)
+    return lambda batch_list: [round(float(image.float().mean())) for b in batch_list for image in b.images]
+
+
+def test_generated_photos_come_one_after_the_other_and_never_again(made_of):
+    photos = open_photos("generated", validation_photos=2)
+    assert made_of(batches(photos, 8, batch_size=3)) == [2 * number for number in range(24)]
+
+
+def test_large_batches_cut_two_crops_of_each_generated_photo(made_of):
+    """Whatever the processes: it goes by the batch that all make together."""
+    photos = open_photos("generated", validation_photos=2)
+    pairs = [2 * (sample // 2) for sample in range(16)]
+    assert made_of(batches(photos, 2, batch_size=8)) == pairs
+    ranks = [made_of(batches(photos, 2, batch_size=4, rank=rank, world_size=2)) for rank in range(2)]
+    assert ranks == [pairs[:4] + pairs[8:12], pairs[4:8] + pairs[12:]]
+
+
+def test_two_crops_of_one_generated_photo_differ():
+    (batch,) = batches(open_photos("generated", validation_photos=0), 1, batch_size=8)
+    assert not torch.equal(batch.images[0], batch.images[1])
+
+
+def test_workers_and_processes_make_generated_photos_apart(made_of):
+    photos = open_photos("generated", validation_photos=2)
+    one = batches(photos, 6, batch_size=6)
+    assert_same(batches(photos, 6, batch_size=6, workers=2), one)
+    ranks = [batches(photos, 6, batch_size=3, rank=rank, world_size=2) for rank in range(2)]
+    assert set(made_of(ranks[0])).isdisjoint(made_of(ranks[1]))
+    for whole, first, second in zip(one, *ranks, strict=True):
+        assert torch.equal(whole.images, torch.cat([first.images, second.images]))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_generated_photos_resume_exactly(workers):
+    photos = open_photos("generated", validation_photos=1)
+    whole = batches(photos, 4, batch_size=2, workers=workers)
+    position = json.loads(json.dumps(whole[1].position))
+    assert_same(batches(photos, 2, batch_size=2, workers=workers, position=position), whole[2:])
+
+
+def test_the_seed_decides_on_generated_photos():
+    photos = open_photos("generated", validation_photos=1)
+    (one,), (other,) = batches(photos, 1, batch_size=2), batches(photos, 1, batch_size=2, seed=8)
+    assert not torch.equal(one.images, other.images)
+    expected = decode_photo(generated_photo(8, 0), 8)
+    assert abs(other.images[0].float().mean() - expected.mean()) < 50
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_generated_photos_are_spread_evenly_among_those_of_a_folder(share, tmp_path, made_of):
+    write_folder(tmp_path, 24)
+    photos = open_photos(str(tmp_path), validation_photos=4, generated_share=share)
+    levels = made_of(batches(photos, 50))
+    for start in range(0, 200, 20):
+        part = levels[start : start + 20]
+        assert sum(level % 2 == 0 for level in part) == pytest.approx(20 * share, abs=1)
+    generated = [level for level in levels if level % 2 == 0]
+    assert generated == [2 * (number % 128) for number in range(len(generated))]
+    real = [level // 2 for level in levels if level % 2]
+    held_out = {int(Path(photo.name).stem) for photo in photos.validation}
+    assert len(held_out) == 4
+    whole_epochs = len(real) // 20
+    for epoch in range(whole_epochs):
+        assert set(real[20 * epoch : 20 * epoch + 20]) == set(range(24)) - held_out
+    assert real == numbers(batches(photos.folder, 50))[: len(real)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_mixed_photos_resume_exactly(folder, workers, made_of):
+    photos = MixedPhotos(folder, 0.4)
+    whole = batches(photos, 20, workers=workers)
+    for done in (3, 11):
+        position = json.loads(json.dumps(whole[done - 1].position))
+        assert_same(batches(photos, 20 - done, workers=workers, position=position), whole[done:])
+
+
+def test_a_position_of_another_source_is_one_line(folder, stream):
+    generated = open_photos("generated", validation_photos=0)
+    (of_folder,), (of_generated,) = batches(folder, 1), batches(generated, 1, batch_size=1)
+    with pytest.raises(FastnstError, match="trained on generated photos, not on a folder"):
+        batches(folder, 1, position=of_generated.position)
+    with pytest.raises(FastnstError, match="trained on generated photos, not on a streamed data set"):
+        batches(stream, 1, position=of_generated.position)
+    with pytest.raises(FastnstError, match="trained on a folder, not on generated photos"):
+        batches(generated, 1, position=of_folder.position)
 
 
 @pytest.mark.skipif(not ASSETS, reason="FASTNST_ASSETS does not name the folder of real photos")

@@ -11,8 +11,9 @@ import pytest
 from fastnst.errors import FastnstError
 from tests.train.make_photos import make_jpeg, make_plain, number_of, write_folder, write_shards
 from train import photos as photos_module
+from train.generated_photos import GeneratedPhotos
 from train.photo_stream import PhotoStream
-from train.photos import PhotoFolder, open_photos, photos_to_judge, validation_images
+from train.photos import MixedPhotos, PhotoFolder, open_photos, photos_to_judge, validation_images
 
 ASSETS = os.environ.get("FASTNST_ASSETS")
 
@@ -350,6 +351,42 @@ def test_the_users_choice_about_progress_bars_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_DISABLE_PROGRESS_BARS", False)
     monkeypatch.setattr(photos_module.datasets, "disable_progress_bars", lambda: pytest.fail("not asked"))
     open_photos(str(tmp_path), validation_photos=1)
+
+
+def test_generated_photos_need_no_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photos = open_photos("generated", validation_photos=3)
+    assert isinstance(photos, GeneratedPhotos)
+    assert photos_to_judge("generated", 2) == photos.validation[:2]
+    images = validation_images(photos, 48)
+    assert [max(image.shape) for image in images] == [48, 48, 48]
+
+
+def test_a_folder_called_generated_is_given_as_a_path(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "generated", 8)
+    with caplog.at_level(logging.INFO, logger="train"):
+        assert isinstance(open_photos("generated", validation_photos=1), GeneratedPhotos)
+    assert "the folder of this name is ./generated" in caplog.text
+    assert len(open_photos("./generated", validation_photos=1)) == 7
+    assert len(photos_to_judge("./generated", 2)) == 2
+
+
+def test_a_folder_with_generated_photos_among_its_own(tmp_path):
+    write_folder(tmp_path, 8)
+    plain = open_photos(str(tmp_path), validation_photos=2)
+    mixed = open_photos(str(tmp_path), validation_photos=2, generated_share=0.5)
+    assert isinstance(mixed, MixedPhotos)
+    assert (mixed.share, len(mixed.folder)) == (0.5, 6)
+    assert mixed.validation == plain.validation
+
+
+def test_generated_photos_are_mixed_into_a_folder_alone(tmp_path):
+    write_shards(tmp_path, [[make_plain(number) for number in range(9)]])
+    for data in ("generated", str(tmp_path)):
+        with pytest.raises(FastnstError, match=r"--generated-share .* --data") as caught:
+            open_photos(data, validation_photos=1, generated_share=0.5)
+        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.skipif(not ASSETS, reason="FASTNST_ASSETS does not name the folder of real photos")
