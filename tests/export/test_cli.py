@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from export.cli import main
 
@@ -99,6 +100,17 @@ def test_an_unfinished_training_is_exported_and_said(traced, write_checkpoint, t
     assert "the training is not finished, it was at step 600 of 1,000" in captured.err
     assert "quality     not measured" in captured.out
     assert (tmp_path / "early.onnx").is_file()
+
+
+def test_a_measure_on_generated_photos_is_said(traced, write_checkpoint, tmp_path, capsys):
+    path = write_checkpoint(tmp_path / "style.ckpt")
+    state = torch.load(path, weights_only=True)
+    state["fastnst"]["options"]["data"] = "generated"
+    torch.save(state, path)
+    assert main([str(path)]) == 0
+    output = capsys.readouterr().out
+    assert "C           0.771 content lost: on generated photos: not to be compared" in output
+    assert "S           0.0281 style missed: on generated photos: not to be compared" in output
 
 
 def test_the_file_becomes_an_artifact_of_the_run(traced, write_checkpoint, tmp_path, monkeypatch):

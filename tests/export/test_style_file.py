@@ -124,6 +124,7 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
         "quality.style_missed": "0.0281",
         "quality.photos": "8",
         "quality.loss_network": "vgg19",
+        "quality.data": "train2017",
         "export.weights": "float32",
     }
     assert promised.items() <= metadata.items()
@@ -144,6 +145,15 @@ def test_metadata_says_what_a_style_started_from_and_its_strength(write_checkpoi
     options = {**checkpoint.options, "strength": 7, "style_weight": 25.6}
     strong = describe_style(dataclasses.replace(checkpoint, options=options))
     assert (strong["training.strength"], strong["training.style_weight"]) == ("7", "25.6")
+
+
+def test_metadata_tells_generated_photos_from_a_folder_of_this_name(write_checkpoint, tmp_path):
+    checkpoint = load_checkpoint(write_checkpoint(tmp_path / "style.ckpt"))
+    assert "training.generated_share" not in describe_style(checkpoint)
+    for data, named in (("generated", "generated"), ("/home/me/generated", "./generated")):
+        options = {**checkpoint.options, "data": data}
+        described = describe_style(dataclasses.replace(checkpoint, options=options))
+        assert described["training.data"] == described["quality.data"] == named
 
 
 def test_metadata_of_an_unmeasured_style_with_its_own_loss_network(traced, write_checkpoint, tmp_path):

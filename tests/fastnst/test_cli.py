@@ -365,6 +365,20 @@ def test_info_of_a_fastnst_style(run: Run, invert: Path) -> None:
         assert re.search(f"^{line}", result.stdout, re.MULTILINE), line
 
 
+def test_info_says_what_was_measured_on_generated_photos(run: Run, tmp_path: Path) -> None:
+    path = tiny_models.invert(
+        tmp_path / "style.onnx", metadata=tiny_models.CONTRACT | {"quality.data": "generated"}
+    )
+    told = run("info", path).stdout
+    assert re.search(
+        r"^C, content lost +0.3612 \(on generated photos: not to be compared", told, re.MULTILINE
+    )
+    assert re.search(
+        r"^S, style missed +0.01812 \(on generated photos: not to be compared", told, re.MULTILINE
+    )
+    assert re.search(r"^quality data +generated", told, re.MULTILINE)
+
+
 def test_info_of_other_models(run: Run, models: Path, tmp_path: Path) -> None:
     unit = tiny_models.invert_float(tmp_path / "unit.onnx", white=1)
     for path, found in (

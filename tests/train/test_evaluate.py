@@ -139,6 +139,13 @@ def test_the_picture_shows_all_photos_in_rows(evaluate, given, tiny, photos, tmp
     assert picture.shape == (2 * len(row), 8 + 5 * (48 + 8), 3)
 
 
+def test_a_measure_on_generated_photos_is_said(evaluate, given):
+    code, out, err = evaluate(*given(data="generated"))
+    assert code == 0, err
+    assert "3 photos of 48 px" in out
+    assert err.count("on generated photos are not to be compared with those on real ones") == 1
+
+
 def test_a_folder_of_few_photos_is_measured_whole(evaluate, given, tmp_path):
     few = tmp_path / "few"
     few.mkdir()

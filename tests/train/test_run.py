@@ -10,8 +10,10 @@ import signal
 import onnx
 import pytest
 import torch
+from huggingface_hub import HfApi
 from PIL import Image
 
+from export.model_metadata import describe_style
 from fastnst import style_library
 from tests.train.compare_states import assert_same_state
 from tests.train.make_photos import make_jpeg, write_shards
@@ -339,6 +341,58 @@ def test_a_streamed_data_set_trains_and_goes_on(tiny, train, tmp_path, interrupt
     code, _, err = train(tiny.arguments(tmp_path / "parts", **options))
     assert code == 0, err
     assert_same_state(tmp_path / "parts" / "tiny.ckpt", tmp_path / "whole" / "tiny.ckpt")
+
+
+def test_a_folder_with_generated_photos_trains_and_goes_on(tiny, train, tmp_path, interrupt_in_step):
+    code, _, err = train(tiny.arguments(tmp_path / "whole", generated_share=0.5))
+    assert code == 0, err
+    assert "24 crops of 32 px (50% of generated photos)" in err
+    assert "generated photos:" not in err  # C and S are those of the folder's
+    interrupt_in_step(5, signal.SIGINT)
+    assert train(tiny.arguments(tmp_path / "parts", generated_share=0.5))[0] == 130
+    code, _, err = train(tiny.arguments(tmp_path / "parts"))
+    assert code == 2
+    assert "generated_share was 0.5 and is now 0.0" in err.splitlines()[-1]
+    code, _, err = train(tiny.arguments(tmp_path / "parts", generated_share=0.5, cache_gb=0))
+    assert code == 0, err
+    assert_same_state(tmp_path / "parts" / "tiny.ckpt", tmp_path / "whole" / "tiny.ckpt")
+    record = load_checkpoint(tmp_path / "parts" / "tiny.ckpt")
+    assert record.options["generated_share"] == 0.5
+    assert describe_style(record)["training.generated_share"] == "0.5"
+
+
+def test_a_run_that_found_no_hub_stays_with_generated_photos(
+    tiny, train, tmp_path, interrupt_in_step, monkeypatch
+):
+    def unnamed(output):
+        return [option for option in tiny.arguments(output) if not option.startswith("--data=")]
+
+    def fail(*_, **__):
+        raise ConnectionError("no network")
+
+    code, _, whole = train(tiny.arguments(tmp_path / "whole", data="generated"))
+    assert code == 0, whole
+    assert "the hub" not in whole
+    with monkeypatch.context() as patch:
+        patch.setattr(HfApi, "dataset_info", fail)
+        interrupt_in_step(5, signal.SIGINT)
+        code, _, err = train(unnamed(tmp_path / "parts"))
+    assert code == 130, err
+    assert err.count("the hub cannot be reached: training on generated photos") == 1
+    assert load_checkpoint(tmp_path / "parts" / "tiny.ckpt").options["data"] == "generated"
+
+    # By now the hub may be there.
+    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: pytest.fail("asked the hub"))
+    code, _, err = train(unnamed(tmp_path / "parts"))
+    assert code == 0, err
+    assert "the hub" not in err
+    assert "24 crops of 32 px of generated photos" in err
+    assert "on generated photos it never saw" in err
+    assert "at 32 px on generated photos: not to be compared with those on real ones" in err
+    checkpoint = load_checkpoint(tmp_path / "parts" / "tiny.ckpt")
+    assert_same_state(tmp_path / "parts" / "tiny.ckpt", tmp_path / "whole" / "tiny.ckpt")
+    described = describe_style(checkpoint)
+    assert (described["training.data"], described["quality.data"]) == ("generated", "generated")
 
 
 def test_tensorboard_receives_curves_and_pictures(tiny, train, tmp_path):
