@@ -2,7 +2,8 @@
 
 The plain loop is what tutorials write: Pillow opens and converts each photo whole, a random resized crop, a
 flip, float32, and the DataLoader collates. It has as many workers. Beside what a step consumes, this says
-whether training waits for its photos. They are in the system's file cache for both.
+whether training waits for its photos. They are in the system's file cache for both. Generated photos, which
+need no files, are measured in the same run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from train.generated_photos import GeneratedPhotos
 from train.photo_cache import PhotoCache
 from train.photo_crops import random_crop_box
 from train.photo_loader import PhotoLoader
@@ -64,10 +66,11 @@ def main() -> None:
             write_photos(Path(folder), 512 * max(2, options.workers))
         photos = open_photos(options.data or folder, validation_photos=0)
         assert isinstance(photos, PhotoFolder), "the loader of a stream is not measured"
-        plain, ours = [], []
+        plain, ours, generated = [], [], []
         for _ in range(options.rounds):  # in turn, so that a load from elsewhere falls on both
             plain.append(plain_rate(photos, options.image_size, scale, options.workers, options.seconds))
             ours.append(loader_rate(photos, options.image_size, scale, options.workers, options.seconds))
+            generated.append(generated_rate(options.image_size, scale, options.workers, options.seconds))
     print(
         f"{len(photos)} photos, crops of {options.image_size} px, {options.workers} workers, "
         f"median of {options.rounds} rounds"
@@ -77,6 +80,7 @@ def main() -> None:
     for name, rates in (
         ("fastnst, first epoch", [rate.first_epoch for rate in ours]),
         ("fastnst, later epochs", [rate.later_epochs for rate in ours]),
+        ("fastnst, generated", generated),
     ):
         ratio = median(our / their for our, their in zip(rates, plain, strict=True))
         print(f"{name:22} {median(rates):9.1f} {ratio:7.2f}")
@@ -120,6 +124,21 @@ def loader_rate(
     # The epoch's last batches may still be in the making.
     later = _rate(batches, ahead, seconds)
     return LoaderRate(first, later)
+
+
+def generated_rate(
+    image_size: int, crop_scale: tuple[float, float] = (0.25, 1.0), workers: int = 1, seconds: float = 5.0
+) -> float:
+    """Measure how many crops of generated photos the loader makes in a second when nothing waits for it."""
+    loader = PhotoLoader(
+        GeneratedPhotos(0),
+        batch_size=_BATCH_SIZE,
+        image_size=image_size,
+        seed=0,
+        workers=workers,
+        crop_scale=crop_scale,
+    )
+    return _rate(iter(loader), 2 * workers + 1, seconds)
 
 
 def plain_rate(

@@ -351,7 +351,7 @@ class _Stage:
             angle=np.pi / 2 if upright else 0.0 if chance[2] < 0.6 else np.pi * spread[0],
             disorder=(0.05, 0.3, 2.0)[int(3 * chance[4])],
             texture=family[int(chance[5] * len(family))],
-            roughness=0.05 if chance[6] < 0.25 else abs(size[1]),
+            roughness=0.05 if chance[6] < 0.25 else min(abs(0.9 * size[1]), 1.3),
             zoom=float(np.exp(0.35 * size[2])),
             contrast=0.05 + 0.22 * spread[1],
             plane=self.light * abs(0.7 * size[3]),
