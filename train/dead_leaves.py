@@ -85,9 +85,16 @@ def label(leaves: Leaves, width: int, height: int) -> NDArray[np.int32]:
     image = Image.new("I", (width, height))
     draw = ImageDraw.Draw(image)
     longer = max(width, height)
-    for number, (outline, radius) in enumerate(zip(leaves.outlines, leaves.radii * longer, strict=True), 1):
-        points = outline[::4] if radius < 4 and len(outline) >= 16 else outline
-        draw.polygon((points * longer).ravel().tolist(), number)
+    outlines = [
+        outline[::4] if is_small and len(outline) >= 16 else outline
+        for outline, is_small in zip(leaves.outlines, leaves.radii * longer < 4, strict=True)
+    ]
+    points = (np.concatenate(outlines) * longer).ravel().tolist()
+    start = 0
+    for number, outline in enumerate(outlines, 1):
+        end = start + outline.size
+        draw.polygon(points[start:end], number)
+        start = end
     return np.asarray(image)
 
 

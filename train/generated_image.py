@@ -160,10 +160,11 @@ def _exposed(pixels: _Planes, generator: np.random.Generator) -> NDArray[np.uint
     strength = abs(generator.normal(0, 2.5))
     noise = _sensor_noise()
     first = int(generator.integers(len(noise) // 2))
-    grain = np.resize(noise[first:], pixels.shape)
+    grain = noise[first : first + pixels.size]
+    if grain.size < pixels.size:
+        grain = np.resize(noise[first:], pixels.size)
     pixels *= np.float32(contrast)
-    grain *= np.float32(strength)
-    pixels += grain
+    pixels += grain.reshape(pixels.shape) * np.float32(strength)
     pixels += np.float32(128 - 128 * contrast + brightness + 0.5)
     np.clip(pixels, 0, 255, out=pixels)
     return np.ascontiguousarray(pixels.astype(np.uint8).transpose(1, 2, 0))

@@ -13,6 +13,9 @@ from train.natural_colours import Palette
 
 _POINTS = 32  # of an outline
 _ANGLES = 2 * np.pi * np.arange(_POINTS) / _POINTS
+_ORDERS = np.arange(2, 7)[:, None]
+# What makes an outline uneven: waves around it, the shorter the lower.
+_WAVES = np.concatenate([wave(_ORDERS * _ANGLES) / _ORDERS**0.5 for wave in (np.cos, np.sin)])
 
 
 # Squareness and lobes of leaves, see `_Look`, and families of their textures: each as often as it is here.
@@ -408,11 +411,8 @@ def _outlines(
     reach = (np.abs(cosine) ** look.squareness + np.abs(sine) ** look.squareness) ** (-1 / look.squareness)
     reach = np.broadcast_to(reach, (count, _POINTS))
     if look.lobes:
-        orders = np.arange(2, 7)
-        phases = generator.uniform(0, 2 * np.pi, (count, len(orders), 1))
-        heights = generator.normal(0, look.lobes, (count, len(orders), 1)) / orders[:, None] ** 0.5
-        uneven = (heights * np.cos(orders[:, None] * _ANGLES + phases)).sum(1)
-        reach = reach * np.maximum(1 + uneven, 0.2)
+        heights = generator.normal(0, look.lobes, (count, len(_WAVES)))
+        reach = reach * np.maximum(1 + heights @ _WAVES, 0.2)
     x, y = reach * cosine, reach * sine / look.elongation
     turned_x = x * np.cos(angles)[:, None] - y * np.sin(angles)[:, None]
     turned_y = x * np.sin(angles)[:, None] + y * np.cos(angles)[:, None]
