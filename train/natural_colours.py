@@ -61,7 +61,7 @@ class Palette:
     def draw(cls, generator: np.random.Generator) -> Palette:
         """Draw the colours that a picture will have."""
         weights = generator.dirichlet(_CONCENTRATION * _WEIGHTS)
-        saturation = float(np.exp(generator.normal(-0.1, 0.35)))
+        saturation = float(np.exp(generator.normal(0.05, 0.35)))
         warm, green = generator.normal(size=2)
         illuminant = np.array([0.004 * green, 0.012 * warm])
         if generator.random() < _BLACK_AND_WHITE:

@@ -11,7 +11,7 @@ from train.generated_photos import GeneratedPhotos, generated_photo
 from train.photo_crops import decode_photo, whole_photo
 
 ROOT = Path(__file__).parents[2]
-COUNT = 40
+COUNT = 32
 
 DIGEST = """
 import hashlib
@@ -23,11 +23,19 @@ for number in {numbers}:
 
 @pytest.fixture(scope="module")
 def images():
-    return [GeneratedImage(0, number).pixels(256) for number in range(COUNT)]
+    return [GeneratedImage(0, number).pixels(512) for number in range(COUNT)]
 
 
 def lightness(image):
     return rgb_to_oklab(image)[..., 0]
+
+
+def thumbnail(image, side=24):
+    """Reduce an image to a longer side, whose multiple its own is."""
+    factor = max(image.shape) // side
+    height, width, _ = image.shape
+    blocks = image[: height // factor * factor, : width // factor * factor].astype(float)
+    return blocks.reshape(height // factor, factor, width // factor, factor, 3).mean(axis=(1, 3))
 
 
 def tile_deviations(image):
@@ -70,17 +78,20 @@ def test_an_image_is_the_same_in_every_process_and_order():
 
 def test_images_have_the_shapes_of_photos(images):
     assert all(image.dtype == np.uint8 and image.shape[2] == 3 for image in images)
-    assert all(max(image.shape) == 256 and min(image.shape[:2]) >= 170 for image in images)
+    assert all(max(image.shape) == 512 and min(image.shape[:2]) >= 341 for image in images)
     shapes = {image.shape[:2] for image in images}
-    assert {(192, 256), (256, 192)} <= shapes
+    assert {(384, 512), (512, 384)} <= shapes
 
 
 def test_an_image_of_another_size_shows_the_same():
-    for number in range(4):
-        small, large = (GeneratedImage(1, number).pixels(side).astype(float) for side in (96, 384))
-        reduced = large.reshape(large.shape[0] // 4, 4, large.shape[1] // 4, 4, 3).mean(axis=(1, 3))
-        assert reduced.shape == small.shape
-        assert np.corrcoef(reduced.ravel(), small.ravel())[0, 1] > 0.6
+    """But for the textures, which are as fine in pixels: they decide where one fills the frame."""
+    alike = []
+    for number in range(8):
+        small, large = (thumbnail(GeneratedImage(1, number).pixels(side)) for side in (96, 384))
+        assert small.shape == large.shape
+        alike.append(np.corrcoef(small.ravel(), large.ravel())[0, 1])
+    assert np.median(alike) > 0.8
+    assert min(alike) > 0.3
 
 
 @pytest.mark.parametrize("side", [1, 2, 7, 16])
