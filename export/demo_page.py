@@ -80,12 +80,13 @@ def _template() -> Template:
 
 
 def _facts(model: Path, metadata: Mapping[str, str]) -> list[tuple[str, str]]:
+    init = metadata.get("training.init", "none")
     minutes, seconds = divmod(round(float(metadata["training.seconds"])), 60)
     return [
         ("trained in", f"{minutes}:{seconds:02} minutes"),
         ("on", f"{int(metadata['training.images']):,} crops, {metadata['training.data']} photos"),
         ("judged by", f"the loss network {metadata['training.loss_network']}"),
-        ("began as", metadata.get("training.init", "none").replace("none", "random weights")),
+        ("began as", "random weights" if init == "none" else f"the style {init}"),
         ("the style", f"{model.name}, {model.stat().st_size / 1e6:.1f} MB, runs anywhere"),
     ]
 
