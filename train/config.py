@@ -27,13 +27,13 @@ DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
 
 DEFAULT_STYLE_WEIGHT = 6.0
 
-LEAST_QUALITY_SIZE = 16  # relu4_1 has an eighth of it
-
 STRENGTHS = range(1, 11)
 _DEFAULT_STRENGTH = 5
 # Each level of --strength is so many times the style weight of the one below it. With 1.6 the levels reach
 # from a weight of 0.9, which recolours the photo, to one of 63, under which it is hard to find again.
 _STRENGTH_FACTOR = 1.6
+
+_LEAST_QUALITY_SIZE = 16  # relu4_1 has an eighth of it
 
 # What may differ when a run is resumed: none of it changes what is learned.
 _FREE_ON_RESUME = frozenset(
@@ -243,9 +243,9 @@ class TrainingConfig:
             raise FastnstError(
                 f"--outer-kernel-size must be one of {OUTER_KERNEL_SIZES}, got {self.outer_kernel_size}"
             )
-        if 0 < self.quality_size < LEAST_QUALITY_SIZE:
+        if 0 < self.quality_size < _LEAST_QUALITY_SIZE:
             raise FastnstError(
-                f"--quality-size must be at least {LEAST_QUALITY_SIZE}, or 0 for no measure, "
+                f"--quality-size must be at least {_LEAST_QUALITY_SIZE}, or 0 for no measure, "
                 f"got {self.quality_size}"
             )
         if self.seed >= 2**32:  # numpy's limit
