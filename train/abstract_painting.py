@@ -1,0 +1,126 @@
+"""An abstract painting that the project draws itself: `python -m train.abstract_painting -o painting.png`.
+
+A painting to train a style from that belongs to nobody else: every stroke comes from random numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fastnst.atomic_write import atomic_write
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.image_file import output_format
+from train.abstract_composition import ASPECT, Composition, Palette
+from train.brush import Canvas, Colour
+
+DEFAULT_SEED = 11
+DEFAULT_SIZE = 1024
+
+_SIZES = range(64, 4097)
+
+# Each from dark to light: an ink, strong colours, and two lights, of which the last is the priming.
+_PALETTES = (
+    ("#211029", "#5d2a66", "#c92f5f", "#f0782f", "#1e6b66", "#86c2a4", "#f3bf8f", "#f5ead4"),
+    ("#121c28", "#1f4390", "#d8402a", "#eaa724", "#1c8488", "#e48f80", "#f0d9a0", "#f3e9d3"),
+    ("#15232b", "#174d6e", "#b3452a", "#dd9f35", "#58793f", "#8fc1d0", "#e6c9a4", "#eee7d8"),
+    ("#1b1b2f", "#3a3f8f", "#e4503f", "#f3b23a", "#2f9a8c", "#b98cc4", "#f2c6b4", "#f6efdf"),
+)
+
+
+def draw_abstract_painting(seed: int = DEFAULT_SEED, size: int = DEFAULT_SIZE) -> NDArray[np.uint8]:
+    """Draw an abstract composition, in the manner of the 1910s.
+
+    Args:
+        seed: Of the composition, its colours and every bristle: the same seed is the same picture.
+        size: Its width in pixels; the height is four fifths of it. The picture is the same at every size.
+
+    Returns:
+        RGB, uint8 of shape (0.8 size, size, 3).
+
+    Raises:
+        FastnstError: If the seed is below 0, or the size is not from 64 to 4096.
+    """
+    if seed < 0:
+        raise FastnstError(f"--seed must be at least 0, got {seed}")
+    if size not in _SIZES:
+        raise FastnstError(f"--size must be from {_SIZES[0]} to {_SIZES[-1]}, got {size}")
+    random = np.random.default_rng(seed)
+    ink, *colours, light, lightest = map(_rgb, _PALETTES[int(random.integers(len(_PALETTES)))])
+    canvas = Canvas(size, ASPECT, lightest, random)
+    composition = Composition(canvas, Palette(ink, tuple(colours), (light, lightest)), random)
+    composition.lay_ground()
+    composition.place_forms()
+    return canvas.finish()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw a painting.
+
+    Args:
+        arguments: The command line without the program; None takes the process's.
+
+    Returns:
+        The exit code: 0 for a painting, 2 for a mistake, 130 when interrupted.
+    """
+    try:
+        given = _parser().parse_args(arguments)
+        file_format = output_format(given.output.suffix)
+        if not given.output.parent.is_dir():
+            raise FastnstError(
+                f"there is no folder {given.output.parent} to write {given.output.name} to: make it first"
+            )
+        _say(f"drawing the painting {given.seed}")
+        painting = draw_abstract_painting(given.seed, given.size)
+        try:
+            with atomic_write(given.output) as temporary:
+                Image.fromarray(painting).save(temporary, file_format)
+        except OSError as error:
+            raise FastnstError(f"cannot write {given.output}: {error.strerror or error}") from error
+        print(given.output, flush=True)  # noqa: T201 - the one line of results
+    except FastnstError as error:
+        _say(f"abstract_painting: error: {error}")
+        return MISTAKE
+    except KeyboardInterrupt:
+        _say("abstract_painting: interrupted")
+        return INTERRUPTED
+    return 0
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise FastnstError(f"{message} (python -m train.abstract_painting --help says more)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog="python -m train.abstract_painting",
+        description="Draw an abstract painting to train a style from: another seed is another painting.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="which painting (%(default)s)")
+    add("--size", type=int, default=DEFAULT_SIZE, metavar="N", help="width in pixels (%(default)s)")
+    add("-o", "--output", type=Path, default=Path("painting.png"), metavar="FILE", help="(%(default)s)")
+    return parser
+
+
+def _rgb(text: str) -> Colour:
+    red, green, blue = (int(text[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    return red, green, blue
+
+
+def _say(line: str) -> None:
+    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
