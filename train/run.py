@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import time
@@ -23,6 +22,8 @@ from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.checkpoint import StyleCheckpoint, load_checkpoint
 from train.config import TrainingConfig
 from train.initial_weights import find_initial_weights, start_from_best
+from train.loss_network import LossNetwork
+from train.loss_network_choice import load_loss_network
 from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
 from train.photo_data_module import PhotoDataModule
@@ -38,7 +39,6 @@ from train.style_image import StyleImage, load_style_image
 from train.style_transfer import StyleTransfer
 from train.terminal import print_path, say, set_up_terminal
 from train.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
-from train.vgg_features import VGGFeatures, load_vgg_state
 
 # Photos in the preview grid, and their longer side while training goes on.
 _PREVIEW_PHOTOS = 4
@@ -102,8 +102,8 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         )
         print_path(checkpoint.path)
         return RunResult(interrupted=False)
-    if checkpoint is not None:  # which brings the weights: what they started from is settled
-        config = dataclasses.replace(config, init=checkpoint.options.get("init", "none"))
+    if checkpoint is not None:
+        config = config.settled(dict(checkpoint.options))
     candidates = find_initial_weights(config) if checkpoint is None else []
     device = resolve_accelerator(config.accelerator)
     if device == "cpu":
@@ -114,14 +114,8 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         else checkpoint.record["precision"]
     )
     photos = open_photos(config.data, validation_photos=config.validation_photos)
-    say(f"reading the weights of {config.loss_network}")
-    vgg_state = load_vgg_state(config.loss_network, config.loss_network_weights)
+    config, features = load_loss_network(config, say)
     measuring = _quality_features(config)
-    features = VGGFeatures(
-        config.loss_network,
-        (*config.content_layers, *config.resolved_style_layers),
-        vgg_state,
-    )
     pl.seed_everything(config.seed, verbose=False)
     rolling = RollingCheckpoint(
         config.checkpoint_path, config.checkpoint_seconds, resumed=checkpoint is not None
@@ -265,7 +259,7 @@ def _finish(
     module: StyleTransfer,
     preview: PreviewGrid,
     photos: PhotoFolder | PhotoStream,
-    measuring: VGGFeatures | None,
+    measuring: LossNetwork | None,
 ) -> Quality | None:
     """Measure the finished style, and draw its grid, on the first process alone."""
     module.finished = True
@@ -289,13 +283,14 @@ def _finish(
     return module.quality
 
 
-def _quality_features(config: TrainingConfig) -> VGGFeatures | None:
+def _quality_features(config: TrainingConfig) -> LossNetwork | None:
     """Load what C and S are measured with: now, since nobody waits for a download that fails in the end."""
     same = config.loss_network == QUALITY_NETWORK and config.quality_weights is None
     try:
         return load_quality_features(config.loss_network_weights if same else config.quality_weights)
     except FastnstError as error:
-        say(f"C and S will not be measured: {error}")
+        text = str(error) if same else str(error).replace("--loss-network-weights", "--quality-weights")
+        say(f"C and S will not be measured: {text}")
         return None
 
 
