@@ -172,13 +172,15 @@ def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:
     weights = options["loss_network_weights"]
     if weights is not None:  # the user's own file, whose licence only they know
         return {"training.loss_network_weights": Path(weights).name}
+    from train.compact_features import ARCHITECTURE, COMPACT_WEIGHTS, LICENCE
     from train.vgg_features import ARCHITECTURES
 
-    architecture = ARCHITECTURES[options["loss_network"]]
-    return {
-        "training.loss_network_weights": architecture.weights,
-        "training.loss_network_licence": architecture.licence,
-    }
+    if options["loss_network"] == ARCHITECTURE:
+        name, licence = COMPACT_WEIGHTS.name, LICENCE
+    else:
+        architecture = ARCHITECTURES[options["loss_network"]]
+        name, licence = architecture.weights, architecture.licence
+    return {"training.loss_network_weights": name, "training.loss_network_licence": licence}
 
 
 def _data_name(data: str) -> str:

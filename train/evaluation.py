@@ -20,6 +20,7 @@ from fastnst.stylizer import Stylizer
 from train.artefacts import Artefacts, measure_artefacts
 from train.config import DEFAULT_STYLE_WEIGHT, TrainingConfig
 from train.image_tensor import image_to_tensor, tensor_to_image
+from train.loss_network import LossNetwork
 from train.perceptual_loss import PerceptualLoss
 from train.photo_crops import Photo
 from train.photos import photos_to_judge, whole_images
@@ -29,7 +30,6 @@ from train.preview_grid import compose_grid
 from train.quality import CONTENT_LAYERS, STYLE_LAYERS, Quality, load_quality_features, measure_quality
 from train.style_image import StyleImage, load_style_image
 from train.terminal import say
-from train.vgg_features import VGGFeatures
 
 DIRECT_SIZE = 256
 
@@ -157,7 +157,7 @@ def _evaluate(
     stylizer: Stylizer,
     style: StyleImage,
     photos: Sequence[Photo],
-    features: VGGFeatures,
+    features: LossNetwork,
     device: torch.device,
 ) -> Evaluation:
     images = whole_images(photos, request.size)
@@ -208,7 +208,7 @@ def _optimize(
     return DirectOptimization(DIRECT_SIZE, most, losses, steps)
 
 
-def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: VGGFeatures) -> PerceptualLoss:
+def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossNetwork) -> PerceptualLoss:
     """Return the loss with the weights that trained the style, on the layers of the measure.
 
     Those are the same for every style, whatever loss network trained it.

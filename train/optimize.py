@@ -22,7 +22,7 @@ from PIL import Image
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.image_file import Picture, encode_image, output_format, read_image
-from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, LossNetwork, TrainingConfig
+from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, LossNetworkName, TrainingConfig
 
 if TYPE_CHECKING:
     from train.perceptual_loss import PerceptualLoss
@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     add_shared("--content-layers", type=_layers, metavar="A,B", help=f"hold the content ({content_layers})")
     style_layers = "; ".join(f"{name} {','.join(names)}" for name, names in DEFAULT_STYLE_LAYERS.items())
     add_shared("--style-layers", type=_layers, metavar="A,B", help=f"hold the style ({style_layers})")
-    networks = typing.get_args(LossNetwork)
+    networks = typing.get_args(LossNetworkName)
     add_shared("--loss-network", choices=networks, help="compares the images (%(default)s)")
     add_shared("--loss-network-weights", type=Path, metavar="FILE", help="in the place of the download")
     add("--start", choices=("photo", "noise"), default="photo", help="photo, or noise as in the paper")
@@ -214,7 +214,7 @@ def _optimize_picture(options: _Options, picture: Picture) -> bool:
     device = _device(options.device)
     if device == "cpu":
         keep_freed_memory()
-    loss = _loss(options.config, device)
+    config, loss = _loss(options.config, device)
     content = image_to_tensor(picture.pixels).to(device)
     start = None
     if options.start == "noise":
@@ -222,7 +222,7 @@ def _optimize_picture(options: _Options, picture: Picture) -> bool:
         generator = torch.Generator().manual_seed(options.config.seed)
         start = torch.rand(content.shape, generator=generator).to(device)
     height, width = picture.pixels.shape[:2]
-    _say(f"{width}x{height} px, {options.steps} steps, {options.config.loss_network}, {device}")
+    _say(f"{width}x{height} px, {options.steps} steps, {config.loss_network}, {device}")
     progress = OptimizationProgress(options.steps)
     interrupted = False
     try:
@@ -251,22 +251,16 @@ def _device(name: str) -> str:
         raise FastnstError(str(error).replace("--accelerator", "--device")) from error
 
 
-def _loss(config: TrainingConfig, device: str) -> PerceptualLoss:
+def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, PerceptualLoss]:
+    """Return the loss, and the options with what `auto` came to."""
+    from train.loss_network_choice import load_loss_network
     from train.perceptual_loss import PerceptualLoss
     from train.style_image import load_style_image
-    from train.vgg_features import VGGFeatures, layer_names, load_vgg_state
 
     style = load_style_image(config.style, config.style_size)
-    layers = (*config.content_layers, *config.resolved_style_layers)
-    known = layer_names(config.loss_network)
-    for layer in layers:  # before the download
-        if layer not in known:
-            raise FastnstError(f"{config.loss_network} has no layer {layer!r}; it has {', '.join(known)}")
-    _say(f"reading the weights of {config.loss_network}")
-    state = load_vgg_state(config.loss_network, config.loss_network_weights)
-    features = VGGFeatures(config.loss_network, layers, state).to(device)
-    return PerceptualLoss(
-        features,
+    config, features = load_loss_network(config, _say)
+    return config, PerceptualLoss(
+        features.to(device),
         style.to_tensor().to(device),
         content_layers=config.content_layers,
         style_layers=config.resolved_style_layers,

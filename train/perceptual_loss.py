@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from train.gram_matrix import gram_matrix
+from train.loss_network import LossNetwork
 from train.repetition_loss import RepetitionLoss
-from train.vgg_features import VGGFeatures
 
 # Far below the energy of any features, and far enough above 0 that the quotient stays in float32's range.
 _LEAST_ENERGY = 1e-20
@@ -85,7 +85,7 @@ class PerceptualLoss(nn.Module):
     this is the paper's loss with the weight of each layer chosen by the style itself.
 
     The loss network is not registered as a submodule, so that it stays out of checkpoints; move it with
-    `VGGFeatures.to`. The style's Gram matrices are buffers and move with this module, but are made anew
+    `LossNetwork.to`. The style's Gram matrices are buffers and move with this module, but are made anew
     from the style image rather than saved.
 
     Args:
@@ -104,7 +104,7 @@ class PerceptualLoss(nn.Module):
 
     def __init__(
         self,
-        features: VGGFeatures,
+        features: LossNetwork,
         style: Tensor,
         *,
         content_layers: Sequence[str],

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from train.gram_matrix import gram_matrix
 from train.image_tensor import image_to_tensor
+from train.loss_network import LossNetwork
 from train.perceptual_loss import relative_squared_error
 from train.vgg_features import VGGFeatures, load_vgg_state
 
@@ -43,7 +44,7 @@ class Quality:
     size: int
 
 
-def load_quality_features(weights: str | os.PathLike[str] | None = None) -> VGGFeatures:
+def load_quality_features(weights: str | os.PathLike[str] | None = None) -> LossNetwork:
     """Return the loss network of the measure: always VGG-19, whatever trained the style.
 
     Args:
@@ -63,7 +64,7 @@ def measure_quality(
     stylize: Callable[[Tensor], Tensor],
     photos: Sequence[NDArray[np.uint8]],
     style: Tensor,
-    features: VGGFeatures,
+    features: LossNetwork,
 ) -> Quality:
     """Measure C and S of a style on photos that its training never saw.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import time
@@ -24,6 +23,8 @@ from train.checkpoint import StyleCheckpoint, load_checkpoint
 from train.config import GENERATED_DATA, TrainingConfig
 from train.crop_schedule import CropSchedule
 from train.initial_weights import find_initial_weights, start_from_best
+from train.loss_network import LossNetwork
+from train.loss_network_choice import load_loss_network
 from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
 from train.photo_data_module import PhotoDataModule
@@ -40,7 +41,6 @@ from train.teacher import Teacher
 from train.terminal import print_path, say, set_up_terminal
 from train.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
 from train.training_photos import open_training_photos
-from train.vgg_features import VGGFeatures, load_vgg_state
 
 # Photos in the preview grid, and their longer side while training goes on.
 _PREVIEW_PHOTOS = 4
@@ -104,9 +104,8 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         )
         print_path(checkpoint.path)
         return RunResult(interrupted=False)
-    if checkpoint is not None:  # what the weights started from, and which photos they see, is settled
-        init, data = checkpoint.options.get("init", "none"), config.data or checkpoint.options["data"]
-        config = dataclasses.replace(config, init=init, data=data)
+    if checkpoint is not None:
+        config = config.settled(dict(checkpoint.options))
     candidates = find_initial_weights(config) if checkpoint is None else []
     teacher = _teacher(config, checkpoint)
     device = resolve_accelerator(config.accelerator)
@@ -118,14 +117,8 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         else checkpoint.record["precision"]
     )
     config, photos = open_training_photos(config)
-    say(f"reading the weights of {config.loss_network}")
-    vgg_state = load_vgg_state(config.loss_network, config.loss_network_weights)
+    config, features = load_loss_network(config, say)
     measuring = _quality_features(config)
-    features = VGGFeatures(
-        config.loss_network,
-        (*config.content_layers, *config.resolved_style_layers),
-        vgg_state,
-    )
     pl.seed_everything(config.seed, verbose=False)
     rolling = RollingCheckpoint(
         config.checkpoint_path, config.checkpoint_seconds, resumed=checkpoint is not None
@@ -276,7 +269,7 @@ def _finish(
     module: StyleTransfer,
     preview: PreviewGrid,
     photos: TrainingPhotos,
-    measuring: VGGFeatures | None,
+    measuring: LossNetwork | None,
 ) -> Quality | None:
     """Measure the finished style, and draw its grid, on the first process alone."""
     module.finished = True
@@ -300,7 +293,7 @@ def _finish(
     return module.quality
 
 
-def _quality_features(config: TrainingConfig) -> VGGFeatures | None:
+def _quality_features(config: TrainingConfig) -> LossNetwork | None:
     """Load what C and S are measured with: now, since nobody waits for a download that fails in the end."""
     if config.quality_size == 0:
         return None
@@ -308,7 +301,8 @@ def _quality_features(config: TrainingConfig) -> VGGFeatures | None:
     try:
         return load_quality_features(config.loss_network_weights if same else config.quality_weights)
     except FastnstError as error:
-        say(f"C and S will not be measured: {error}")
+        text = str(error) if same else str(error).replace("--loss-network-weights", "--quality-weights")
+        say(f"C and S will not be measured: {text}")
         return None
 
 

@@ -16,13 +16,13 @@ import fastnst
 from train.checkpoint import FORMAT, KEY
 from train.config import Decay, TrainingConfig
 from train.crop_schedule import CropSchedule
+from train.loss_network import LossNetwork
 from train.muon import Muon
 from train.perceptual_loss import PerceptualLoss, PerceptualLosses
 from train.quality import Quality
 from train.style_image import StyleImage
 from train.teacher import Teacher
 from train.transformer_net import TransformerNet
-from train.vgg_features import VGGFeatures
 
 
 class StyleTransfer(pl.LightningModule):
@@ -51,7 +51,7 @@ class StyleTransfer(pl.LightningModule):
         self,
         config: TrainingConfig,
         style: StyleImage,
-        features: VGGFeatures,
+        features: LossNetwork,
         max_steps: int,
         precision: str,
     ) -> None:

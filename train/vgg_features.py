@@ -1,11 +1,15 @@
-"""The frozen loss network: VGG-16 or VGG-19, as deep as the layers asked for and no deeper."""
+"""VGG-16 and VGG-19 as loss networks, as deep as the layers asked for and no deeper."""
 
 from __future__ import annotations
 
 import os
 import re
+import socket
+import threading
 import urllib.error
-from collections.abc import Iterable, Mapping, Sequence
+import urllib.parse
+import urllib.request
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fastnst.errors import FastnstError
+from train.loss_network import LossNetwork
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,31 @@ ARCHITECTURES: Mapping[str, VGGArchitecture] = {
 }
 
 _CHANNELS = (64, 128, 256, 512, 512)
+
+
+# How long a server may take to answer at all, and to send more of the file.
+_ANSWER_SECONDS = 10
+_SILENCE_SECONDS = 60
+
+
+class DownloadError(FastnstError):
+    """Weights that cannot be downloaded.
+
+    Args:
+        architecture: Whose.
+        url: Where they are.
+        cause: What went wrong.
+
+    Attributes:
+        reason: What failed and why, without what to do about it.
+    """
+
+    def __init__(self, architecture: str, url: str, cause: Exception) -> None:
+        why = cause.reason if isinstance(cause, urllib.error.URLError) else cause
+        self.reason = f"cannot download the {architecture} weights from {url} ({why})"
+        super().__init__(
+            f"{self.reason}; download them elsewhere and give the file with --loss-network-weights"
+        )
 
 
 @dataclass(frozen=True)
@@ -110,11 +140,8 @@ def _architecture(name: str) -> VGGArchitecture:
         raise FastnstError(f"no loss network {name!r}; choose one of {', '.join(ARCHITECTURES)}") from None
 
 
-class VGGFeatures:
-    """Activations of a frozen, pretrained VGG.
-
-    It is deliberately not an `nn.Module`: as a submodule of the model it would land in every checkpoint,
-    500 MB a time. It normalises its own input, so that images in [0, 1] go in.
+class VGGFeatures(LossNetwork):
+    """Activations of a frozen, pretrained VGG, after the ReLU.
 
     Args:
         architecture: `vgg16` or `vgg19`.
@@ -128,13 +155,8 @@ class VGGFeatures:
     """
 
     def __init__(self, architecture: str, layers: Iterable[str], state: Mapping[str, Tensor]) -> None:
-        self.architecture = architecture
-        self.licence = _architecture(architecture).licence
-        self.layers = tuple(dict.fromkeys(layers))
-        self._convolutions = _needed(architecture, self.layers)
-        self._mean = torch.tensor(_architecture(architecture).mean).view(1, 3, 1, 1)
-        self._std = torch.tensor(_architecture(architecture).std).view(1, 3, 1, 1)
-        self._weights: list[tuple[Tensor, Tensor]] = []
+        layers = tuple(layers)
+        self._convolutions = _needed(architecture, layers)
         missing = [c.layer for c in self._convolutions if f"{c.key}.weight" not in state]
         if missing:
             raise FastnstError(
@@ -142,6 +164,7 @@ class VGGFeatures:
                 f"give a file that has {', '.join(f'{c.key}.weight' for c in self._convolutions[-1:])} "
                 "or choose shallower layers"
             )
+        weights: dict[str, Tensor] = {}
         for conv in self._convolutions:
             weight, bias = state[f"{conv.key}.weight"], state.get(f"{conv.key}.bias")
             expected = (conv.out_channels, conv.in_channels, 3, 3)
@@ -150,71 +173,33 @@ class VGGFeatures:
                     f"{conv.key} has the shape {tuple(weight.shape)} where {architecture} has {expected}; "
                     "are these the weights of another network?"
                 )
-            # Channels-last kernels: the activations follow their layout, which is the fast one on every
-            # device with matrix units.
-            kernel = weight.detach().float().contiguous(memory_format=torch.channels_last)
-            self._weights.append((kernel, bias.detach().float()))
-        self._rounded: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
+            weights |= {f"{conv.key}.weight": weight, f"{conv.key}.bias": bias}
+        fixed = _architecture(architecture)
+        super().__init__(
+            architecture, layers, licence=fixed.licence, mean=fixed.mean, std=fixed.std, weights=weights
+        )
 
-    def to(self, device: torch.device | str) -> VGGFeatures:
-        """Move the weights to `device`, in place.
-
-        Args:
-            device: Where the images will be.
-
-        Returns:
-            This object.
-        """
-        self._mean, self._std = self._mean.to(device), self._std.to(device)
-        self._weights = [(weight.to(device), bias.to(device)) for weight, bias in self._weights]
-        self._rounded.clear()
-        return self
-
-    def __call__(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Return the activations of images at the named layers, running no layer past the deepest one.
-
-        Args:
-            image: RGB images of shape (N, 3, H, W), in [0, 1]. Any size from 1x1: an image too small to be
-                pooled is not.
-            layers: Those wanted, of the ones given at construction; all of them by default.
-
-        Returns:
-            Activations of shape (N, C, H', W') after the ReLU, by layer.
-
-        Raises:
-            KeyError: If a layer was not named at construction.
-        """
-        wanted = set(self.layers if layers is None else layers)
-        if not wanted <= set(self.layers):
-            raise KeyError(f"{sorted(wanted - set(self.layers))} not among {self.layers}")
+    def _activations(
+        self, x: Tensor, weights: Mapping[str, Tensor], wanted: Collection[str]
+    ) -> dict[str, Tensor]:
         activations: dict[str, Tensor] = {}
-        # Normalised in float32: in half precision the Caffe range would lose its low bits.
-        x = (image.float() - self._mean) / self._std
-        weights = self._weights
-        if torch.is_autocast_enabled(x.device.type):
-            x = x.to(torch.get_autocast_dtype(x.device.type))
-            weights = self._weights_as(x.dtype)
-        for conv, (weight, bias) in zip(self._convolutions, weights, strict=True):
+        for conv in self._convolutions:
             if conv.pooled:
                 x = F.max_pool2d(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
             # Not in place: the ReLU's input is needed for nothing, but an activation that is returned must
             # not change under its reader.
-            x = F.relu(F.conv2d(x, weight, bias, padding=1))
+            x = F.relu(F.conv2d(x, weights[f"{conv.key}.weight"], weights[f"{conv.key}.bias"], padding=1))
             if conv.layer in wanted:
                 activations[conv.layer] = x
                 if len(activations) == len(wanted):
                     break
         return activations
 
-    def _weights_as(self, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
-        """Return the weights in another precision, kept: autocast would convert them anew in each step."""
-        if dtype not in self._rounded:
-            self._rounded[dtype] = [(weight.to(dtype), bias.to(dtype)) for weight, bias in self._weights]
-        return self._rounded[dtype]
 
-
-def _needed(architecture: str, layers: Sequence[str]) -> list[_Convolution]:
+def _needed(architecture: str, layers: Sequence[str] | None = None) -> list[_Convolution]:
     convolutions = _convolutions(_architecture(architecture))
+    if layers is None:
+        return convolutions
     names = [convolution.layer for convolution in convolutions]
     for layer in layers:
         if layer not in names:
@@ -255,18 +240,67 @@ def load_vgg_state(architecture: str, weights: str | os.PathLike[str] | None = N
     return state
 
 
+def recognize_architecture(state: Mapping[str, Tensor]) -> str:
+    """Tell whose weights a file holds.
+
+    Args:
+        state: Weights in torchvision's naming.
+
+    Returns:
+        `vgg19` if there is a kernel that VGG-16 does not have under that name or in that shape, otherwise
+        `vgg16`: up to relu3_3 both are alike.
+    """
+    shapes = {f"{c.key}.weight": (c.out_channels, c.in_channels, 3, 3) for c in _needed("vgg16")}
+    kernels = {name: tuple(value.shape) for name, value in state.items() if value.ndim == 4}
+    return "vgg16" if all(shapes.get(name) == shape for name, shape in kernels.items()) else "vgg19"
+
+
 def _download(architecture: str) -> dict[str, Tensor]:
     from torchvision.models import get_weight  # torchvision takes seconds to import
 
     entry = get_weight(_architecture(architecture).weights)
+    kept = Path(torch.hub.get_dir(), "checkpoints", Path(urllib.parse.urlsplit(entry.url).path).name)
+    patience = socket.getdefaulttimeout()
     try:
+        if not kept.exists():
+            _check_reachable(entry.url)
+        # PyTorch waits without end for a server that falls silent.
+        socket.setdefaulttimeout(_SILENCE_SECONDS)
         state = entry.get_state_dict(progress=True, check_hash=True)
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
-        raise FastnstError(
-            f"cannot download the {architecture} weights from {entry.url} ({error}); download them "
-            "elsewhere and give the file with --loss-network-weights"
-        ) from error
+    except (OSError, RuntimeError) as error:  # among them urllib's
+        raise DownloadError(architecture, entry.url, error) from error
+    finally:
+        socket.setdefaulttimeout(patience)
     return {name: value for name, value in state.items() if re.match(r"features\.", name)}
+
+
+def _check_reachable(url: str) -> None:
+    """Find out within seconds whether a server answers.
+
+    Behind a firewall that drops packets, each address of the server would cost its own long wait, and the
+    look-up of its name another: hence a thread, and one limit for all of it.
+
+    Raises:
+        OSError: If it does not answer.
+    """
+    failures: list[OSError] = []
+
+    def ask() -> None:
+        try:
+            request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - torchvision's own address
+            urllib.request.urlopen(request, timeout=_ANSWER_SECONDS).close()  # noqa: S310
+        except urllib.error.HTTPError:  # an answer, if not to this question
+            pass
+        except OSError as error:
+            failures.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_ANSWER_SECONDS)
+    if asking.is_alive():
+        raise TimeoutError(f"no answer in {_ANSWER_SECONDS} s")
+    if failures:
+        raise failures[0]
 
 
 def random_vgg_state(architecture: str, layers: Sequence[str], seed: int = 0) -> dict[str, Tensor]:

@@ -34,6 +34,7 @@ def _write_checkpoint(path: Path, *, width: int = 4, residual_blocks: int = 1, *
         residual_blocks=residual_blocks,
         batch_size=4,
         images=2400,
+        loss_network="vgg16",
     )
     checkpoint = {
         "epoch": 0,

@@ -171,6 +171,15 @@ def test_metadata_of_an_unmeasured_style_with_its_own_loss_network(traced, write
     assert not [key for key in metadata if key.startswith("quality.")]
 
 
+def test_metadata_of_a_style_that_the_compact_network_trained(write_checkpoint, tmp_path):
+    checkpoint = load_checkpoint(write_checkpoint(tmp_path / "small.ckpt"))
+    options = {**checkpoint.options, "loss_network": "compact", "loss_network_weights": None}
+    metadata = describe_style(dataclasses.replace(checkpoint, options=options))
+    assert metadata["training.loss_network"] == "compact"
+    assert metadata["training.loss_network_weights"] == "compact_features.safetensors"
+    assert "Visual Geometry Group" in metadata["training.loss_network_licence"]
+
+
 def test_half_is_within_two_levels_in_half_the_size(traced, checkpoint, network, exported, tmp_path):
     half = export_onnx(checkpoint, tmp_path / "half.onnx", half=True)
     assert half.metadata["export.weights"] == "float16"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fastnst.errors import FastnstError
+from train.compact_features import COMPACT_LAYERS
 from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, STRENGTHS, TrainingConfig
 from train.network_shape import NETWORKS
 from train.vgg_features import layer_names
@@ -21,11 +22,12 @@ def test_the_style_is_named_after_the_painting_unless_told_otherwise():
     assert (named.checkpoint_path, named.preview_path) == (Path("out/sea.ckpt"), Path("out/sea.png"))
 
 
-@pytest.mark.parametrize("network", ["vgg16", "vgg19"])
+@pytest.mark.parametrize("network", ["vgg16", "vgg19", "compact"])
 def test_the_usual_style_layers_follow_the_loss_network(network):
     assert config(loss_network=network).resolved_style_layers == DEFAULT_STYLE_LAYERS[network]
-    assert set(DEFAULT_STYLE_LAYERS[network]) <= set(layer_names(network))
-    assert config(loss_network=network, style_layers=("relu1_1",)).resolved_style_layers == ("relu1_1",)
+    known = COMPACT_LAYERS if network == "compact" else layer_names(network)
+    assert set(DEFAULT_STYLE_LAYERS[network]) <= set(known)
+    assert config(loss_network=network, style_layers=("relu1_2",)).resolved_style_layers == ("relu1_2",)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -38,9 +40,9 @@ def test_a_network_has_its_shape_and_each_part_can_be_another(network):
 
 def test_the_defaults_train_the_papers_network_on_its_layers():
     defaults = config()
-    assert (defaults.network_shape, defaults.loss_network) == ((32, 5, 9), "vgg16")
+    assert (defaults.network_shape, defaults.loss_network) == ((32, 5, 9), "auto")
     assert defaults.content_layers == ("relu3_3",)
-    assert defaults.resolved_style_layers == ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+    assert config(loss_network="vgg16").resolved_style_layers == ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ def test_what_does_not_change_the_learning_may_differ_on_resume():
 )
 def test_what_changes_the_learning_may_not_differ_on_resume(option, value):
     with pytest.raises(FastnstError, match=rf"{option} was .* and is now .*--fresh") as error:
-        config(**{option: value}).check_resumable(config().to_dict())
+        config(**{option: value}).check_resumable(config(loss_network="vgg16").to_dict())
     assert "\n" not in str(error.value)
 
 
@@ -173,13 +175,13 @@ def test_one_folder_may_be_written_in_two_ways(tmp_path, monkeypatch):
 
 
 def test_an_option_that_an_older_version_did_not_have_does_not_stop_a_resume():
-    started_with = config().to_dict()
+    started_with = config(loss_network="vgg16").to_dict()
     del started_with["decay"]
     config().check_resumable(started_with)
 
 
 def test_a_run_from_before_there_was_a_strength_goes_on():
-    started_with = config(style_weight=6.0).to_dict()
+    started_with = config(style_weight=6.0, loss_network="vgg16").to_dict()
     del started_with["strength"], started_with["init"]
     for same in ({}, {"strength": 5}, {"style_weight": 6.0}, {"init": "none"}, {"init": "auto"}):
         config(**same).check_resumable(started_with)
@@ -228,6 +230,19 @@ def test_the_share_may_not_differ_on_resume():
     config(data="photos").check_resumable(before)
     with pytest.raises(FastnstError, match=r"generated_share was 0.0 and is now 0.5"):
         config(data="photos", generated_share=0.5).check_resumable(before)
+
+
+@pytest.mark.parametrize("network", ["vgg16", "vgg19", "compact"])
+def test_a_run_goes_on_with_the_loss_network_that_auto_came_to(network):
+    started_with = config(loss_network=network, init="wave").to_dict()
+    same = config(init="auto")
+    same.check_resumable(started_with)
+    settled = same.settled(started_with)
+    assert (settled.loss_network, settled.init) == (network, "wave")
+    assert settled.resolved_style_layers == DEFAULT_STYLE_LAYERS[network]
+    for other in {"vgg16", "vgg19", "compact"} - {network}:
+        with pytest.raises(FastnstError, match=rf"loss_network was {network} and is now {other}.*--fresh"):
+            config(loss_network=other).check_resumable(started_with)
 
 
 def test_every_option_is_described():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from train import optimize, pixel_optimization, vgg_features
+from train import loss_network_choice, optimize, pixel_optimization
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.optimization_progress import OptimizationProgress
@@ -111,7 +111,7 @@ def test_every_option_reaches_the_loss(tiny):
             *("--style-layers=[relu2_1, relu1_2]", f"--loss-network-weights={tiny.vgg19}"),
         ]
     )
-    loss = optimize._loss(options.config, "cpu")
+    _, loss = optimize._loss(options.config, "cpu")
     assert (loss.style_weight, loss.content_weight, loss.tv_weight) == (3, 2, 0.5)
     assert (loss.content_layers, loss.style_layers) == (("relu1_1",), ("relu2_1", "relu1_2"))
     state = load_vgg_state("vgg19", tiny.vgg19)
@@ -238,7 +238,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(given, capsys, folder, changes, n
 
 
 def test_an_unknown_layer_is_told_before_the_download(given, capsys, monkeypatch):
-    monkeypatch.setattr(vgg_features, "load_vgg_state", lambda *_: pytest.fail("the weights are read"))
+    monkeypatch.setattr(loss_network_choice, "load_vgg_state", lambda *_: pytest.fail("the weights are read"))
     assert main(given(content_layers="relu9_9", loss_network_weights=None)) == 2
     assert "relu9_9" in one_line(capsys)
 

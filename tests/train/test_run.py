@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+from unittest.mock import Mock
 
 import onnx
 import pytest
@@ -17,12 +18,13 @@ from export.model_metadata import describe_style
 from fastnst import style_library
 from tests.train.compare_states import assert_same_state
 from tests.train.make_photos import make_jpeg, write_shards
+from train import loss_network_choice
 from train.checkpoint import load_checkpoint
 from train.config import TrainingConfig
 from train.style_image import load_style_image
 from train.style_transfer import StyleTransfer
 from train.transformer_net import TransformerNet
-from train.vgg_features import VGGFeatures, load_vgg_state
+from train.vgg_features import DownloadError, VGGFeatures, load_vgg_state
 
 
 @pytest.fixture
@@ -293,6 +295,33 @@ def test_a_second_interrupt_does_not_wait(tiny, train, tmp_path, interrupt_in_st
     assert (code, out) == (130, "")
     assert err.splitlines()[-1] == "train: interrupted"
     assert not (tmp_path / "tiny.ckpt").exists()
+
+
+def test_a_run_that_began_with_the_compact_network_goes_on_with_it(
+    tiny, train, tmp_path, interrupt_in_step, monkeypatch
+):
+    without_weights = [
+        option for option in tiny.arguments(tmp_path) if not option.startswith("--loss-network-weights")
+    ]
+    offline = DownloadError("vgg16", "https://example.org/vgg.pth", OSError("no network"))
+    monkeypatch.setenv("FASTNST_LOSS_NETWORK", "")  # which the run sets, so that it is undone
+    with monkeypatch.context() as patch:
+        patch.setattr(loss_network_choice, "load_vgg_state", Mock(side_effect=offline))
+        interrupt_in_step(3, signal.SIGINT)
+        code, _, err = train(without_weights)
+        assert code == 130, err
+    assert "(no network): this run uses compact" in err
+    assert ", compact, cpu" in err
+    # Now it could be downloaded.
+    patched = Mock(side_effect=AssertionError("VGG-16 is loaded"))
+    monkeypatch.setattr(loss_network_choice, "load_vgg_state", patched)
+    code, _, err = train([*without_weights, "--loss-network=vgg16"])
+    assert code == 2
+    assert "loss_network was compact and is now vgg16" in err
+    code, _, err = train(without_weights)
+    assert code == 0, err
+    options = load_checkpoint(tmp_path / "tiny.ckpt").options
+    assert (options["loss_network"], options["loss_network_weights"]) == ("compact", None)
 
 
 def test_a_diverging_run_stops_and_keeps_its_last_good_checkpoint(tiny, train, tmp_path):

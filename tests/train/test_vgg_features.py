@@ -1,4 +1,7 @@
 import pickle
+import socket
+import threading
+import types
 
 import pytest
 import safetensors.torch
@@ -8,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from fastnst.errors import FastnstError
 from train import vgg_features
-from train.vgg_features import VGGFeatures, layer_names, load_vgg_state, random_vgg_state
+from train.vgg_features import DownloadError, VGGFeatures, layer_names, load_vgg_state, random_vgg_state
 
 # The independent reference; it takes seconds to import.
 torchvision_models = pytest.importorskip("torchvision.models")
@@ -183,8 +186,55 @@ def test_a_failed_download_says_how_to_do_without(monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    monkeypatch.setattr(vgg_features, "_check_reachable", lambda url: None)
     with pytest.raises(FastnstError, match=r"vgg16.*no network.*--loss-network-weights"):
         load_vgg_state("vgg16")
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """A server in the place of torchvision's, which says what it is told to, or nothing."""
+    monkeypatch.setattr(vgg_features, "_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))  # with no weights in it
+    for proxy in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(proxy, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/vgg.pth"
+        entry = types.SimpleNamespace(
+            url=url, get_state_dict=lambda **_: {"features.0.weight": torch.ones(1)}
+        )
+        monkeypatch.setattr("torchvision.models.get_weight", lambda name: entry)
+
+        def answer(line):
+            def serve():
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(line + b"\r\n\r\n")
+
+            threading.Thread(target=serve, daemon=True).start()
+
+        yield answer
+
+
+def test_a_server_that_does_not_answer_is_given_up_at_once(server, monkeypatch):
+    with pytest.raises(DownloadError, match=r"no answer in 0\.5 s|timed out") as error:
+        load_vgg_state("vgg16")
+    assert "\n" not in str(error.value)
+    assert error.value.reason in str(error.value)
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.0 200 OK", b"HTTP/1.0 403 Forbidden"])
+def test_a_server_that_answers_is_asked_for_the_weights(server, line):
+    server(line)
+    assert list(load_vgg_state("vgg16")) == ["features.0.weight"]
+    assert socket.getdefaulttimeout() is None
+
+
+def test_weights_downloaded_before_need_no_network(server, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "vgg.pth").touch()
+    assert list(load_vgg_state("vgg16")) == ["features.0.weight"]
 
 
 def test_licences_of_the_weights_are_known():

@@ -1,0 +1,244 @@
+"""Make the compact loss network from VGG-19: `python -m train.distill_loss_network`.
+
+The student learns to answer as VGG-19 does in three ways. Its features are those of VGG-19, projected onto
+their principal directions; its Gram matrices differ between two images as VGG-19's do; and, since that is
+what a style is trained by, the gradient of the training loss with respect to the pixels is VGG-19's. The last
+is learned by differentiating twice. The images are those that training meets, see `DistillationImages`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import NoReturn
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from fastnst.atomic_write import atomic_write
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from train.compact_features import (
+    COMPACT_WEIGHTS,
+    LICENCE,
+    CompactFeatures,
+    load_compact_state,
+)
+from train.distillation_start import pruned_state
+from train.distillation_student import Student, distillation_loss
+from train.distillation_targets import TEACHER, TEACHER_KEYS, Targets, Teacher, find_basis
+from train.distillation_workers import Sources, TargetSupply
+from train.memory import keep_freed_memory
+from train.vgg_features import load_vgg_state
+
+_EXAMPLES = """\
+example:
+  python -m train.distill_loss_network --teacher vgg19.pth --data train2017/ \\
+    --paintings kandinsky.jpg starry_night.jpg wave.jpg --networks kandinsky starry_night wave
+"""
+
+_BASIS_IMAGES = 60
+_SOLVING_IMAGES = 56
+_VALIDATION_GROUPS = 8
+
+# The teacher costs more than the student: each of its answers serves for at least and at most so many steps,
+# on average. At first, without gradients, the student is cheaper still.
+_STEPS_A_GROUP = (1, 6)
+_MOST_GROUPS = 400
+
+_WARMUP = 50
+_FEATURE_WEIGHT, _GRAM_WEIGHT, _GRADIENT_WEIGHT, _LENGTH_WEIGHT = 1.0, 1.0, 2.0, 0.1
+# Biases start near 0.
+_LEAST_SIZE = 0.03
+_GREATEST_GRADIENT = 1.0
+
+_STEPS_BETWEEN_REPORTS = 100
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Distil the network.
+
+    Args:
+        arguments: The command line without the program; None takes the process's.
+
+    Returns:
+        The exit code: 0 when the file is written, 2 for a mistake, 130 when interrupted.
+    """
+    try:
+        _distill(_parser().parse_args(arguments))
+    except FastnstError as error:
+        _say(f"distill_loss_network: error: {error}")
+        return MISTAKE
+    except KeyboardInterrupt:
+        _say("distill_loss_network: interrupted")
+        return INTERRUPTED
+    return 0
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise FastnstError(f"{message} (python -m train.distill_loss_network --help says more)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog="python -m train.distill_loss_network",
+        description="Distil VGG-19 into the compact loss network.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--teacher", type=Path, metavar="FILE", help="VGG-19 weights instead of the download")
+    add("--data", required=True, metavar="PHOTOS", help="a folder; 8 photos are left out, to judge styles on")
+    add("--paintings", type=Path, nargs="+", required=True, metavar="FILE", help="paintings")
+    add("--networks", nargs="+", required=True, metavar="STYLE", help="trained styles: names or files")
+    add("--steps", type=int, default=3000, metavar="N", help="steps in all (%(default)s)")
+    add(
+        "--feature-steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="how many of them learn features alone and no gradients: the first (%(default)s)",
+    )
+    add(
+        "--learning-rate",
+        type=float,
+        default=3e-3,
+        metavar="X",
+        help="at its highest, as a part of each weight (%(default)s)",
+    )
+    add("--start", type=Path, metavar="FILE", help="go on from weights that this command wrote")
+    add("--workers", type=int, default=1, metavar="N", help="processes beside this one (%(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+    add("-o", "--output", type=Path, default=COMPACT_WEIGHTS, metavar="FILE", help="(%(default)s)")
+    return parser
+
+
+def _distill(options: argparse.Namespace) -> None:
+    keep_freed_memory()
+    torch.manual_seed(options.seed)
+    sources = Sources(options.teacher, options.data, tuple(options.paintings), tuple(options.networks))
+    features = sources.load_features()
+    images = sources.open_images(options.seed)
+    _say(f"finding the principal directions of {_BASIS_IMAGES} images")
+    basis = find_basis(features, images.basis_images(_BASIS_IMAGES))
+    _say(", ".join(f"{layer} keeps {part:.4f}" for layer, part in basis.kept.items()))
+    held_out = sources.open_images(options.seed, held_out=True)
+    teacher = Teacher(features, basis)
+    checks = [teacher(held_out.group(None)) for _ in range(_VALIDATION_GROUPS)]
+    if options.start is None:
+        _say("solving for the first weights")
+        vgg = load_vgg_state(TEACHER, options.teacher)
+        state = pruned_state(vgg, TEACHER_KEYS, basis, images.solving_images(_SOLVING_IMAGES), options.seed)
+    else:
+        state = load_compact_state(options.start)
+    student = Student(state)
+    _save(student, options.output)
+    _say("first: " + _describe(_measure(student, checks)))
+    supply = TargetSupply(sources, basis, student, workers=options.workers, seed=options.seed)
+    try:
+        _train(student, supply, checks, options)
+    finally:
+        supply.close()
+
+
+def _train(
+    student: Student, supply: TargetSupply, checks: Sequence[Targets], options: argparse.Namespace
+) -> None:
+    # Steps in proportion to the weights: larger ones, and Muon's, undo more of what was solved for than they
+    # learn.
+    optimizer = torch.optim.Adam(
+        [
+            {"params": [weight], "lr": options.learning_rate * max(_size(weight), _LEAST_SIZE)}
+            for weight in student.weights.values()
+        ],
+        betas=(0.9, 0.99),
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: _learning_rate_factor(step, options.steps)
+    )
+    chooser = np.random.default_rng(options.seed)
+    groups: list[Targets] = []
+    taken = 0
+    started = time.monotonic()
+    for step in range(options.steps):
+        if step == options.feature_steps:
+            supply.ask_for_gradients()
+            groups, taken = [], 0
+        steps_of_phase = step - options.feature_steps if step >= options.feature_steps else step
+        least, most = _STEPS_A_GROUP
+        if steps_of_phase >= most * taken or (steps_of_phase >= least * taken and supply.ready()):
+            if len(groups) == _MOST_GROUPS:  # the older half is of a younger student
+                groups.pop(int(chooser.integers(_MOST_GROUPS // 2)))
+            groups.append(supply.take())
+            taken += 1
+            chosen = groups[-1]
+        else:
+            chosen = groups[int(chooser.integers(len(groups)))]
+        optimizer.zero_grad()
+        loss = _total(distillation_loss(student, chosen))
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(student.weights.values(), _GREATEST_GRADIENT)
+        if torch.isfinite(loss):
+            optimizer.step()
+        schedule.step()
+        if (step + 1) % _STEPS_BETWEEN_REPORTS == 0 or step + 1 == options.steps:
+            found = _measure(student, checks)
+            _say(
+                f"step {step + 1} of {options.steps}, {taken} groups, {time.monotonic() - started:.0f} s: "
+                + _describe(found)
+            )
+            _save(student, options.output)
+
+
+def _size(weight: Tensor) -> float:
+    return float(weight.detach().square().mean().sqrt())
+
+
+def _learning_rate_factor(step: int, steps: int) -> float:
+    return min(1.0, (step + 1) / _WARMUP) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+
+
+def _total(terms: Mapping[str, Tensor]) -> Tensor:
+    def mean(kind: str) -> Tensor:
+        # The logarithm keeps one odd image from speaking louder than all others.
+        return torch.stack([v.log1p().mean() for name, v in terms.items() if name.startswith(kind)]).mean()
+
+    total = _FEATURE_WEIGHT * (mean("feature") + mean("content")) + _GRAM_WEIGHT * mean("gram")
+    if "length" not in terms:
+        return total
+    return total + _GRADIENT_WEIGHT * mean("gradient") + _LENGTH_WEIGHT * mean("length")
+
+
+def _measure(student: Student, checks: Sequence[Targets]) -> dict[str, float]:
+    frozen = Student({name: weight.detach() for name, weight in student.weights.items()})
+    found: dict[str, list[float]] = {}
+    for targets in checks:
+        for name, value in distillation_loss(frozen, targets).items():
+            found.setdefault(name, []).extend(value.detach().tolist())
+    return {name: fmean(values) for name, values in found.items()}
+
+
+def _describe(terms: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in terms.items())
+
+
+def _save(student: Student, path: Path) -> None:
+    state = {name: weight.detach().half().contiguous() for name, weight in student.weights.items()}
+    CompactFeatures((), state)  # what training will make of it
+    with atomic_write(path) as temporary:
+        safetensors.torch.save_file(state, temporary, metadata={"licence": LICENCE})
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

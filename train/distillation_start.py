@@ -1,0 +1,108 @@
+"""Where the student starts: the teacher with most of its channels left out, and the others made up for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from train.compact_features import COMPACT_LAYERS, HEADS, MEAN, STD, TRUNK
+from train.distillation_targets import Basis
+
+# Positions of each image on which the equations are set up, and the part of their mean energy that is added
+# to each unknown's, so that no solution is large.
+_POSITIONS = 700
+_RIDGE = 1e-4
+# What a ReLU turns to 0 need not be predicted: rounds in which such predictions become their own targets.
+_ROUNDS = 3
+
+
+@torch.no_grad()
+def pruned_state(
+    state: Mapping[str, Tensor], keys: Sequence[str], basis: Basis, images: Sequence[Tensor], seed: int = 0
+) -> dict[str, Tensor]:
+    """Return weights for the compact network in which each channel stands for one of VGG-19's.
+
+    In each layer those channels are kept that explain most of the energy of all, chosen one by one. The
+    kernels are then solved for, layer by layer: given what the student has found so far, they predict the
+    kept channels as well as linear least squares can (He et al. 2017, arXiv:1707.06168).
+
+    Args:
+        state: VGG-19's weights.
+        keys: Their names, such as `features.0`, for each convolution of the compact network.
+        basis: What the heads should predict.
+        images: To solve on, each (1, 3, H, W) in [0, 1], all of one size.
+        seed: Of the choice of positions.
+
+    Returns:
+        Float32 weights by their names in the compact network.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    teacher = student = (torch.cat(list(images)) - mean) / std
+    heads = {(block, conv): layer for layer, (block, conv, _) in HEADS.items()}
+    found: dict[str, Tensor] = {}
+    for key, (name, block, conv, width) in zip(keys, TRUNK, strict=True):
+        if block and not conv:
+            teacher, student = F.max_pool2d(teacher, 2), F.max_pool2d(student, 2)
+        kernel, bias = state[f"{key}.weight"].float(), state[f"{key}.bias"].float()
+        wanted = F.conv2d(teacher, kernel, bias, padding=1)
+        teacher = F.relu(wanted)
+        kept = _representatives(_moment(teacher), width)
+        scale = teacher[:, kept].square().mean().sqrt()
+        where = torch.randint(teacher[0, 0].numel(), (len(teacher), _POSITIONS), generator=generator)
+        targets = _at(wanted[:, kept] / scale, where)
+        solution = _solve(_at(F.unfold(student, 3, padding=1), where), targets)
+        found[f"{name}.weight"] = solution[:-1].T.reshape(width, student.shape[1], 3, 3).contiguous()
+        found[f"{name}.bias"] = solution[-1].clone()
+        student = F.relu(F.conv2d(student, found[f"{name}.weight"], found[f"{name}.bias"], padding=1))
+        if layer := heads.get((block, conv)):
+            projected = _at(F.conv2d(teacher, basis.kernels[layer]), where)
+            solution = _solve(_at(student, where), projected, rectified=False)
+            found[f"{layer}.weight"] = solution[:-1].T[:, :, None, None].contiguous()
+            found[f"{layer}.bias"] = solution[-1].clone()
+    assert set(COMPACT_LAYERS) <= {name.partition(".")[0] for name in found}
+    return found
+
+
+def _moment(activations: Tensor) -> Tensor:
+    flat = activations.transpose(0, 1).flatten(1)
+    return flat @ flat.T / flat.shape[1]
+
+
+def _representatives(moment: Tensor, count: int) -> list[int]:
+    """Choose channels from which all can be predicted best, by their second moments, (C, C)."""
+    rest = moment.double().clone()
+    chosen: list[int] = []
+    for _ in range(count):
+        gains = rest.square().sum(0) / rest.diagonal().clamp_min(1e-12 * float(moment.diagonal().max()))
+        gains[chosen] = -1
+        best = int(gains.argmax())
+        chosen.append(best)
+        column = rest[:, best].clone()
+        rest -= torch.outer(column, column) / column[best].clamp_min(1e-12)
+    return sorted(chosen)
+
+
+def _at(maps: Tensor, where: Tensor) -> Tensor:
+    """Return the vectors at some positions of each map: (N, C, ...) and (N, P) to (N * P, C)."""
+    flat = maps.flatten(2)
+    return flat.gather(2, where[:, None].expand(-1, flat.shape[1], -1)).transpose(1, 2).flatten(0, 1)
+
+
+def _solve(inputs: Tensor, targets: Tensor, *, rectified: bool = True) -> Tensor:
+    """Return the linear map with a constant, (C + 1, K), from inputs, (P, C), to targets, (P, K)."""
+    inputs = F.pad(inputs, (0, 1), value=1.0)
+    square = inputs.T.double() @ inputs.double()
+    square.diagonal().add_(_RIDGE * square.diagonal().mean())
+    factor = torch.linalg.cholesky(square)
+    solution = torch.cholesky_solve(inputs.T.double() @ targets.double(), factor).float()
+    for _ in range(_ROUNDS if rectified else 0):
+        predicted = inputs @ solution
+        idle = (targets < 0) & (predicted < 0)
+        solution = torch.cholesky_solve(
+            inputs.T.double() @ torch.where(idle, predicted, targets).double(), factor
+        ).float()
+    return solution

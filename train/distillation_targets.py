@@ -1,0 +1,159 @@
+"""What the teacher says of images: its features in few coordinates, and where to move the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from train.compact_features import COMPACT_LAYERS, head_channels
+from train.distillation_images import ImageGroup
+from train.gram_matrix import gram_matrix
+from train.perceptual_loss import relative_squared_error
+from train.vgg_features import VGGFeatures
+
+TEACHER = "vgg19"
+# Torchvision's names of its convolutions up to relu4_1.
+TEACHER_KEYS = tuple(f"features.{number}" for number in (0, 2, 5, 7, 10, 12, 14, 16, 19))
+# Those of the loss that training has by default.
+CONTENT_LAYER = "relu3_3"
+STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_4", "relu4_1")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The teacher's answers for an `ImageGroup` of N images, in the compact network's coordinates.
+
+    Attributes:
+        images: What they are about.
+        features: Of the stylised images, by layer, (N, K, H', W'); half precision.
+        content: `CONTENT_LAYER` of the photos, the same.
+        style_grams: Gram matrices of the style, by layer, (1, K, K).
+        gradient: Of each image's training loss with respect to its pixels, (N, 3, H, W); may be empty.
+        losses: The training loss of each image, (N,).
+    """
+
+    images: ImageGroup
+    features: Mapping[str, Tensor]
+    content: Tensor
+    style_grams: Mapping[str, Tensor]
+    gradient: Tensor
+    losses: Tensor
+
+
+@dataclass(frozen=True)
+class Basis:
+    """For each layer the principal directions of the teacher's features.
+
+    They are those of the features themselves and not of their deviations from the mean, since that is what
+    Gram matrices consist of. All of a layer are scaled alike, to an energy of about 1 a channel.
+
+    Attributes:
+        kernels: By layer, (K, C, 1, 1).
+        kept: By layer, the part of the squared Frobenius norm of the Gram matrix that they hold.
+    """
+
+    kernels: Mapping[str, Tensor]
+    kept: Mapping[str, float]
+
+
+@torch.no_grad()
+def find_basis(features: VGGFeatures, images: Sequence[Tensor]) -> Basis:
+    """Find the principal directions of the teacher's features.
+
+    Args:
+        features: VGG-19 with all of `COMPACT_LAYERS`.
+        images: To find them on, each (1, 3, H, W) in [0, 1].
+
+    Returns:
+        As many directions as the compact network has channels.
+    """
+    moments: dict[str, Tensor] = {}
+    for image in images:
+        for layer, found in features(image).items():
+            flat = found[0].flatten(1).double()
+            moments[layer] = moments.get(layer, torch.zeros(())) + flat @ flat.T / flat.shape[1]
+    kernels, kept = {}, {}
+    for layer, moment in moments.items():
+        energies, directions = torch.linalg.eigh(moment / len(images))
+        energies, directions = energies.flip(0), directions.flip(1)
+        count = head_channels(layer)
+        scale = (energies[:count].sum() / count).rsqrt()
+        kernels[layer] = (directions[:, :count].T * scale).float()[:, :, None, None]
+        kept[layer] = float(energies[:count].square().sum() / energies.square().sum())
+    return Basis(kernels, kept)
+
+
+class Teacher:
+    """VGG-19, answering in the compact network's coordinates.
+
+    Args:
+        features: VGG-19 with all of `COMPACT_LAYERS`.
+        basis: See `find_basis`.
+    """
+
+    def __init__(self, features: VGGFeatures, basis: Basis) -> None:
+        self._features = features
+        self._basis = basis.kernels
+
+    def __call__(self, images: ImageGroup, *, gradient: bool = True) -> Targets:
+        """Return what the teacher says of images, computed in bfloat16.
+
+        Args:
+            images: The images.
+            gradient: Whether to find the gradient, which costs as much as the rest.
+
+        Returns:
+            Its answers; without `gradient`, the gradient and the losses are empty.
+        """
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                content = self._features(images.content, (CONTENT_LAYER,))[CONTENT_LAYER]
+                style = self._features(images.style, STYLE_LAYERS)
+            pixels = images.stylized.clone().requires_grad_(gradient)
+            found = self._features(pixels)
+        losses = pixel_gradient = torch.empty(0)
+        if gradient:
+            grams = {layer: gram_matrix(style[layer]) for layer in STYLE_LAYERS}
+            losses = training_loss(found, content, grams, images.style_weight)
+            (pixel_gradient,) = torch.autograd.grad(losses.sum(), pixels)
+        return Targets(
+            images,
+            {layer: self._project(found[layer].detach(), layer).half() for layer in COMPACT_LAYERS},
+            self._project(content, CONTENT_LAYER).half(),
+            {layer: gram_matrix(self._project(style[layer], layer)) for layer in STYLE_LAYERS},
+            pixel_gradient,
+            losses.detach(),
+        )
+
+    def _project(self, features: Tensor, layer: str) -> Tensor:
+        return F.conv2d(features.float(), self._basis[layer])
+
+
+def training_loss(
+    features: Mapping[str, Tensor], content: Tensor, style_grams: Mapping[str, Tensor], style_weight: float
+) -> Tensor:
+    """Return the loss that trains a style, without its other terms, of each image.
+
+    Args:
+        features: Of the stylised images, by layer.
+        content: `CONTENT_LAYER` of the photos.
+        style_grams: Of the style, by layer.
+        style_weight: Weight of the style term.
+
+    Returns:
+        Float32 of shape (N,).
+    """
+    style = torch.stack(
+        [relative_squared_error(plain_gram(features[layer]), style_grams[layer]) for layer in STYLE_LAYERS]
+    )
+    return relative_squared_error(features[CONTENT_LAYER], content) + style_weight * style.mean(0)
+
+
+def plain_gram(features: Tensor) -> Tensor:
+    """Return what `gram_matrix` returns, of float32; this one can be differentiated twice."""
+    flat = features.float().flatten(2)
+    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])

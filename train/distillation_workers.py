@@ -1,0 +1,185 @@
+"""Processes that make images and ask the teacher about them, while the student learns in another."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import queue
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fastnst.errors import FastnstError
+from train.compact_features import COMPACT_LAYERS
+from train.config import DEFAULT_STYLE_WEIGHT
+from train.distillation_images import DistillationImages, ImageGroup
+from train.distillation_student import Student
+from train.distillation_targets import TEACHER, Basis, Targets, Teacher
+from train.initial_weights import read_initial_weights
+from train.memory import keep_freed_memory
+from train.photos import PhotoFolder, open_photos, validation_images, whole_images
+from train.style_image import load_style_image
+from train.transformer_net import TransformerNet
+from train.vgg_features import VGGFeatures, load_vgg_state
+
+_PHOTO_SIZE = 400
+_PAINTING_SIZE = 768
+_HELD_OUT = 8  # the photos that styles are judged on
+
+# Groups of images that wait for the student, for each process, and those that new ones may start from.
+_WAITING = 2
+_RECENT = 12
+
+# Seconds between two looks whether the other processes live.
+_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the images and the teacher come from.
+
+    Attributes:
+        teacher: VGG-19 weights; None for the download.
+        data: Folder of photos; those that styles are judged on are left out.
+        paintings: Image files.
+        networks: Trained styles, as `--init` takes them.
+    """
+
+    teacher: Path | None
+    data: str
+    paintings: tuple[Path, ...]
+    networks: tuple[str, ...]
+
+    def load_features(self) -> VGGFeatures:
+        """Read the teacher."""
+        return VGGFeatures(TEACHER, COMPACT_LAYERS, load_vgg_state(TEACHER, self.teacher))
+
+    def open_images(self, seed: int, *, held_out: bool = False) -> DistillationImages:
+        """Read photos, paintings and networks.
+
+        Args:
+            seed: Of all that is chosen among them.
+            held_out: Whether to take the photos that styles are judged on, instead of all others.
+
+        Raises:
+            FastnstError: If something cannot be read.
+        """
+        folder = open_photos(self.data, validation_photos=_HELD_OUT)
+        if not isinstance(folder, PhotoFolder):
+            raise FastnstError(f"--data {self.data} must be a folder of photos")
+        photos = (
+            validation_images(folder, _PHOTO_SIZE)
+            if held_out
+            else whole_images((folder[number] for number in range(len(folder))), _PHOTO_SIZE)
+        )
+        networks = []
+        for name in self.networks:
+            weights = read_initial_weights(name)
+            network = TransformerNet(*weights.shape)
+            network.load_state_dict(weights.state)
+            networks.append(network.to(memory_format=torch.channels_last))
+        return DistillationImages(
+            photos,
+            [load_style_image(path, _PAINTING_SIZE).pixels for path in self.paintings],
+            networks,
+            usual_style_weight=DEFAULT_STYLE_WEIGHT,
+            seed=seed,
+        )
+
+
+class TargetSupply:
+    """Targets from some processes, made with the student as it is at the time.
+
+    Args:
+        sources: Of the images.
+        basis: Of the teacher.
+        student: Whose images they are; its weights move to memory that the processes share.
+        workers: How many processes.
+        seed: Of their choices. What they make also depends on how far the student is when they do.
+    """
+
+    def __init__(self, sources: Sources, basis: Basis, student: Student, *, workers: int, seed: int) -> None:
+        context: Any = multiprocessing.get_context("spawn")
+        for weight in student.weights.values():
+            weight.data.share_memory_()  # type: ignore[no-untyped-call]
+        weights = {name: weight.detach() for name, weight in student.weights.items()}
+        self._gradients = context.Value("b", 0)
+        self._queue = context.Queue(_WAITING * workers)
+        self._processes = [
+            context.Process(
+                target=_produce,
+                args=(sources, basis, weights, self._gradients, self._queue, seed + number),
+                daemon=True,
+            )
+            for number in range(workers)
+        ]
+        for process in self._processes:
+            process.start()
+
+    def ask_for_gradients(self) -> None:
+        """Have targets hold gradients from now on, and drop those that wait without."""
+        self._gradients.value = 1
+
+    def take(self) -> Targets:
+        """Return the next targets, waiting for them.
+
+        Raises:
+            FastnstError: If a process has ended, which has said why.
+        """
+        while True:
+            if not all(process.is_alive() for process in self._processes):
+                raise FastnstError("a process that makes images has ended")
+            try:
+                targets: Targets = pickle.loads(self._queue.get(timeout=_PATIENCE))  # noqa: S301 - our own process's
+            except queue.Empty:
+                continue
+            if bool(targets.gradient.numel()) == bool(self._gradients.value):
+                return targets
+
+    def ready(self) -> bool:
+        """Return whether `take` would not have to wait."""
+        return not self._queue.empty()
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in self._processes:
+            process.terminate()
+            process.join()
+
+
+def _produce(
+    sources: Sources,
+    basis: Basis,
+    weights: Mapping[str, Tensor],
+    gradients: Synchronized[int],
+    waiting: Queue[bytes],
+    seed: int,
+) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    keep_freed_memory()
+    teacher = Teacher(sources.load_features(), basis)
+    images = sources.open_images(seed)
+    student = Student(weights)
+    chooser = np.random.default_rng(seed)
+    recent: list[ImageGroup] = []
+    parent = os.getppid()  # which changes when that process is killed
+    while os.getppid() == parent:
+        with_gradient = bool(gradients.value)
+        loss = student.training_loss if with_gradient else None
+        group = images.group(loss, recent[int(chooser.integers(len(recent)))] if recent else None)
+        recent = [*recent[-_RECENT + 1 :], group]
+        answer = pickle.dumps(teacher(group, gradient=with_gradient))
+        while os.getppid() == parent:
+            with contextlib.suppress(queue.Full):
+                waiting.put(answer, timeout=_PATIENCE)
+                break

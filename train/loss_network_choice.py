@@ -1,0 +1,98 @@
+"""Which loss network a run compares images with: the one that is named, or the best that can be had."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from fastnst.errors import FastnstError
+from train.compact_features import COMPACT_LAYERS, CompactFeatures, load_compact_state
+from train.config import AUTO_LOSS_NETWORK, LossNetworkName, TrainingConfig
+from train.config import COMPACT_LOSS_NETWORK as COMPACT
+from train.loss_network import LossNetwork
+from train.vgg_features import DownloadError, VGGFeatures, layer_names, load_vgg_state, recognize_architecture
+
+# What `auto` came to, for the processes that Lightning starts to train together with this one: a download
+# that fails here and succeeds there would have them minimise different losses.
+_SETTLED = "FASTNST_LOSS_NETWORK"
+
+
+def load_loss_network(
+    config: TrainingConfig, report: Callable[[str], None]
+) -> tuple[TrainingConfig, LossNetwork]:
+    """Load the loss network of a run.
+
+    A network that is named is used, or it is an error. `auto` stands for the network in the file of
+    `--loss-network-weights`; without a file for VGG-16, as in the paper; and where that is neither here nor
+    can be downloaded, for the compact network.
+
+    Args:
+        config: The run's options.
+        report: Takes lines for the user.
+
+    Returns:
+        The options with the network's name in the place of `auto` and with its style layers; and the network,
+        on the CPU.
+
+    Raises:
+        FastnstError: If a layer does not exist, or the weights cannot be read or downloaded.
+    """
+    state: Mapping[str, Tensor] | None = None
+    if config.loss_network == AUTO_LOSS_NETWORK:
+        config, state = _settle(config, report)
+    layers = (*config.content_layers, *config.resolved_style_layers)
+    check_layers(config.loss_network, layers)
+    if config.loss_network == COMPACT:
+        return config, CompactFeatures(layers, load_compact_state())
+    if state is None:
+        report(f"reading the weights of {config.loss_network}")
+        state = load_vgg_state(config.loss_network, config.loss_network_weights)
+    return config, VGGFeatures(config.loss_network, layers, state)
+
+
+def check_layers(loss_network: str, layers: tuple[str, ...]) -> None:
+    """Make sure that a loss network has some layers, before its weights are downloaded.
+
+    Args:
+        loss_network: `vgg16`, `vgg19` or `compact`.
+        layers: Names such as `relu3_3`.
+
+    Raises:
+        FastnstError: If it lacks one of them.
+    """
+    known = COMPACT_LAYERS if loss_network == COMPACT else layer_names(loss_network)
+    for layer in layers:
+        if layer not in known:
+            raise FastnstError(f"{loss_network} has no layer {layer!r}; it has {', '.join(known)}")
+
+
+def _settle(
+    config: TrainingConfig, report: Callable[[str], None]
+) -> tuple[TrainingConfig, Mapping[str, Tensor] | None]:
+    """Return the options with the network that `auto` comes to, and its weights if they are read already."""
+    if config.loss_network_weights is not None:
+        report(f"reading the weights of the loss network from {config.loss_network_weights}")
+        state = load_vgg_state("vgg16", config.loss_network_weights)
+        return _named(config, recognize_architecture(state)), state
+    if "LOCAL_RANK" in os.environ and _SETTLED in os.environ:
+        return _named(config, os.environ[_SETTLED]), None
+    check_layers("vgg16", (*config.content_layers, *(config.style_layers or ())))
+    report("reading the weights of vgg16")
+    try:
+        chosen, state = "vgg16", load_vgg_state("vgg16")
+    except DownloadError as error:
+        chosen, state = COMPACT, {}  # which reads its own
+        report(
+            f"{error.reason}: this run uses compact, the loss network that comes with fastnst "
+            "(--loss-network vgg16 insists)"
+        )
+    os.environ[_SETTLED] = chosen
+    return _named(config, chosen), state
+
+
+def _named(config: TrainingConfig, loss_network: str) -> TrainingConfig:
+    return dataclasses.replace(config, loss_network=typing.cast("LossNetworkName", loss_network))
