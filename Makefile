@@ -1,4 +1,4 @@
-# One painting in, a style file out: make train STYLE=painting.jpg
+# One painting in, a style file out: make train STYLE=painting.jpg; make demo shows it without one.
 # The environment is made in .venv when a target first needs it.
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ $(foreach variable,STYLE DATA NAME CKPT MODEL ARGS FRESH,\
 	$(if $(filter environment,$(origin $(variable))),$(eval $(variable) :=)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install train export evaluate gallery test check format bench clean
+.PHONY: help install demo train export evaluate gallery test check format bench clean
 
 help:  ## Show this list
 	@echo 'make TARGET:'
@@ -36,6 +36,9 @@ install: .venv/.installed-$(RUNTIME)  ## Make .venv with all that training, expo
 	@rm -f .venv/.installed-*
 	@$(BIN)/uv pip install --quiet --python .venv --group dev --editable '.[$(RUNTIME)]'
 	@touch $@
+
+demo: install  ## Draw a painting, train a style from it, paint photos: no download, minutes, demo/index.html
+	@$(BIN)/python -m export.demo $(ARGS)
 
 train: install  ## Train a style from STYLE=painting.jpg and export it; run again to go on
 	@test -n "$$STYLE" || { echo 'make train: error: give the painting: make train STYLE=painting.jpg' >&2; exit 2; }

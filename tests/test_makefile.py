@@ -67,5 +67,13 @@ def test_evaluate_says_what_is_missing(make, missing):
     )
 
 
-def test_help_lists_evaluate(make):
-    assert any(line.startswith("  evaluate ") for line in make("help")[0].stdout.splitlines())
+@pytest.mark.parametrize("target", ["demo", "evaluate"])
+def test_help_lists_it(make, target):
+    assert any(line.startswith(f"  {target} ") for line in make("help")[0].stdout.splitlines())
+
+
+def test_demo_needs_nothing_and_hands_its_options_over(make):
+    done, given = make("demo")
+    assert done.returncode == 0, done.stderr
+    assert given == ["-m", "export.demo"]
+    assert make("demo", "ARGS=--seed 5 --images 600")[1] == [*given, "--seed", "5", "--images", "600"]

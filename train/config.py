@@ -33,6 +33,8 @@ _DEFAULT_STRENGTH = 5
 # from a weight of 0.9, which recolours the photo, to one of 63, under which it is hard to find again.
 _STRENGTH_FACTOR = 1.6
 
+_LEAST_QUALITY_SIZE = 16  # relu4_1 has an eighth of it
+
 # What may differ when a run is resumed: none of it changes what is learned.
 _FREE_ON_RESUME = frozenset(
     {
@@ -116,7 +118,8 @@ class TrainingConfig:
         cache_gb: Gigabytes for a folder's decoded photos, kept for the next epochs; by default a quarter of
             the free memory. 0 keeps none.
         validation_photos: Photos kept out of training, for the previews and for measuring C and S.
-        quality_size: Longer side of the photos on which C and S are measured.
+        quality_size: Longer side of the photos on which C and S are measured; 0 does not measure them, and
+            needs no VGG-19.
         accelerator: cpu, cuda, mps; auto takes the best at hand.
         devices: How many devices, or which, as Lightning reads it.
         num_nodes: Machines.
@@ -225,7 +228,7 @@ class TrainingConfig:
             "tv_weight": 0,
             "repetition_weight": 0,
             "validation_photos": 1,
-            "quality_size": 16,
+            "quality_size": 0,
             "log_every": 1,
             "num_nodes": 1,
             "seed": 0,
@@ -239,6 +242,11 @@ class TrainingConfig:
         if self.outer_kernel_size not in OUTER_KERNEL_SIZES:
             raise FastnstError(
                 f"--outer-kernel-size must be one of {OUTER_KERNEL_SIZES}, got {self.outer_kernel_size}"
+            )
+        if 0 < self.quality_size < _LEAST_QUALITY_SIZE:
+            raise FastnstError(
+                f"--quality-size must be at least {_LEAST_QUALITY_SIZE}, or 0 for no measure, "
+                f"got {self.quality_size}"
             )
         if self.seed >= 2**32:  # numpy's limit
             raise FastnstError(f"--seed must be below {2**32}, got {self.seed}")

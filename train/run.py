@@ -97,7 +97,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     remove_partial_writes(config.output, config.style_name)
     style = load_style_image(config.style, config.style_size)
     checkpoint = _previous_run(config, style)
-    if checkpoint is not None and checkpoint.finished and checkpoint.record["quality"] is not None:
+    if checkpoint is not None and _is_done(checkpoint, config):
         say(
             f"{config.style_name} is already trained: {checkpoint.path} ({checkpoint.steps} steps). "
             "FRESH=1 (--fresh) trains it again."
@@ -226,6 +226,12 @@ def _previous_run(config: TrainingConfig, style: StyleImage) -> StyleCheckpoint 
     return checkpoint
 
 
+def _is_done(checkpoint: StyleCheckpoint, config: TrainingConfig) -> bool:
+    """Return whether nothing is left to do, not even measuring what was interrupted or lacked its weights."""
+    is_measured = checkpoint.record["quality"] is not None or config.quality_size == 0
+    return checkpoint.finished and is_measured
+
+
 def _trainer(config: TrainingConfig, device: str, precision: str, callbacks: list[Callback]) -> pl.Trainer:
     options: dict[str, Any] = {
         "accelerator": device,
@@ -279,7 +285,7 @@ def _finish(
     module.to(device).eval()
     module.move_loss_network()
     say("drawing the preview")
-    shown = validation_images(photos, config.quality_size)
+    shown = validation_images(photos, config.quality_size or _PREVIEW_SIZE)
     preview.photos = shown[:_PREVIEW_PHOTOS]
     module.final_losses = preview.renew(module, trainer.global_step)
     if module.losses is not None:
@@ -295,6 +301,8 @@ def _finish(
 
 def _quality_features(config: TrainingConfig) -> VGGFeatures | None:
     """Load what C and S are measured with: now, since nobody waits for a download that fails in the end."""
+    if config.quality_size == 0:
+        return None
     same = config.loss_network == QUALITY_NETWORK and config.quality_weights is None
     try:
         return load_quality_features(config.loss_network_weights if same else config.quality_weights)

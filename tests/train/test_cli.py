@@ -100,7 +100,7 @@ def test_lists_need_no_brackets(given):
 
 
 def test_every_preset_is_read():
-    assert preset_names() == ["default", "paper", "quick"]
+    assert preset_names() == ["default", "demo", "paper", "quick"]
     for name in preset_names():
         config, preset = parse_arguments([*STYLE, "--preset", name])
         assert preset == name
@@ -129,7 +129,7 @@ def test_how_strong_the_style_is_may_be_said_in_either_way_whatever_the_preset_s
 
 def test_a_run_on_a_cpu_starts_from_the_nearest_style_and_a_run_on_a_gpu_from_nothing():
     inits = {name: parse_arguments([*STYLE, "--preset", name])[0].init for name in preset_names()}
-    assert inits == {"default": "none", "paper": "none", "quick": "auto"}
+    assert inits == {"default": "none", "demo": "auto", "paper": "none", "quick": "auto"}
     for init in ("none", "wave", "a/b-c.ckpt"):
         assert parse_arguments([*STYLE, "--preset=quick", "--init", init])[0].init == init
 
@@ -170,7 +170,7 @@ def test_devices_are_read_as_lightning_reads_them():
         (["--style"], "--style"),
         (["wave.jpg"], "wave.jpg"),
         ([*STYLE, "--stile-weight", "3"], "stile"),
-        ([*STYLE, "--preset", "fast"], "there is no preset 'fast'; there are default, paper, quick"),
+        ([*STYLE, "--preset", "fast"], "there is no preset 'fast'; there are default, demo, paper, quick"),
         ([*STYLE, "--images", "many"], "--images: .*int.* many"),
         ([*STYLE, "--images", "0"], "--images must be at least 1"),
         ([*STYLE, "--loss-network", "resnet"], "--loss-network: .*vgg16.* resnet"),

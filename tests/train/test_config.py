@@ -66,7 +66,7 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "tv_weight": [-1.0],
         "repetition_weight": [-1.0],
         "validation_photos": [0],
-        "quality_size": [1],
+        "quality_size": [-1, 1, 15],
         "log_every": [0],
         "num_nodes": [0],
         "preview_seconds": [-1.0],

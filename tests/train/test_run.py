@@ -370,6 +370,15 @@ def test_a_style_without_weights_to_measure_it_with_is_finished_and_measured_lat
         assert torch.equal(weights, checkpoint.state["state_dict"][name])
 
 
+def test_a_style_that_is_not_to_be_measured_needs_no_weights_for_it(tiny, train, tmp_path):
+    arguments = tiny.arguments(tmp_path, images=2, quality_size=0, quality_weights=tmp_path / "absent.pth")
+    code, _, err = train(arguments)
+    assert code == 0, err
+    assert "measur" not in err
+    assert load_checkpoint(tmp_path / "tiny.ckpt").finished
+    assert "tiny is already trained" in train(arguments)[2]
+
+
 def test_lightnings_own_options_pass_through(tiny, train, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(

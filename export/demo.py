@@ -1,0 +1,235 @@
+"""The first five minutes: a painting, a style trained from it, and photos in five styles on one page.
+
+`python -m export.demo` runs the commands that anyone would type, one after the other, and says which.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from PIL import Image
+
+from export.demo_page import render_demo_page
+from fastnst.atomic_write import atomic_write
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.style_library import list_bundled_styles
+from fastnst.style_metadata import read_metadata
+from train.abstract_painting import DEFAULT_SEED
+
+# Of scikit-image's sample photos, those that its package brings along: all in the public domain or CC0.
+_PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
+
+_OWN_OPTIONS = ("--style", "--name")
+
+_DESCRIPTION = """\
+Draw a painting, train a style from it, export it, and paint photos with it and with the styles that come with
+fastnst. Nothing is downloaded. Run it again to go on after an interruption.
+"""
+_EPILOG = """\
+Every other option goes to python -m train, such as --images 600 for a quick look.
+
+examples:
+  python -m export.demo
+  python -m export.demo --seed 12 --strength 7
+"""
+
+Run = Callable[[Sequence[str]], int]
+
+
+class _StoppedError(Exception):
+    """A step did not end well, and has said why."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
+    """Run the demo.
+
+    Args:
+        arguments: The command line without the program; None takes the process's.
+        run: Runs `python` with the given arguments and returns its exit code; by default as a process of its
+            own whose output goes to standard error, since the demo's result is the page.
+
+    Returns:
+        The exit code: 0 with a page, 2 for a mistake, 130 when interrupted, else that of the failed step.
+    """
+    try:
+        given, training = _parser().parse_known_args(arguments)
+        for option in _OWN_OPTIONS:
+            if any(argument.partition("=")[0] == option for argument in training):
+                raise FastnstError(
+                    f"{option} is the demo's own: make train STYLE=... trains from your painting"
+                )
+        page = _Demo(given.output, given.seed, tuple(training), run or run_python).page()
+        print(page, flush=True)  # noqa: T201 - the one line of results
+        _open(page)
+    except FastnstError as error:
+        _say(f"demo: error: {error}")
+        return MISTAKE
+    except _StoppedError as stopped:
+        if stopped.code == INTERRUPTED:
+            _say("demo: interrupted: the same command goes on from there")
+        elif stopped.code < 0:
+            _say(f"demo: error: killed by signal {-stopped.code}: the same command goes on from there")
+            return MISTAKE
+        return stopped.code
+    except KeyboardInterrupt:
+        _say("demo: interrupted: the same command goes on from there")
+        return INTERRUPTED
+    return 0
+
+
+def run_python(arguments: Sequence[str]) -> int:
+    """Run `python` with arguments, as a process of its own, to its end.
+
+    Ctrl-C reaches the process as well, which then puts its work in order: it is waited for.
+
+    Args:
+        arguments: What follows `python`.
+
+    Returns:
+        Its exit code; minus the signal that killed it.
+    """
+    with subprocess.Popen([sys.executable, *arguments], stdout=sys.stderr) as process:  # noqa: S603
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):
+                return process.wait()
+
+
+@dataclass(frozen=True)
+class _Demo:
+    folder: Path
+    seed: int
+    training: tuple[str, ...]
+    run: Run
+
+    @property
+    def style(self) -> str:
+        return f"abstract_{self.seed}"
+
+    def page(self) -> Path:
+        """Do what is left to do, and write the page."""
+        started = time.monotonic()
+        painting = self.folder / f"painting_{self.seed}.png"
+        model, painted = self.folder / f"{self.style}.onnx", self.folder / "painted"
+        photos = self._write_photos()
+        if not painting.exists():
+            self._step("a painting", ["train.abstract_painting", "--seed", self.seed, "-o", painting])
+        options = ["--style", painting, "--name", self.style, "--output", self.folder]
+        rights = ["--style-author", "fastnst", "--style-licence", "free to use"]
+        self._step("a style, trained from it", ["train", "--preset=demo", *options, *rights, *self.training])
+        self._step(
+            "the style as one ONNX file",
+            ["export", self.folder / f"{self.style}.ckpt", "--unless-current"],
+        )
+        bundled = [style.name for style in list_bundled_styles()]
+        stylize = ["fastnst", "stylize", photos, "-o", painted]
+        # Those of the bundled styles stay what they are.
+        self._step("photos in this style", [*stylize, "-m", model, "--overwrite"])
+        for name in bundled:
+            self._step(f"and in the style {name}, which comes with fastnst", [*stylize, "-m", name])
+        page = self.folder / "index.html"
+        html = render_demo_page(
+            painting=painting,
+            photos=[photos / f"{photo}.jpg" for photo in _PHOTOS],
+            painted=painted,
+            model=model,
+            styles=[self.style, *bundled],
+            metadata=read_metadata(model),
+            seed=self.seed,
+        )
+        _write(page, html)
+        minutes, seconds = divmod(round(time.monotonic() - started), 60)
+        _say(f"\ndone in {minutes}:{seconds:02}; look at")
+        return page
+
+    def _write_photos(self) -> Path:
+        """Lay the sample photos down as files, where they are not yet."""
+        try:
+            import skimage.data
+        except ModuleNotFoundError as error:
+            raise FastnstError(
+                f"the demo needs {error.name}, which is not installed: make install"
+            ) from error
+        folder = self.folder / "photos"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in _PHOTOS:
+                path = folder / f"{name}.jpg"
+                if not path.exists():
+                    photo = Image.fromarray(getattr(skimage.data, name)())
+                    with atomic_write(path) as temporary:
+                        photo.save(temporary, "JPEG", quality=90)
+        except OSError as error:
+            raise FastnstError(f"cannot write to {folder}: {error.strerror or error}") from error
+        return folder
+
+    def _step(self, what: str, module: Sequence[object]) -> None:
+        arguments = ["-m", *map(str, module)]
+        _say(f"\n== {what}\n$ {shlex.join([_relative(sys.executable), *arguments])}")
+        code = self.run(arguments)
+        if code:
+            raise _StoppedError(code)
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise FastnstError(f"{message} (python -m export.demo --help says more)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _OneLineParser(
+        prog="python -m export.demo",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="which painting is drawn (%(default)s)")
+    add("-o", "--output", type=Path, default=Path("demo"), metavar="FOLDER", help="(%(default)s)")
+    return parser
+
+
+def _open(page: Path) -> None:
+    """Show the page to who sits before a screen."""
+    has_screen = sys.platform in ("win32", "darwin") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    if has_screen and sys.stdin is not None and sys.stdin.isatty():
+        webbrowser.open(page.resolve().as_uri())
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _relative(path: str) -> str:
+    """Return a path as one would type it here."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def _say(line: str) -> None:
+    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
