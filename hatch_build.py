@@ -6,7 +6,11 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-STYLES = ("kandinsky", "starry_night", "the_scream", "wave")
+STYLES = [
+    name + network
+    for name in ("kandinsky", "starry_night", "the_scream", "wave")
+    for network in ("", "-fast")
+]
 
 
 class BundledStyles(BuildHookInterface[Any]):

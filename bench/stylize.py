@@ -22,6 +22,7 @@ from fastnst import Stylizer
 from fastnst.execution_providers import available_devices
 from fastnst.style_library import list_bundled_styles
 from train.initial_weights import shape_in
+from train.network_shape import NETWORKS, NetworkName
 from train.transformer_net import TransformerNet
 
 SIZES = ("256x256", "512x512", "1920x1080", "3840x2160")
@@ -36,6 +37,9 @@ def main() -> None:
     parser.add_argument("--size", nargs="*", default=list(SIZES), help="width x height")
     parser.add_argument("--device", nargs="*", help="all that the installed ONNX Runtime has by default")
     parser.add_argument("--threads", type=int, help="CPU threads; one a core by default")
+    parser.add_argument(
+        "--baseline", choices=NETWORKS, help="the network that PyTorch runs; the style's own by default"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument(
         "--profile", action="store_true", help="also where the session's time goes, at 512 px"
@@ -65,7 +69,7 @@ def main() -> None:
 def _measure(stylizer: Stylizer, model: str, device: str, size: str, options: argparse.Namespace) -> None:
     image = _picture(size)
     rounds = options.rounds if image[..., 0].size < _LARGE else min(options.rounds, 2)
-    times = time_in_turn(_eager(stylizer, device, image), lambda: stylizer(image), rounds)
+    times = time_in_turn(_eager(stylizer, options.baseline, device, image), lambda: stylizer(image), rounds)
     theirs, ours = (1000 * statistics.median(seconds) for seconds in (times.baseline, times.ours))
     command = [sys.executable, "-m", "bench.stylize", "--memory-of", model, device, size]
     command += ["--threads", str(options.threads)] if options.threads else []
@@ -77,11 +81,13 @@ def _measure(stylizer: Stylizer, model: str, device: str, size: str, options: ar
     )
 
 
-def _eager(stylizer: Stylizer, device: str, image: NDArray[np.uint8]) -> Callable[[], object]:
-    """Return a forward pass of the same network as every tutorial writes it, on the same kind of device."""
+def _eager(
+    stylizer: Stylizer, baseline: NetworkName | None, device: str, image: NDArray[np.uint8]
+) -> Callable[[], object]:
+    """Return a forward pass of the network as every tutorial writes it, on the same kind of device."""
     # The speed does not depend on the weights, so a new network of the same shape serves as the baseline.
-    metadata = stylizer.metadata
-    network = TransformerNet(*shape_in(metadata)).eval()
+    shape = shape_in(stylizer.metadata) if baseline is None else NETWORKS[baseline]
+    network = TransformerNet(*shape).eval()
     on = "cuda" if device in ("cuda", "tensorrt") and torch.cuda.is_available() else "cpu"
     network.to(on)
 

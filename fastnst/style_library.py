@@ -12,8 +12,17 @@ from fastnst.errors import FastnstError
 
 STYLES_VARIABLE = "FASTNST_STYLES"
 
-BUNDLED_STYLES = ("kandinsky", "starry_night", "the_scream", "wave")
-"""The styles that come with fastnst."""
+BUNDLED_STYLES = (
+    "kandinsky",
+    "kandinsky-fast",
+    "starry_night",
+    "starry_night-fast",
+    "the_scream",
+    "the_scream-fast",
+    "wave",
+    "wave-fast",
+)
+"""The styles that come with fastnst: four paintings, each by the full network and by the fast one."""
 
 
 @dataclass(frozen=True)
