@@ -194,6 +194,7 @@ def test_other_options_go_to_the_training(commands, folder):
 def test_the_preset_needs_no_download_and_no_account():
     config, _ = train.cli.parse_arguments(["--style=painting.png", "--preset=demo"])
     assert (config.quality_size, config.logger, config.init) == (0, "none", "auto")
+    assert (config.data, config.loss_network) == ("generated", "compact")
 
 
 @pytest.mark.parametrize(("code", "expected"), [(2, 2), (1, 1), (130, 130), (-9, 2)])
