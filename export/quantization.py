@@ -20,7 +20,7 @@ from onnx.reference import ReferenceEvaluator
 from export.calibration import Range, Ranges
 
 # 7 bits and a sign's half: processors without VNNI add two products of a uint8 and an int8 in 16 bits, and
-# clip the sum (VPMADDUBSW). 2 * 255 * 63 fits. The eighth bit would be worth 0.5 dB on the others.
+# clip the sum (VPMADDUBSW). 2 * 255 * 63 fits. The eighth bit would be worth 0.5 to 2 dB on the others.
 _LARGEST_WEIGHT = 63
 
 # What photos of calibration never reached may occur in others, and would be clipped.
