@@ -18,6 +18,7 @@ from fastnst.style_library import find_style
 from fastnst.style_metadata import GENERATED, MEASURED_ON_KEY
 
 if TYPE_CHECKING:
+    from export.int8_style import QuantizedStyle
     from export.onnx_export import ExportedStyle
 
 
@@ -25,6 +26,8 @@ _EXAMPLES = """\
 examples:
   python -m export checkpoints/kandinsky.ckpt            writes checkpoints/kandinsky.onnx
   python -m export checkpoints/kandinsky.ckpt --half     the same in half the size, within 2/255
+  python -m export checkpoints/kandinsky.ckpt --int8     writes checkpoints/kandinsky-int8.onnx
+  python -m export checkpoints/wave.onnx --int8          the same of a style whose checkpoint is gone
   python -m export runs/blue.ckpt -o checkpoints/        another folder, or another name
 """
 
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         options = _parser().parse_args(arguments)
-        _export(options.checkpoint, options.output, half=options.half, unless_current=options.unless_current)
+        _export(options)
     except FastnstError as error:
         _say(f"export: error: {error}")
         return MISTAKE
@@ -63,16 +66,34 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the .ckpt file")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="the .ckpt file; with --int8 also an .onnx file that this program wrote",
+    )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FILE",
-        help="file or folder to write; beside the checkpoint, under its name, by default",
+        help="file or folder to write; by default beside the checkpoint, under its name (with --int8 as "
+        "NAME-int8.onnx)",
+    )
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument(
+        "--half", action="store_true", help="store the weights as float16: half the size, within 2/255"
+    )
+    weights.add_argument(
+        "--int8",
+        action="store_true",
+        help="compute in 8-bit integers: about twice as fast on CPUs, a quarter of the size, some 40 dB from "
+        "the float network",
     )
     parser.add_argument(
-        "--half", action="store_true", help="store the weights as float16: half the size, within 2/255"
+        "--calibration-photos",
+        metavar="FOLDER",
+        help="with --int8: photos such as the style will be used on; generated ones by default",
     )
     parser.add_argument(
         "--unless-current",
@@ -82,22 +103,35 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _export(checkpoint: Path, output: Path | None, *, half: bool, unless_current: bool) -> None:
-    path = _output_path(checkpoint, output)
-    if unless_current and is_current(path, checkpoint):
+def _export(options: argparse.Namespace) -> None:
+    checkpoint: Path = options.checkpoint
+    if options.calibration_photos is not None and not options.int8:
+        raise FastnstError("--calibration-photos is for --int8")
+    if checkpoint.suffix == ".onnx" and not options.int8:
+        raise FastnstError(
+            f"{checkpoint} is a style file already; --int8 makes a smaller and faster one of it"
+        )
+    path = _output_path(checkpoint, options.output, int8=options.int8)
+    if options.unless_current and is_current(path, checkpoint, int8=options.int8):
         _report(f"{path} is up to date with {checkpoint}")
         _report(f"next: {_next_command(path)}")
         return
     if not checkpoint.exists():  # said at once; whether it is sound takes PyTorch to see
-        raise FastnstError(f"there is no checkpoint {checkpoint}; `make train STYLE=...` makes one")
+        kind = "style" if checkpoint.suffix == ".onnx" else "checkpoint"
+        raise FastnstError(f"there is no {kind} {checkpoint}; `make train STYLE=...` makes one")
     try:
         _say("loading PyTorch")
         import torch  # noqa: F401 - alone, so that no line stands for longer than it must
 
         _say(f"reading {checkpoint}")
+        if options.int8:
+            from export.int8_style import export_int8
+
+            _say_int8(export_int8(checkpoint, path, photos=options.calibration_photos, progress=_say))
+            return
         from export.onnx_export import export_onnx
 
-        style = export_onnx(checkpoint, path, half=half, progress=_say)
+        style = export_onnx(checkpoint, path, half=options.half, progress=_say)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("export", "train", "fastnst"):
             raise  # a mistake in fastnst itself
@@ -106,11 +140,13 @@ def _export(checkpoint: Path, output: Path | None, *, half: bool, unless_current
     _say_results(style)
 
 
-def _output_path(checkpoint: Path, output: Path | None) -> Path:
+def _output_path(checkpoint: Path, output: Path | None, *, int8: bool) -> Path:
+    # Under another name than the float file, which stays the one to train from and for GPUs.
+    name = f"{checkpoint.stem}-int8.onnx" if int8 else f"{checkpoint.stem}.onnx"
     if output is None:
-        return checkpoint.with_suffix(".onnx")
+        return checkpoint.with_name(name)
     if output.is_dir():
-        return output / checkpoint.with_suffix(".onnx").name
+        return output / name
     if output.suffix != ".onnx":
         raise FastnstError(f"-o {output} is neither a folder that exists nor a file that ends in .onnx")
     return output
@@ -169,6 +205,20 @@ def _say_results(style: ExportedStyle) -> None:
             f"{checkpoint.steps:,} of {record['max_steps']:,}; `make train` goes on from there"
         )
     _report(f"next: {_next_command(path)}")
+
+
+def _say_int8(style: QuantizedStyle) -> None:
+    before = f", {style.source.stat().st_size / 1e6:.2f} before" if style.source.suffix == ".onnx" else ""
+    rows = [
+        ("style", f"{style.path} ({style.path.stat().st_size / 1e6:.2f} MB{before}, int8 weights)"),
+        ("made of", str(style.source)),
+        ("PSNR", f"{style.psnr:.1f} dB to the float network's pictures, where it is least"),
+    ]
+    for heading, text in rows:
+        _report(f"{heading:<10}  {text}")
+    if style.metadata.get("training.finished") == "false":
+        _say("export: warning: the training is not finished; `make train` goes on")
+    _report(f"next: {_next_command(style.path)}")
 
 
 def _next_command(path: Path) -> str:

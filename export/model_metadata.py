@@ -32,6 +32,9 @@ VERSION_KEY = "fastnst.version"
 WEIGHTS_KEY = "export.weights"
 CHECKPOINT_KEY = "export.checkpoint_sha256"
 MAX_ABS_ERROR_KEY = "export.max_abs_error"
+PSNR_KEY = "export.psnr"
+MEASURED_WITH_KEY = "quality.weights"
+INT8 = "int8"
 
 # Options that are written down as they are. Paths are not among them: a file tells nobody's folders.
 _OPTIONS = (
@@ -112,7 +115,27 @@ def describe_export(checkpoint_sha256: str, *, half: bool, max_abs_error: int) -
     }
 
 
-def is_current(model: Path, checkpoint: Path) -> bool:
+def describe_quantization(metadata: Mapping[str, str], *, psnr: float) -> dict[str, str]:
+    """Return what a style file with int8 weights says of itself.
+
+    C and S stay those of the float network, and `quality.weights` says so: they describe the style, and
+    8 bits move them by 1% or less.
+
+    Args:
+        metadata: What the style with float weights says of itself.
+        psnr: How near its pictures are to those of the float network, in dB.
+
+    Returns:
+        The metadata, with `export.psnr` in the place of `export.max_abs_error`.
+    """
+    described = {key: value for key, value in metadata.items() if key != MAX_ABS_ERROR_KEY}
+    described |= {VERSION_KEY: fastnst.__version__, WEIGHTS_KEY: INT8, PSNR_KEY: f"{psnr:.1f}"}
+    if CONTENT_LOST_KEY in metadata:
+        described[MEASURED_WITH_KEY] = "float32"
+    return described
+
+
+def is_current(model: Path, checkpoint: Path, *, int8: bool = False) -> bool:
     """Return whether a style file was made of this very checkpoint by this version.
 
     It goes by the checkpoint's content, not by times, which copying changes, and needs no PyTorch. A file
@@ -121,6 +144,7 @@ def is_current(model: Path, checkpoint: Path) -> bool:
     Args:
         model: The ONNX file, which need not exist.
         checkpoint: The checkpoint.
+        int8: Whether the file should have int8 weights.
 
     Returns:
         False if either file is missing or cannot be read.
@@ -131,7 +155,7 @@ def is_current(model: Path, checkpoint: Path) -> bool:
     except (FastnstError, OSError):
         return False
     wanted = {CHECKPOINT_KEY: digest, VERSION_KEY: fastnst.__version__}
-    return wanted.items() <= metadata.items()
+    return wanted.items() <= metadata.items() and (metadata.get(WEIGHTS_KEY) == INT8) is int8
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:

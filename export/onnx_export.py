@@ -19,6 +19,23 @@ from train.checkpoint import StyleCheckpoint, load_checkpoint
 
 
 @dataclass(frozen=True)
+class BuiltStyle:
+    """A style as a model in memory, with its metadata, that has been found to be its checkpoint's network.
+
+    Attributes:
+        model: The ONNX model.
+        checkpoint: What it was made of.
+        verification: How far it is from the checkpoint's network.
+        metadata: What the model says of itself.
+    """
+
+    model: onnx.ModelProto
+    checkpoint: StyleCheckpoint
+    verification: Verification
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class ExportedStyle:
     """A style file that was just written.
 
@@ -61,10 +78,34 @@ def export_onnx(
             the exported model is not the checkpoint's network (see `export.verification`).
     """
     path = Path(path)
+    check_writable(path)
+    built = build_style(checkpoint, half=half, progress=progress)
+    write_model(built.model, path)
+    return ExportedStyle(path, built.checkpoint, built.verification, built.metadata)
+
+
+def build_style(
+    checkpoint: str | os.PathLike[str],
+    *,
+    half: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> BuiltStyle:
+    """Make a checkpoint's style in memory, see `export_onnx`.
+
+    Args:
+        checkpoint: The `.ckpt` file of a training run, finished or not.
+        half: Store the weights as float16.
+        progress: Called with a line before each step that takes seconds.
+
+    Returns:
+        The style.
+
+    Raises:
+        FastnstError: If the checkpoint is missing, damaged or no checkpoint, or the model is not its network.
+    """
     # Before the checkpoint is read: should training replace it in between, the file is not taken for current.
     digest = _digest(checkpoint)
     style = load_checkpoint(checkpoint)
-    _check_writable(path)
     network = style.network()
     model = build_model(network, progress=progress)
     compute_at_half_size(model)
@@ -72,18 +113,45 @@ def export_onnx(
         store_weights_as_float16(model)
     if progress is not None:
         progress("running it in ONNX Runtime against PyTorch")
-    verification = verify(_serialize(model), network, FLOAT16_TOLERANCE if half else FLOAT32_TOLERANCE)
+    verification = verify(serialize(model), network, FLOAT16_TOLERANCE if half else FLOAT32_TOLERANCE)
     metadata = {
         **describe_style(style),
         **describe_export(digest, half=half, max_abs_error=verification.max_abs_error),
     }
     onnx.helper.set_model_props(model, metadata)
+    return BuiltStyle(model, style, verification, metadata)
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model under its name, or leave what is there as it is.
+
+    Raises:
+        FastnstError: If it cannot be written.
+    """
     try:
         with atomic_write(path) as temporary:
-            temporary.write_bytes(_serialize(model))
+            temporary.write_bytes(serialize(model))
     except OSError as error:
         raise _cannot_write(path, error.strerror or str(error)) from error
-    return ExportedStyle(path, style, verification, metadata)
+
+
+def serialize(model: onnx.ModelProto) -> bytes:
+    """Return a model as the bytes of its file, always the same ones."""
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def check_writable(path: Path) -> None:
+    """Find out now rather than after the work whether a file can be written.
+
+    Raises:
+        FastnstError: If it cannot.
+    """
+    if path.is_dir():
+        raise _cannot_write(path, "it is a folder")
+    if not path.parent.is_dir():
+        raise _cannot_write(path, f"there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise _cannot_write(path, f"the folder {path.parent} is read-only")
 
 
 def _digest(checkpoint: str | os.PathLike[str]) -> str:
@@ -93,19 +161,5 @@ def _digest(checkpoint: str | os.PathLike[str]) -> str:
         return ""  # load_checkpoint says what is wrong
 
 
-def _check_writable(path: Path) -> None:
-    """Find out now rather than after the work."""
-    if path.is_dir():
-        raise _cannot_write(path, "it is a folder")
-    if not path.parent.is_dir():
-        raise _cannot_write(path, f"there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise _cannot_write(path, f"the folder {path.parent} is read-only")
-
-
 def _cannot_write(path: Path, reason: str) -> FastnstError:
     return FastnstError(f"cannot write {path}: {reason}")
-
-
-def _serialize(model: onnx.ModelProto) -> bytes:
-    return bytes(model.SerializeToString(deterministic=True))

@@ -29,6 +29,8 @@ from train.transformer_net import TransformerNet
 NONE = "none"
 AUTO = "auto"
 
+# Where an exported file says how its weights are stored.
+_WEIGHTS_KEY = "export.weights"
 # How the export calls a kernel that it stores as float16.
 _HALF_SUFFIX = ".float16"
 
@@ -203,6 +205,11 @@ def _read_onnx(init: str, path: Path) -> InitialWeights:
     check_format(metadata, path)
     if FORMAT_KEY not in metadata:
         raise FastnstError(f"{path} was not made by fastnst, and its network is another")
+    if metadata.get(_WEIGHTS_KEY) == "int8":
+        raise FastnstError(
+            f"{path} has int8 weights, too coarse for training to go on from: give the float file or the "
+            "checkpoint that it was made of"
+        )
     try:
         shape = shape_in(metadata)
         content = path.read_bytes()

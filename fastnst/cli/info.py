@@ -41,7 +41,10 @@ _HEADINGS = {
     STYLE_SHA256_KEY: "style image SHA-256",
     FORMAT_KEY: "fastnst format",
     "fastnst.version": "made by fastnst",
+    "quality.weights": "C and S measured with",
+    "export.weights": "weights",
     "export.max_abs_error": "greatest export error",
+    "export.psnr": "PSNR to float, dB",
 }
 
 _GROUPS = ("style.", "quality.", "network.", "training.", "export.", "fastnst.")
