@@ -50,7 +50,8 @@ def test_the_picture_is_renewed_with_the_losses_on_its_photos(tiny_module, tmp_p
         found = np.asarray(grid)
     stylized = [tensor_to_image(tiny_module(image_to_tensor(photo))) for photo in photos]
     expected = compose_grid(tiny_module.style.pixels, photos, stylized)
-    np.testing.assert_array_equal(found, np.asarray(expected))
+    # Training adds the same products in another order.
+    np.testing.assert_allclose(found.astype(int), np.asarray(expected, int), rtol=0, atol=1)
     alone = [tiny_module.compare(image_to_tensor(photo)) for photo in photos]
     for term in ("content", "style"):
         mean = np.mean([getattr(losses, term).item() for losses in alone])
