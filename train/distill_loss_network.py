@@ -43,7 +43,7 @@ example:
     --paintings kandinsky.jpg starry_night.jpg wave.jpg --networks kandinsky starry_night wave
 """
 
-_BASIS_IMAGES = 60
+_BASIS_IMAGES, _BASIS_SEED = 60, 0
 _SOLVING_IMAGES = 56
 _VALIDATION_GROUPS = 8
 
@@ -122,20 +122,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _distill(options: argparse.Namespace) -> None:
     keep_freed_memory()
-    torch.manual_seed(options.seed)
     sources = Sources(options.teacher, options.data, tuple(options.paintings), tuple(options.networks))
     features = sources.load_features()
-    images = sources.open_images(options.seed)
+    # Always the same: weights that --start goes on with have learned these directions.
+    images = sources.open_images(_BASIS_SEED)
     _say(f"finding the principal directions of {_BASIS_IMAGES} images")
     basis = find_basis(features, images.basis_images(_BASIS_IMAGES))
     _say(", ".join(f"{layer} keeps {part:.4f}" for layer, part in basis.kept.items()))
-    held_out = sources.open_images(options.seed, held_out=True)
+    held_out = sources.open_images(_BASIS_SEED, held_out=True)
     teacher = Teacher(features, basis)
     checks = [teacher(held_out.group(None)) for _ in range(_VALIDATION_GROUPS)]
     if options.start is None:
         _say("solving for the first weights")
         vgg = load_vgg_state(TEACHER, options.teacher)
-        state = pruned_state(vgg, TEACHER_KEYS, basis, images.solving_images(_SOLVING_IMAGES), options.seed)
+        state = pruned_state(vgg, TEACHER_KEYS, basis, images.solving_images(_SOLVING_IMAGES))
     else:
         state = load_compact_state(options.start)
     student = Student(state)

@@ -164,6 +164,7 @@ def _produce(
     waiting: Queue[bytes],
     seed: int,
 ) -> None:
+    waiting.cancel_join_thread()  # what nobody will take need not be sent before this process ends
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     keep_freed_memory()
