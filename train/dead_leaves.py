@@ -24,6 +24,9 @@ _Plane = NDArray[np.float32]
 # Pixels that are painted at a time: what is computed of them stays in the processor's second cache.
 _CHUNK = 1 << 14
 
+# Added to places in a texture, so that rounding towards 0 is rounding down: a multiple of its side.
+_NEVER_NEGATIVE = np.float32(64 * SIDE)
+
 
 @dataclass(frozen=True)
 class Leaves:
@@ -136,14 +139,14 @@ class _Table:
         t_x, t_y = (per_radius - 2 * bend[:, None] * centre).T
         t_0 = leaves.dome / 2 - (per_radius * centre).sum(1) + bend * (centre**2).sum(1)
         grain_x, grain_y = leaves.grain.T * longer
-        offsets = generator.integers(SIDE, size=(2, len(leaves))) + 64 * SIDE  # never below 0
         dark, bright = (
             oklab_to_rgb(c.astype(np.float32)).astype(np.float32) for c in (leaves.dark, leaves.bright)
         )
         self._t = [_column(c) for c in (t_0, t_x, t_y, bend)]
-        self._grain = [_column(c) for c in (grain_x, grain_y, *offsets)]
+        self._grain = [_column(c) for c in (grain_x, grain_y)]
         self._roughness = _column(leaves.roughness / LEVELS_PER_DEVIATION)
         self._texture = leaves.texture * SIDE * SIDE
+        self._place = generator.integers(SIDE * SIDE, size=len(leaves))
         self._middle = [_column(c) for c in ((dark + bright) / 2).T]
         self._range = [_column(c) for c in ((bright - dark) / 2).T]
         self._bank = texture_bank().ravel()
@@ -151,12 +154,14 @@ class _Table:
     def colour(self, pixels: _Plane, labels: NDArray[np.int64], x: _Plane, y: _Plane) -> None:
         """Write RGB of shape (3, n) at n places, whose leaves have these numbers."""
         t_0, t_x, t_y, bend = (column.take(labels) for column in self._t)
-        t = t_0 + t_x * x + t_y * y + bend * (x * x + y * y)
+        t = t_0 + (t_x + bend * x) * x + (t_y + bend * y) * y
         np.clip(t, -1.5, 1.5, out=t)
-        grain_x, grain_y, right, down = (column.take(labels) for column in self._grain)
-        across = (grain_x * x + grain_y * y + right).astype(np.int32) & (SIDE - 1)
-        along = (grain_x * y - grain_y * x + down).astype(np.int32) & (SIDE - 1)
-        texel = self._texture.take(labels) + (along * SIDE + across)
+        grain_x, grain_y = (column.take(labels) for column in self._grain)
+        across = (grain_x * x + grain_y * y + _NEVER_NEGATIVE).astype(np.int32) & (SIDE - 1)
+        along = (grain_x * y - grain_y * x + _NEVER_NEGATIVE).astype(np.int32) & (SIDE - 1)
+        texel = self._place.take(labels) + (along * SIDE + across)
+        texel &= SIDE * SIDE - 1
+        texel += self._texture.take(labels)
         t += self._roughness.take(labels) * self._bank.take(texel)
         for channel, middle, span in zip(pixels, self._middle, self._range, strict=True):
             np.multiply(span.take(labels), t, out=channel)
