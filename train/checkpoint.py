@@ -45,7 +45,9 @@ class StyleCheckpoint:
     @property
     def network_shape(self) -> NetworkShape:
         """The shape of the trained network."""
-        return NetworkShape(**{key: self.options[key] for key in NetworkShape._fields})
+        # Every network had the paper's outer kernels before there was the option.
+        options = {"outer_kernel_size": 9} | dict(self.options)
+        return NetworkShape(**{key: options[key] for key in NetworkShape._fields})
 
     def network(self) -> TransformerNet:
         """Return the trained network, on the CPU in float32 and evaluation mode.

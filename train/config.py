@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,33 +41,6 @@ _DEFAULT_STRENGTH = 5
 _STRENGTH_FACTOR = 1.6
 
 _LEAST_QUALITY_SIZE = 16  # relu4_1 has an eighth of it
-
-# What may differ when a run is resumed: none of it changes what is learned.
-_FREE_ON_RESUME = frozenset(
-    {
-        "accelerator",
-        "cache_gb",
-        "checkpoint_seconds",
-        "compile",
-        "devices",  # how many there are is compared instead
-        "fresh",
-        "log_every",
-        "logger",
-        "num_nodes",
-        "loss_network_weights",
-        "output",
-        "preview_seconds",
-        "quality_weights",
-        "strategy",
-        "strength",  # compared as the style weight that it stands for
-        "style_author",
-        "style_licence",
-        "style",  # compared by what is in the file, not by where it is
-        "trainer",
-        "wandb_project",
-        "workers",
-    }
-)
 
 
 @dataclass
@@ -334,56 +306,6 @@ class TrainingConfig:
         """Return the options as plain Python values, as checkpoints and loggers hold them."""
         return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
 
-    def settled(self, started_with: dict[str, Any]) -> TrainingConfig:
-        """Return these options with what was found out when the run started in the place of `auto`.
-
-        Args:
-            started_with: The checkpoint's options, as `to_dict` returned them.
-
-        Returns:
-            The same but for `init`, which is the run's, `loss_network` if it is `auto`, and `data` if it was
-            left open.
-        """
-        return dataclasses.replace(self._as_started(started_with), init=started_with.get("init", "none"))
-
-    def check_resumable(self, started_with: dict[str, Any]) -> None:
-        """Make sure that a checkpoint was started with the same options.
-
-        Args:
-            started_with: The checkpoint's options, as `to_dict` returned them.
-
-        Raises:
-            FastnstError: If an option differs that changes what is learned. The line names them all.
-        """
-        # What every run did before there were these options.
-        started_with = {
-            "init": "none",
-            "optimizer": "adam",
-            "crop_stages": 1,
-            "repetition_weight": 0.0,
-            "generated_share": 0.0,
-        } | started_with
-        started_with["data"] = started_with.get("data") or DEFAULT_DATA
-        differing = [
-            f"{key} was {started_with.get(key)} and is now {value}"
-            for key, value in self._as_started(started_with).to_dict().items()
-            if key not in _FREE_ON_RESUME and key in started_with and not _same(key, started_with[key], value)
-        ]
-        if differing:
-            raise FastnstError(
-                f"{self.checkpoint_path} was started with other options ({'; '.join(differing)}): "
-                "give the same ones to go on, or FRESH=1 (--fresh) to start again"
-            )
-
-    def _as_started(self, started_with: dict[str, Any]) -> TrainingConfig:
-        options = self
-        if self.loss_network == AUTO_LOSS_NETWORK:
-            options = dataclasses.replace(options, loss_network=started_with["loss_network"])
-        if self.data is None:
-            generated = started_with.get("data") == GENERATED_DATA
-            options = dataclasses.replace(options, data=GENERATED_DATA if generated else DEFAULT_DATA)
-        return options
-
     def _style_weight(self) -> float:
         if self.strength is None:
             return DEFAULT_STYLE_WEIGHT if self.style_weight is None else self.style_weight
@@ -398,18 +320,6 @@ class TrainingConfig:
                 "give only one of them"
             )
         return weight
-
-
-def _same(option: str, one: Any, other: Any) -> bool:
-    if option == "init" and other == "auto":  # chosen once, when the run started
-        return True
-    if option == "data" and GENERATED_DATA in (one, other):  # a folder of this name is ./generated
-        return bool(one == other)
-    if (
-        option in ("data", "init", "teacher") and one is not None and other is not None
-    ):  # train2017 and ./train2017/ are one folder
-        one, other = (os.path.abspath(os.path.expanduser(data)) for data in (one, other))  # noqa: PTH100, PTH111
-    return bool(one == other)
 
 
 def _plain(value: Any) -> Any:

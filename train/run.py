@@ -34,6 +34,7 @@ from train.preview_grid import PreviewGrid
 from train.progress import TrainingProgress, clock
 from train.quality import LOSS_NETWORK as QUALITY_NETWORK
 from train.quality import Quality, load_quality_features, measure_quality
+from train.resumed_options import check_resumable, with_settled_options
 from train.rolling_checkpoint import RollingCheckpoint
 from train.style_image import StyleImage, load_style_image
 from train.style_transfer import StyleTransfer
@@ -105,7 +106,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         print_path(checkpoint.path)
         return RunResult(interrupted=False)
     if checkpoint is not None:
-        config = config.settled(dict(checkpoint.options))
+        config = with_settled_options(config, checkpoint.options)
     candidates = find_initial_weights(config) if checkpoint is None else []
     teacher = _teacher(config, checkpoint)
     device = resolve_accelerator(config.accelerator)
@@ -216,7 +217,7 @@ def _previous_run(config: TrainingConfig, style: StyleImage) -> StyleCheckpoint 
             "or FRESH=1 (--fresh) to replace it"
         )
     if not checkpoint.finished:
-        config.check_resumable(dict(checkpoint.options))
+        check_resumable(config, checkpoint.options)
     return checkpoint
 
 

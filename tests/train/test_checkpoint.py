@@ -41,6 +41,11 @@ def test_a_checkpoint_is_read_back_as_the_style_that_it_holds(tmp_path):
         assert not value.requires_grad
 
 
+def test_a_checkpoint_from_before_there_were_other_outer_kernels_is_read(tmp_path):
+    state = make_state(options={"width": 4, "residual_blocks": 1})
+    assert load_checkpoint(save(tmp_path / "wave.ckpt", state)).network_shape == (4, 1, 9)
+
+
 def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path, monkeypatch):
     path = save(tmp_path / "wave.ckpt", make_state())
     before = path.read_bytes()

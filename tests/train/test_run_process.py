@@ -14,6 +14,7 @@ from tests.train.compare_states import assert_same_state
 from tests.train.wandb_file import WandbRun
 from train.checkpoint import load_checkpoint
 from train.config import TrainingConfig
+from train.resumed_options import check_resumable
 from train.tracking import log_model_artifact
 
 ROOT = Path(__file__).parents[2]
@@ -210,6 +211,6 @@ def test_a_run_goes_on_with_as_many_devices_as_it_began_with(two_processes, tiny
     code, _, err = train(tiny.arguments(output, **TWO_PROCESSES))
     assert code == 2
     assert "was started on 2 devices and there are now 1: give --devices 2" in err.splitlines()[-1]
-    TrainingConfig(**tiny.options(output, **TWO_PROCESSES, devices=2)).check_resumable(
-        checkpoint["fastnst"]["options"]
+    check_resumable(
+        TrainingConfig(**tiny.options(output, **TWO_PROCESSES, devices=2)), checkpoint["fastnst"]["options"]
     )

@@ -1,0 +1,106 @@
+"""What a resumed run takes over from its checkpoint, and which options may not have changed since."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from fastnst.errors import FastnstError
+from train.config import AUTO_LOSS_NETWORK, DEFAULT_DATA, GENERATED_DATA, TrainingConfig
+
+# What may differ: none of it changes what is learned.
+_FREE_ON_RESUME = frozenset(
+    {
+        "accelerator",
+        "cache_gb",
+        "checkpoint_seconds",
+        "compile",
+        "devices",  # how many there are is compared instead
+        "fresh",
+        "log_every",
+        "logger",
+        "num_nodes",
+        "loss_network_weights",
+        "output",
+        "preview_seconds",
+        "quality_weights",
+        "strategy",
+        "strength",  # compared as the style weight that it stands for
+        "style_author",
+        "style_licence",
+        "style",  # compared by what is in the file, not by where it is
+        "trainer",
+        "wandb_project",
+        "workers",
+    }
+)
+
+# What every run did before there were these options.
+_BEFORE_THE_OPTION = {
+    "init": "none",
+    "optimizer": "adam",
+    "crop_stages": 1,
+    "repetition_weight": 0.0,
+    "generated_share": 0.0,
+}
+
+
+def with_settled_options(config: TrainingConfig, started_with: Mapping[str, Any]) -> TrainingConfig:
+    """Return a resumed run's options with what was found out when it started in the place of `auto`.
+
+    Args:
+        config: The options as they were given now.
+        started_with: The checkpoint's options, as `TrainingConfig.to_dict` returned them.
+
+    Returns:
+        The same but for `init`, which is the run's, `loss_network` if it is `auto`, and `data` if it was
+        left open.
+    """
+    return dataclasses.replace(_as_started(config, started_with), init=started_with.get("init", "none"))
+
+
+def check_resumable(config: TrainingConfig, started_with: Mapping[str, Any]) -> None:
+    """Make sure that a run to be resumed was started with the same options.
+
+    Args:
+        config: The options as they were given now.
+        started_with: The checkpoint's options, as `TrainingConfig.to_dict` returned them.
+
+    Raises:
+        FastnstError: If an option differs that changes what is learned. The line names them all.
+    """
+    started = _BEFORE_THE_OPTION | dict(started_with)
+    started["data"] = started.get("data") or DEFAULT_DATA
+    differing = [
+        f"{key} was {started[key]} and is now {value}"
+        for key, value in _as_started(config, started).to_dict().items()
+        if key not in _FREE_ON_RESUME and key in started and not _same(key, started[key], value)
+    ]
+    if differing:
+        raise FastnstError(
+            f"{config.checkpoint_path} was started with other options ({'; '.join(differing)}): "
+            "give the same ones to go on, or FRESH=1 (--fresh) to start again"
+        )
+
+
+def _as_started(config: TrainingConfig, started_with: Mapping[str, Any]) -> TrainingConfig:
+    if config.loss_network == AUTO_LOSS_NETWORK:
+        config = dataclasses.replace(config, loss_network=started_with["loss_network"])
+    if config.data is None:
+        generated = started_with.get("data") == GENERATED_DATA
+        config = dataclasses.replace(config, data=GENERATED_DATA if generated else DEFAULT_DATA)
+    return config
+
+
+def _same(option: str, one: Any, other: Any) -> bool:
+    if option == "init" and other == "auto":  # chosen once, when the run started
+        return True
+    if option == "data" and GENERATED_DATA in (one, other):  # a folder of this name is ./generated
+        return bool(one == other)
+    if (
+        option in ("data", "init", "teacher") and one is not None and other is not None
+    ):  # train2017 and ./train2017/ are one folder
+        one, other = (os.path.abspath(os.path.expanduser(data)) for data in (one, other))  # noqa: PTH100, PTH111
+    return bool(one == other)
