@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 when the file is written, 2 for a mistake, 130 when interrupted.
     """
     try:
-        _distill(_parser().parse_args(arguments))
+        options = _parser().parse_args(arguments)
+        _check(options)
+        _distill(options)
     except FastnstError as error:
         _say(f"distill_loss_network: error: {error}")
         return MISTAKE
@@ -94,10 +96,28 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--teacher", type=Path, metavar="FILE", help="VGG-19 weights instead of the download")
-    add("--data", required=True, metavar="PHOTOS", help="a folder; 8 photos are left out, to judge styles on")
+    # Not torchvision's download, which has another licence.
+    add(
+        "--teacher",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the Visual Geometry Group's VGG-19 weights",
+    )
+    add(
+        "--data",
+        required=True,
+        metavar="PHOTOS",
+        help="a folder, of which some hundreds are taken; 8 are left out, to judge styles on",
+    )
     add("--paintings", type=Path, nargs="+", required=True, metavar="FILE", help="paintings")
-    add("--networks", nargs="+", required=True, metavar="STYLE", help="trained styles: names or files")
+    add(
+        "--networks",
+        nargs="+",
+        required=True,
+        metavar="STYLE",
+        help="trained styles: names or files; some images start from them",
+    )
     add("--steps", type=int, default=3000, metavar="N", help="steps in all (%(default)s)")
     add(
         "--feature-steps",
@@ -120,6 +140,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check(options: argparse.Namespace) -> None:
+    at_least = {"steps": 1, "feature_steps": 0, "workers": 1, "seed": 0}
+    for option, least in at_least.items():
+        value = getattr(options, option)
+        if value < least:
+            raise FastnstError(f"--{option.replace('_', '-')} must be at least {least}, got {value}")
+    if not (math.isfinite(options.learning_rate) and options.learning_rate > 0):
+        raise FastnstError(f"--learning-rate must be above 0, got {options.learning_rate}")
+    if options.output.is_dir() or not options.output.absolute().parent.is_dir():
+        raise FastnstError(f"-o {options.output} must be a file in a folder that exists")
+
+
 def _distill(options: argparse.Namespace) -> None:
     keep_freed_memory()
     sources = Sources(options.teacher, options.data, tuple(options.paintings), tuple(options.networks))
@@ -139,13 +171,14 @@ def _distill(options: argparse.Namespace) -> None:
     else:
         state = load_compact_state(options.start)
     student = Student(state)
-    _save(student, options.output)
     _say("first: " + _describe(_measure(student, checks)))
     supply = TargetSupply(sources, basis, student, workers=options.workers, seed=options.seed)
     try:
         _train(student, supply, checks, options)
     finally:
         supply.close()
+    _save(student, options.output)
+    _unfinished(options.output).unlink(missing_ok=True)
 
 
 def _train(
@@ -194,7 +227,12 @@ def _train(
                 f"step {step + 1} of {options.steps}, {taken} groups, {time.monotonic() - started:.0f} s: "
                 + _describe(found)
             )
-            _save(student, options.output)
+            _save(student, _unfinished(options.output))
+
+
+def _unfinished(output: Path) -> Path:
+    """Return where weights go that are still learning: a good file is replaced by a finished one alone."""
+    return output.with_name(f"{output.stem}.partial{output.suffix}")
 
 
 def _size(weight: Tensor) -> float:
@@ -232,8 +270,11 @@ def _describe(terms: Mapping[str, float]) -> str:
 def _save(student: Student, path: Path) -> None:
     state = {name: weight.detach().half().contiguous() for name, weight in student.weights.items()}
     CompactFeatures((), state)  # what training will make of it
-    with atomic_write(path) as temporary:
-        safetensors.torch.save_file(state, temporary, metadata={"licence": LICENCE})
+    try:
+        with atomic_write(path) as temporary:
+            safetensors.torch.save_file(state, temporary, metadata={"licence": LICENCE})
+    except OSError as error:
+        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _say(line: str) -> None:

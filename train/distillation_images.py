@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from train.generated_image import GeneratedImage
 from train.transformer_net import TransformerNet
 
 _T = TypeVar("_T")
@@ -62,6 +64,7 @@ class DistillationImages:
         photos: RGB, uint8 of shape (H, W, 3), each at least 200 px in both sides.
         paintings: The same.
         networks: Trained styles: they paint some of the images, and new ones start from them.
+        generated_share: Part of the crops that are of generated photos, which are endless.
         usual_style_weight: The weights are spread around it.
         seed: Of all choices.
     """
@@ -74,8 +77,11 @@ class DistillationImages:
         *,
         usual_style_weight: float,
         seed: int,
+        generated_share: float = 0.0,
     ) -> None:
         self._photos = photos
+        self._generated_share = generated_share
+        self._generated = (GeneratedImage(seed, number) for number in itertools.count())
         self._paintings = paintings
         self._networks = [network.eval().requires_grad_(False) for network in networks]
         self._usual_style_weight = usual_style_weight
@@ -200,12 +206,17 @@ class DistillationImages:
     def _crops(self, count: int, side: int) -> Tensor:
         crops = []
         for _ in range(count):
-            photo = _choose(self._random, self._photos)
+            photo = self._photo()
             size = max(side, int(min(photo.shape[:2]) * self._random.uniform(0.5, 1)))
             crop = self._crop(photo, size)
             crops.append(F.interpolate(crop, size=(side, side), mode="bilinear", antialias=True))
         batch = torch.cat(crops).clamp(0, 1)
         return self._recolored(batch) if self._random.random() < 0.2 else batch
+
+    def _photo(self) -> NDArray[np.uint8]:
+        if self._generated_share and self._random.random() < self._generated_share:
+            return next(self._generated).pixels(_PHOTO_SIZE)
+        return _choose(self._random, self._photos)
 
     def _crop(self, image: NDArray[np.uint8], side: int) -> Tensor:
         height, width = image.shape[:2]

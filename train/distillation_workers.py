@@ -26,6 +26,7 @@ from train.distillation_student import Student
 from train.distillation_targets import TEACHER, Basis, Targets, Teacher
 from train.initial_weights import read_initial_weights
 from train.memory import keep_freed_memory
+from train.network_shape import NETWORKS
 from train.photos import PhotoFolder, open_photos, validation_images, whole_images
 from train.style_image import load_style_image
 from train.transformer_net import TransformerNet
@@ -34,6 +35,9 @@ from train.vgg_features import VGGFeatures, load_vgg_state
 _PHOTO_SIZE = 400
 _PAINTING_SIZE = 768
 _HELD_OUT = 8  # the photos that styles are judged on
+# Each process holds them decoded, at 0.4 MB.
+_MOST_PHOTOS = 400
+_GENERATED_SHARE = 0.25
 
 # Groups of images that wait for the student, for each process, and those that new ones may start from.
 _WAITING = 2
@@ -48,13 +52,14 @@ class Sources:
     """Where the images and the teacher come from.
 
     Attributes:
-        teacher: VGG-19 weights; None for the download.
-        data: Folder of photos; those that styles are judged on are left out.
+        teacher: VGG-19 weights.
+        data: Folder of photos, of which some hundreds are taken; those that styles are judged on are left
+            out.
         paintings: Image files.
         networks: Trained styles, as `--init` takes them.
     """
 
-    teacher: Path | None
+    teacher: Path
     data: str
     paintings: tuple[Path, ...]
     networks: tuple[str, ...]
@@ -63,15 +68,18 @@ class Sources:
         """Read the teacher."""
         return VGGFeatures(TEACHER, COMPACT_LAYERS, load_vgg_state(TEACHER, self.teacher))
 
-    def open_images(self, seed: int, *, held_out: bool = False) -> DistillationImages:
+    def open_images(
+        self, seed: int, *, held_out: bool = False, with_generated: bool = False
+    ) -> DistillationImages:
         """Read photos, paintings and networks.
 
         Args:
             seed: Of all that is chosen among them.
             held_out: Whether to take the photos that styles are judged on, instead of all others.
+            with_generated: Whether generated photos stand among them.
 
         Raises:
-            FastnstError: If something cannot be read.
+            FastnstError: If something cannot be read, or a network is not the full one.
         """
         folder = open_photos(self.data, validation_photos=_HELD_OUT)
         if not isinstance(folder, PhotoFolder):
@@ -79,11 +87,13 @@ class Sources:
         photos = (
             validation_images(folder, _PHOTO_SIZE)
             if held_out
-            else whole_images((folder[number] for number in range(len(folder))), _PHOTO_SIZE)
+            else whole_images((folder[number] for number in _spread(len(folder))), _PHOTO_SIZE)
         )
         networks = []
         for name in self.networks:
             weights = read_initial_weights(name)
+            if weights.shape != NETWORKS["full"]:
+                raise FastnstError(f"--networks {name} has {weights.shape}: give styles of the full network")
             network = TransformerNet(*weights.shape)
             network.load_state_dict(weights.state)
             networks.append(network.to(memory_format=torch.channels_last))
@@ -93,7 +103,14 @@ class Sources:
             networks,
             usual_style_weight=DEFAULT_STYLE_WEIGHT,
             seed=seed,
+            generated_share=_GENERATED_SHARE if with_generated else 0.0,
         )
+
+
+def _spread(count: int) -> list[int]:
+    """Return the numbers below `count`, or as many of them as are taken, from all over."""
+    taken = min(count, _MOST_PHOTOS)
+    return [number * count // taken for number in range(taken)]
 
 
 class TargetSupply:
@@ -169,7 +186,7 @@ def _produce(
     torch.manual_seed(seed)
     keep_freed_memory()
     teacher = Teacher(sources.load_features(), basis)
-    images = sources.open_images(seed)
+    images = sources.open_images(seed, with_generated=True)
     student = Student(weights)
     chooser = np.random.default_rng(seed)
     recent: list[ImageGroup] = []

@@ -165,3 +165,12 @@ def test_small_paintings_are_enlarged():
         seed=0,
     )
     assert supply.style().shape == (1, 3, STYLE_SIDE, STYLE_SIDE)
+
+
+def test_generated_photos_stand_among_the_others():
+    black = [np.zeros((220, 260, 3), np.uint8)]
+    supply = DistillationImages(
+        black, black, [TransformerNet(32, 5)], usual_style_weight=6.0, seed=0, generated_share=0.5
+    )
+    plain = [not supply._photo().any() for _ in range(20)]
+    assert 4 < sum(plain) < 16

@@ -1,0 +1,73 @@
+"""The whole command: two steps of distilling a random teacher."""
+
+import pytest
+import safetensors.torch
+from PIL import Image
+
+from tests.train.make_photos import make_pixels
+from train import distill_loss_network
+from train.compact_features import COMPACT_LAYERS, load_compact_state, random_compact_state
+from train.distill_loss_network import main
+from train.distillation_workers import _spread
+from train.vgg_features import random_vgg_state
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("distillation")
+    (folder / "photos").mkdir()
+    for number in range(10):
+        Image.fromarray(make_pixels(260, 220, number)).save(folder / "photos" / f"{number}.png")
+    Image.fromarray(make_pixels(240, 200, 20)).save(folder / "painting.png")
+    safetensors.torch.save_file(random_vgg_state("vgg19", COMPACT_LAYERS), folder / "vgg19.safetensors")
+    safetensors.torch.save_file(random_compact_state(), folder / "start.safetensors")
+    return folder
+
+
+def arguments(folder, *more):
+    return [
+        *("--teacher", str(folder / "vgg19.safetensors"), "--data", str(folder / "photos")),
+        *("--paintings", str(folder / "painting.png"), "--networks", "wave"),
+        *("--start", str(folder / "start.safetensors"), "--steps", "2", *more),
+    ]
+
+
+def test_two_steps_leave_one_file_that_training_reads(folder, monkeypatch, capsys):
+    monkeypatch.setattr(distill_loss_network, "_BASIS_IMAGES", 6)
+    monkeypatch.setattr(distill_loss_network, "_VALIDATION_GROUPS", 1)
+    monkeypatch.setattr(distill_loss_network, "_STEPS_BETWEEN_REPORTS", 1)
+    output = folder / "new.safetensors"
+    assert main(arguments(folder, "-o", str(output))) == 0
+    assert "step 2 of 2" in capsys.readouterr().err
+    before, after = (load_compact_state(path) for path in (folder / "start.safetensors", output))
+    assert any((after[name] != weight).any() for name, weight in before.items())
+    assert [path.name for path in folder.glob("new*")] == ["new.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--steps", "0"], "--steps must be at least 1"),
+        (["--workers", "0"], "--workers must be at least 1"),
+        (["--seed", "-1"], "--seed must be at least 0"),
+        (["--learning-rate", "nan"], "--learning-rate must be above 0"),
+        (["-o", "nowhere/new.safetensors"], "-o nowhere/new.safetensors must be a file in a folder that"),
+        (["--networks", "wave-fast"], "--networks wave-fast has "),
+        (["--data", "nowhere"], "nowhere"),
+        (["--sideways"], "--sideways"),
+    ],
+)
+def test_a_mistake_is_one_line(folder, more, says, capsys):
+    assert main(arguments(folder, "-o", str(folder / "mistake.safetensors"), *more)) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("distill_loss_network: error: ")
+    assert says in line
+    assert not (folder / "mistake.safetensors").exists()
+
+
+def test_of_many_photos_some_from_all_over_are_taken():
+    assert _spread(7) == list(range(7))
+    some = _spread(118_287)
+    assert len(set(some)) == 400
+    assert some[0] == 0
+    assert 117_900 < some[-1] < 118_287
