@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 
 from huggingface_hub import HfApi
 
 from fastnst.errors import FastnstError
+from train.answer_within import answer_within
 from train.config import DEFAULT_DATA, GENERATED_DATA, TrainingConfig
 from train.photos import TrainingPhotos, open_photos
 from train.terminal import say
 
-_log = logging.getLogger(__name__)
-
 _HUB_SECONDS = 10.0  # `datasets` itself tries for a minute or more
+_MOST_OF_A_REASON = 160  # characters; those of HTTP libraries can be pages
 
 
 def open_training_photos(config: TrainingConfig) -> tuple[TrainingConfig, TrainingPhotos]:
@@ -37,20 +36,22 @@ def open_training_photos(config: TrainingConfig) -> tuple[TrainingConfig, Traini
         raise FastnstError(
             "--generated-share mixes generated photos with your own: give their folder with DATA (--data)"
         )
-    if data is None and _hub_answers():
-        data = DEFAULT_DATA
-        try:
-            return dataclasses.replace(config, data=data), _open(config, data)
-        except FastnstError as error:  # a proxy or firewall may let the hub's answers through and no files
-            _log.warning("%s", error)
-            data = None
-    if data is None:
-        say(
-            "no data set given and the hub cannot be reached: training on generated photos (--data "
-            f"{GENERATED_DATA} says so by itself)"
-        )
-        data = GENERATED_DATA
-    return dataclasses.replace(config, data=data), _open(config, data)
+    if data is not None:
+        return config, _open(config, data)
+    say(f"looking for {DEFAULT_DATA} on the Hugging Face hub")
+    try:
+        answer_within(_HUB_SECONDS, lambda: HfApi().dataset_info(DEFAULT_DATA, timeout=_HUB_SECONDS))
+        return dataclasses.replace(config, data=DEFAULT_DATA), _open(config, DEFAULT_DATA)
+    except FastnstError as error:  # a proxy or firewall may let the hub's answers through and no files
+        why = str(error)
+    # Networks, proxies, tokens and HF_HUB_OFFLINE each fail with their own class of error.
+    except Exception as error:  # noqa: BLE001
+        why = f"{type(error).__name__}: {error}"
+    say(
+        f"no data set given and COCO cannot be had from the hub ({_shortened(why)}): training on generated "
+        f"photos (--data {GENERATED_DATA} says so by itself)"
+    )
+    return dataclasses.replace(config, data=GENERATED_DATA), _open(config, GENERATED_DATA)
 
 
 def _open(config: TrainingConfig, data: str) -> TrainingPhotos:
@@ -59,11 +60,6 @@ def _open(config: TrainingConfig, data: str) -> TrainingPhotos:
     )
 
 
-def _hub_answers() -> bool:
-    try:
-        HfApi().dataset_info(DEFAULT_DATA, timeout=_HUB_SECONDS)
-    # Networks, proxies, tokens and HF_HUB_OFFLINE each fail with their own class of error.
-    except Exception as error:  # noqa: BLE001
-        _log.debug("the hub cannot be reached: %s", error)
-        return False
-    return True
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_OF_A_REASON else f"{line[: _MOST_OF_A_REASON - 3]}..."

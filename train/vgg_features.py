@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
-import threading
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fastnst.errors import FastnstError
+from train.answer_within import answer_within
 from train.loss_network import LossNetwork
 
 
@@ -260,14 +262,22 @@ def _download(architecture: str) -> dict[str, Tensor]:
 
     entry = get_weight(_architecture(architecture).weights)
     kept = Path(torch.hub.get_dir(), "checkpoints", Path(urllib.parse.urlsplit(entry.url).path).name)
+    was_kept = kept.exists()
     patience = socket.getdefaulttimeout()
     try:
-        if not kept.exists():
+        if not was_kept:
             _check_reachable(entry.url)
         # PyTorch waits without end for a server that falls silent.
         socket.setdefaulttimeout(_SILENCE_SECONDS)
-        state = entry.get_state_dict(progress=True, check_hash=True)
-    except (OSError, RuntimeError) as error:  # among them urllib's
+        # It says on standard output what it downloads, where the command's results go.
+        with contextlib.redirect_stdout(sys.stderr):
+            state = entry.get_state_dict(progress=True, check_hash=True)
+    # A damaged file makes the unpickler raise nearly anything.
+    except Exception as error:
+        if was_kept:
+            raise FastnstError(f"{kept} is damaged: delete it, and it will be downloaded again") from error
+        if not isinstance(error, OSError | RuntimeError):  # among them urllib's
+            raise
         raise DownloadError(architecture, entry.url, error) from error
     finally:
         socket.setdefaulttimeout(patience)
@@ -277,30 +287,17 @@ def _download(architecture: str) -> dict[str, Tensor]:
 def _check_reachable(url: str) -> None:
     """Find out within seconds whether a server answers.
 
-    Behind a firewall that drops packets, each address of the server would cost its own long wait, and the
-    look-up of its name another: hence a thread, and one limit for all of it.
-
     Raises:
-        OSError: If it does not answer.
+        OSError: If it does not.
     """
-    failures: list[OSError] = []
 
     def ask() -> None:
-        try:
-            request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - torchvision's own address
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - torchvision's own address
+        # An error of HTTP is an answer, if not to this question.
+        with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=_ANSWER_SECONDS).close()  # noqa: S310
-        except urllib.error.HTTPError:  # an answer, if not to this question
-            pass
-        except OSError as error:
-            failures.append(error)
 
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(_ANSWER_SECONDS)
-    if asking.is_alive():
-        raise TimeoutError(f"no answer in {_ANSWER_SECONDS} s")
-    if failures:
-        raise failures[0]
+    answer_within(_ANSWER_SECONDS, ask)
 
 
 def random_vgg_state(architecture: str, layers: Sequence[str], seed: int = 0) -> dict[str, Tensor]:

@@ -407,7 +407,7 @@ def test_a_run_that_found_no_hub_stays_with_generated_photos(
         interrupt_in_step(5, signal.SIGINT)
         code, _, err = train(unnamed(tmp_path / "parts"))
     assert code == 130, err
-    assert err.count("the hub cannot be reached: training on generated photos") == 1
+    assert err.count("training on generated photos") == 1
     assert load_checkpoint(tmp_path / "parts" / "tiny.ckpt").options["data"] == "generated"
 
     # By now the hub may be there.

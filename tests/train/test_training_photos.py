@@ -1,5 +1,6 @@
 """What a run trains on where the user names no data."""
 
+import time
 from pathlib import Path
 
 import datasets
@@ -8,16 +9,17 @@ from huggingface_hub import HfApi
 
 from fastnst.errors import FastnstError
 from tests.train.make_photos import make_plain, write_folder, write_shards
-from train import photo_stream
+from train import photo_stream, training_photos
 from train.config import TrainingConfig
 from train.generated_photos import GeneratedPhotos
 from train.photo_stream import PhotoStream
 from train.photos import PhotoFolder
 from train.training_photos import open_training_photos
 
+LOOKING = "looking for detection-datasets/coco on the Hugging Face hub\n"
 LINE = (
-    "no data set given and the hub cannot be reached: training on generated photos (--data generated says so "
-    "by itself)\n"
+    "no data set given and COCO cannot be had from the hub ({}): training on generated photos (--data "
+    "generated says so by itself)\n"
 )
 
 
@@ -54,22 +56,37 @@ def test_without_data_it_is_coco_from_the_hub(hub, capfd):
     assert isinstance(photos, PhotoStream)
     assert opened.data == "detection-datasets/coco"
     assert hub == ["detection-datasets/coco"]
-    assert capfd.readouterr().err == ""
+    assert capfd.readouterr().err == LOOKING
 
 
 def test_without_data_and_hub_it_is_generated_and_one_line_says_so(no_hub, capfd):
     opened, photos = open_training_photos(config())
     assert isinstance(photos, GeneratedPhotos)
     assert opened.data == "generated"
-    assert capfd.readouterr().err == LINE
+    assert capfd.readouterr().err == LOOKING + LINE.format("ConnectionError: Name or service not known")
 
 
-def test_a_hub_that_answers_but_hands_out_no_files_is_not_reached_either(no_hub, monkeypatch, capfd, caplog):
+def test_a_hub_that_says_nothing_is_given_up_and_a_long_reason_cut(monkeypatch, capfd):
+    monkeypatch.setattr(training_photos, "_HUB_SECONDS", 0.05)
+    monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: time.sleep(1))
+    open_training_photos(config())
+    assert "the hub (TimeoutError: no answer in 0.05 s): training on generated" in capfd.readouterr().err
+
+    def fail(*_, **__):
+        raise ValueError("401 Client Error\n" + "x" * 1000)
+
+    monkeypatch.setattr(HfApi, "dataset_info", fail)
+    open_training_photos(config())
+    line = capfd.readouterr().err.splitlines()[-1]
+    assert "(ValueError: 401 Client Error xxx" in line
+    assert len(line) < 320
+
+
+def test_a_hub_that_answers_but_hands_out_no_files_is_not_reached_either(no_hub, monkeypatch, capfd):
     monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: None)
     opened, _ = open_training_photos(config())
     assert opened.data == "generated"
-    assert capfd.readouterr().err == LINE
-    assert "ConnectionError: Name or service not known" in caplog.text
+    assert "ConnectionError: Name or service not known" in capfd.readouterr().err.splitlines()[-1]
 
 
 def test_data_that_was_named_is_never_replaced(no_hub, tmp_path, capfd):

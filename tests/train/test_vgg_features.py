@@ -231,10 +231,40 @@ def test_a_server_that_answers_is_asked_for_the_weights(server, line):
     assert socket.getdefaulttimeout() is None
 
 
-def test_weights_downloaded_before_need_no_network(server, tmp_path):
+@pytest.fixture
+def kept(tmp_path):
+    """A file in PyTorch's cache where the server's would be."""
     (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "vgg.pth").touch()
+    path = tmp_path / "checkpoints" / "vgg.pth"
+    path.touch()
+    return path
+
+
+def test_weights_downloaded_before_need_no_network(server, kept):
     assert list(load_vgg_state("vgg16")) == ["features.0.weight"]
+
+
+@pytest.mark.parametrize("error", [EOFError("Ran out of input"), RuntimeError("half a file")])
+def test_damaged_weights_in_the_cache_are_one_line_that_says_what_to_do(server, kept, monkeypatch, error):
+    def fail(**_):
+        raise error
+
+    entry = types.SimpleNamespace(url="http://127.0.0.1/vgg.pth", get_state_dict=fail)
+    monkeypatch.setattr("torchvision.models.get_weight", lambda name: entry)
+    with pytest.raises(FastnstError, match=r"vgg\.pth is damaged: delete it") as found:
+        load_vgg_state("vgg16")
+    assert not isinstance(found.value, DownloadError)  # for which `auto` would take the compact network
+
+
+def test_a_download_says_nothing_on_standard_output(monkeypatch, capsys):
+    monkeypatch.setattr(vgg_features, "_check_reachable", lambda url: None)
+    entry = types.SimpleNamespace(
+        url="http://127.0.0.1/never_downloaded.pth",
+        get_state_dict=lambda **_: print("Downloading") or {"features.0.weight": torch.ones(1)},
+    )
+    monkeypatch.setattr("torchvision.models.get_weight", lambda name: entry)
+    load_vgg_state("vgg16")
+    assert capsys.readouterr() == ("", "Downloading\n")
 
 
 def test_licences_of_the_weights_are_known():
