@@ -25,6 +25,7 @@ _FREE_ON_RESUME = frozenset(
         "loss_network_weights",
         "output",
         "preview_seconds",
+        "quality_size",
         "quality_weights",
         "strategy",
         "strength",  # compared as the style weight that it stands for
@@ -81,7 +82,7 @@ def check_resumable(config: TrainingConfig, started_with: Mapping[str, Any]) -> 
     if differing:
         raise FastnstError(
             f"{config.checkpoint_path} was started with other options ({'; '.join(differing)}): "
-            "give the same ones to go on, or FRESH=1 (--fresh) to start again"
+            "give the same ones, or FRESH=1 (--fresh) to start again"
         )
 
 

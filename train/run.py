@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +12,6 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from torch import Tensor
 
 from fastnst.atomic_write import remove_partial_writes
 from fastnst.errors import FastnstError
@@ -22,18 +19,19 @@ from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.checkpoint import StyleCheckpoint, load_checkpoint
 from train.config import GENERATED_DATA, TrainingConfig
 from train.crop_schedule import CropSchedule
+from train.final_measure import find_quality_features, measure_and_tell
 from train.initial_weights import find_initial_weights, start_from_best
 from train.loss_network import LossNetwork
 from train.loss_network_choice import load_loss_network
 from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
+from train.out_of_memory import advise_on_memory
 from train.photo_data_module import PhotoDataModule
 from train.photos import TrainingPhotos, validation_images
 from train.precision import resolve_accelerator, resolve_precision
 from train.preview_grid import PreviewGrid
 from train.progress import TrainingProgress, clock
-from train.quality import LOSS_NETWORK as QUALITY_NETWORK
-from train.quality import Quality, load_quality_features, measure_quality
+from train.quality import Quality
 from train.resumed_options import check_resumable, with_settled_options
 from train.rolling_checkpoint import RollingCheckpoint
 from train.style_image import StyleImage, load_style_image
@@ -46,8 +44,6 @@ from train.training_photos import open_training_photos
 # Photos in the preview grid, and their longer side while training goes on.
 _PREVIEW_PHOTOS = 4
 _PREVIEW_SIZE = 320
-
-_SILENT_SECONDS = 5.0
 
 # What a run's length, its clipping and its resuming rest on.
 _OWNED_TRAINER_OPTIONS = {
@@ -98,15 +94,20 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     remove_partial_writes(config.output, config.style_name)
     style = load_style_image(config.style, config.style_size)
     checkpoint = _previous_run(config, style)
-    if checkpoint is not None and _is_done(checkpoint, config):
-        say(
-            f"{config.style_name} is already trained: {checkpoint.path} ({checkpoint.steps} steps). "
-            "FRESH=1 (--fresh) trains it again."
-        )
-        print_path(checkpoint.path)
-        return RunResult(interrupted=False)
     if checkpoint is not None:
         config = with_settled_options(config, checkpoint.options)
+    measuring = None
+    if checkpoint is not None and checkpoint.finished:
+        # What is left may be to measure it: that was interrupted, or lacked its weights.
+        if checkpoint.record["quality"] is None:
+            measuring = find_quality_features(config)
+        if measuring is None:
+            say(
+                f"{config.style_name} is already trained: {checkpoint.path} ({checkpoint.steps} steps). "
+                "FRESH=1 (--fresh) trains it again."
+            )
+            print_path(checkpoint.path)
+            return RunResult(interrupted=False)
     candidates = find_initial_weights(config) if checkpoint is None else []
     teacher = _teacher(config, checkpoint)
     device = resolve_accelerator(config.accelerator)
@@ -119,7 +120,8 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     )
     config, photos = open_training_photos(config)
     config, features = load_loss_network(config, say)
-    measuring = _quality_features(config)
+    if measuring is None:
+        measuring = find_quality_features(config)
     pl.seed_everything(config.seed, verbose=False)
     rolling = RollingCheckpoint(
         config.checkpoint_path, config.checkpoint_seconds, resumed=checkpoint is not None
@@ -134,9 +136,11 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     max_steps = math.ceil(config.images / (config.batch_size * trainer.world_size))
     trainer.fit_loop.epoch_loop.max_steps = max_steps  # only the trainer knew how many devices there are
     _check_world_size(checkpoint, trainer.world_size)
-    module = StyleTransfer(config, style, features, max_steps, precision)
+    with advise_on_memory(config, "style_size"):
+        module = StyleTransfer(config, style, features, max_steps, precision)
     if checkpoint is None:
-        start_from_best(module, candidates, photos)
+        with advise_on_memory(config, "image_size"):
+            start_from_best(module, candidates, photos)
     module.teacher = teacher
     data = PhotoDataModule(
         photos,
@@ -173,7 +177,10 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         close_logger(logger)
         return RunResult(interrupted=True)
     rolling.save(trainer, module)  # measuring may be interrupted too
-    quality = _finish(config, trainer, module, preview, photos, measuring)
+    with advise_on_memory(
+        config, "quality_size", then=f"the style is trained, in {config.checkpoint_path}: nothing is lost"
+    ):
+        quality = _finish(config, trainer, module, preview, photos, measuring)
     rolling.save(trainer, module)
     close_logger(logger)
     _say_results(config, module)
@@ -194,7 +201,10 @@ def _fit(
         KeyboardInterrupt: If it is interrupted twice.
     """
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
+        with advise_on_memory(
+            module.config, "batch_size", "image_size", then="with --fresh, since they change the run"
+        ):
+            trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
     except SystemExit:
         if rolling.interrupted:  # at once, by a second Ctrl-C: Lightning exits
             raise KeyboardInterrupt from None
@@ -202,8 +212,11 @@ def _fit(
     except RuntimeError as error:
         if rolling.interrupted:  # a signal to all processes took those that decode photos along
             return
-        if mistake := _runtime_mistake(error, module.config):
-            raise mistake from error
+        if "DataLoader worker" in str(error):
+            raise FastnstError(
+                "a process that decodes photos was killed, most often for lack of shared memory: try "
+                "--workers 0"
+            ) from error
         raise
 
 
@@ -216,15 +229,9 @@ def _previous_run(config: TrainingConfig, style: StyleImage) -> StyleCheckpoint 
             f"{checkpoint.path} is the style of another painting: give this one another NAME (--name), "
             "or FRESH=1 (--fresh) to replace it"
         )
-    if not checkpoint.finished:
-        check_resumable(config, checkpoint.options)
+    # Of a finished style, too: one with other options is another style.
+    check_resumable(config, checkpoint.options)
     return checkpoint
-
-
-def _is_done(checkpoint: StyleCheckpoint, config: TrainingConfig) -> bool:
-    """Return whether nothing is left to do, not even measuring what was interrupted or lacked its weights."""
-    is_measured = checkpoint.record["quality"] is not None or config.quality_size == 0
-    return checkpoint.finished and is_measured
 
 
 def _trainer(config: TrainingConfig, device: str, precision: str, callbacks: list[Callback]) -> pl.Trainer:
@@ -287,54 +294,10 @@ def _finish(
         module.final_losses |= loss_metrics(module.losses, "train")
     if measuring is None:
         return None
-    say(f"measuring C and S on {len(shown)} photos")
     painting = module.style.to_tensor().to(device)
-    module.quality = measure_quality(_telling(module, len(shown)), shown, painting, measuring.to(device))
+    module.quality = measure_and_tell(module, shown, painting, measuring.to(device))
     log_quality(module.logger, module.quality, trainer.global_step)
     return module.quality
-
-
-def _quality_features(config: TrainingConfig) -> LossNetwork | None:
-    """Load what C and S are measured with: now, since nobody waits for a download that fails in the end."""
-    if config.quality_size == 0:
-        return None
-    same = config.loss_network == QUALITY_NETWORK and config.quality_weights is None
-    try:
-        return load_quality_features(config.loss_network_weights if same else config.quality_weights)
-    except FastnstError as error:
-        text = str(error) if same else str(error).replace("--loss-network-weights", "--quality-weights")
-        say(f"C and S will not be measured: {text}")
-        return None
-
-
-def _runtime_mistake(error: RuntimeError, config: TrainingConfig) -> FastnstError | None:
-    """Return what the user can do about an error of PyTorch, if it is one of those that users can mend."""
-    text = str(error)
-    if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in text:
-        return FastnstError(
-            f"the memory does not suffice: lower --batch-size (now {config.batch_size}) or --image-size "
-            f"(now {config.image_size}); with --fresh, since they change the run"
-        )
-    if "DataLoader worker" in text:
-        return FastnstError(
-            "a process that decodes photos was killed, most often for lack of shared memory: try --workers 0"
-        )
-    return None
-
-
-def _telling(stylize: Callable[[Tensor], Tensor], photos: int) -> Callable[[Tensor], Tensor]:
-    """Say every few seconds how far the measuring has come: on a CPU it takes a while."""
-    done, said = 0, time.monotonic()
-
-    def stylize_and_tell(photo: Tensor) -> Tensor:
-        nonlocal done, said
-        if time.monotonic() - said >= _SILENT_SECONDS:
-            say(f"measured {done} of {photos} photos")
-            said = time.monotonic()
-        done += 1
-        return stylize(photo)
-
-    return stylize_and_tell
 
 
 @rank_zero_only

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import fastnst
+from fastnst.errors import FastnstError
 from train.checkpoint import FORMAT, KEY
 from train.config import Decay, TrainingConfig
 from train.crop_schedule import CropSchedule
@@ -99,10 +100,22 @@ class StyleTransfer(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Move the loss network to the device that Lightning chose, and compile the step if asked to."""
+        self._check_same_loss()
         self.move_loss_network()
         if self.config.compile:
             # Each size of crops is compiled for itself: fixed shapes give the fastest kernels.
             self._compare = torch.compile(self.compare, dynamic=False, fullgraph=True)
+
+    def _check_same_loss(self) -> None:
+        """Make sure that all processes came to the same loss network: each may have looked for itself."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            names: list[str] = [""] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(names, self.config.loss_network)
+            if len(set(names)) > 1:
+                raise FastnstError(
+                    f"the processes came to different loss networks ({', '.join(sorted(set(names)))}): say "
+                    "which with --loss-network"
+                )
 
     def on_train_start(self) -> None:
         """Start the clock."""

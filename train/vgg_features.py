@@ -261,7 +261,7 @@ def _download(architecture: str) -> dict[str, Tensor]:
     from torchvision.models import get_weight  # torchvision takes seconds to import
 
     entry = get_weight(_architecture(architecture).weights)
-    kept = Path(torch.hub.get_dir(), "checkpoints", Path(urllib.parse.urlsplit(entry.url).path).name)
+    kept = downloaded_weights(architecture)
     was_kept = kept.exists()
     patience = socket.getdefaulttimeout()
     try:
@@ -282,6 +282,14 @@ def _download(architecture: str) -> dict[str, Tensor]:
     finally:
         socket.setdefaulttimeout(patience)
     return {name: value for name, value in state.items() if re.match(r"features\.", name)}
+
+
+def downloaded_weights(architecture: str) -> Path:
+    """Return where PyTorch keeps the weights of a network once they are downloaded."""
+    from torchvision.models import get_weight  # torchvision takes seconds to import
+
+    url = get_weight(_architecture(architecture).weights).url
+    return Path(torch.hub.get_dir(), "checkpoints", Path(urllib.parse.urlsplit(url).path).name)
 
 
 def _check_reachable(url: str) -> None:

@@ -25,6 +25,7 @@ def test_what_does_not_change_the_learning_may_differ_on_resume():
             logger="none",
             log_every=1,
             checkpoint_seconds=5.0,
+            quality_size=64,
         ),
         started,
     )

@@ -122,7 +122,7 @@ def test_a_run_killed_while_measuring_goes_on_with_the_measuring(tiny, train, tm
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("train.run.measure_quality", killed)
+        patch.setattr("train.run.measure_and_tell", killed)
         code, out, _ = train(tiny.arguments(tmp_path))
     assert (code, out) == (130, "")
     trained = load_checkpoint(tmp_path / "tiny.ckpt")
@@ -445,7 +445,14 @@ def test_a_style_without_weights_to_measure_it_with_is_finished_and_measured_lat
     checkpoint = load_checkpoint(tmp_path / "tiny.ckpt")
     assert checkpoint.finished
     assert checkpoint.record["quality"] is None
-    code, _, err = train(tiny.arguments(tmp_path, images=2))
+    code, out, err = train(tiny.arguments(tmp_path, images=2, quality_weights=tmp_path / "absent.pth"))
+    assert (code, out) == (0, f"{tmp_path / 'tiny.ckpt'}\n")
+    assert "tiny is already trained" in err
+    for changed in ({"images": 4}, {"style_weight": 9.0}, {"width": 5}, {"optimizer": "adam"}):
+        code, _, err = train(tiny.arguments(tmp_path, **{"images": 2} | changed))
+        assert code == 2
+        assert f"{next(iter(changed))} was " in err.splitlines()[-1]
+    code, _, err = train(tiny.arguments(tmp_path, images=2, quality_size=40))
     assert code == 0, err
     measured = load_checkpoint(tmp_path / "tiny.ckpt")
     assert measured.record["quality"]["photos"] == 2
@@ -536,6 +543,31 @@ def test_memory_that_does_not_suffice_is_one_line(tiny, train, tmp_path, monkeyp
     assert (code, out) == (2, "")
     assert re.search(f"^train: error: .*{line}", err.splitlines()[-1])
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("part", "option"),
+    [
+        ("train.run.StyleTransfer", "--style-size (now 32)"),
+        ("train.run.start_from_best", "--image-size (now 32)"),
+        ("train.run.measure_and_tell", "--quality-size (now 32)"),
+    ],
+)
+def test_memory_that_does_not_suffice_elsewhere_names_its_option(
+    tiny, train, tmp_path, monkeypatch, part, option
+):
+    def fail(*_, **__):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(part, fail)
+    code, out, err = train(tiny.arguments(tmp_path, images=2))
+    assert (code, out) == (2, "")
+    assert f"train: error: the memory does not suffice: lower {option}" in err.splitlines()[-1]
+    if "quality" in option:
+        monkeypatch.undo()
+        code, _, err = train(tiny.arguments(tmp_path, images=2, quality_size=24))
+        assert code == 0, err
+        assert load_checkpoint(tmp_path / "tiny.ckpt").record["quality"]["size"] == 24
 
 
 def test_any_other_error_of_a_step_is_not_hidden(tiny, train, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from fastnst.errors import FastnstError
 from train.crop_schedule import CropSchedule
 from train.muon import Muon
 from train.style_transfer import learning_rate_factor
@@ -115,3 +116,19 @@ def test_a_gradient_that_is_not_finite_changes_nothing(tiny_module, value, clip)
     parameters[3].grad[0] = value
     tiny_module.on_before_optimizer_step()
     assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in parameters)
+
+
+@pytest.mark.parametrize("others", ["vgg16", "compact"])
+def test_processes_with_different_loss_networks_do_not_train_together(tiny_module, monkeypatch, others):
+    def gather(names, mine):
+        names[:] = [mine, others]
+
+    tiny_module.config.loss_network = "vgg16"
+    monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    if others == "vgg16":
+        tiny_module.on_fit_start()
+    else:
+        with pytest.raises(FastnstError, match=r"\(compact, vgg16\): say which with --loss-network"):
+            tiny_module.on_fit_start()

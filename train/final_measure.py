@@ -1,0 +1,74 @@
+"""C and S of the style that a run has trained, where VGG-19 is at hand to measure them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fastnst.errors import FastnstError
+from train.config import COMPACT_LOSS_NETWORK, TrainingConfig
+from train.loss_network import LossNetwork
+from train.quality import LOSS_NETWORK as QUALITY_NETWORK
+from train.quality import Quality, load_quality_features, measure_quality
+from train.terminal import say
+from train.vgg_features import downloaded_weights
+
+_SILENT_SECONDS = 5.0
+
+
+def find_quality_features(config: TrainingConfig) -> LossNetwork | None:
+    """Load what C and S are measured with, before training: nobody waits for a download that fails then.
+
+    A run with the compact loss network downloads nothing, not even for this.
+
+    Args:
+        config: The run's options, with the loss network that it has.
+
+    Returns:
+        VGG-19, or None where it cannot be had, which the user is told, or is not wanted.
+    """
+    if config.quality_size == 0:
+        return None
+    same = config.loss_network == QUALITY_NETWORK and config.quality_weights is None
+    weights = config.loss_network_weights if same else config.quality_weights
+    if (
+        config.loss_network == COMPACT_LOSS_NETWORK
+        and weights is None
+        and not downloaded_weights(QUALITY_NETWORK).exists()
+    ):
+        say(
+            f"C and S will not be measured: {QUALITY_NETWORK} is not here, and a run with compact downloads "
+            "nothing; give its file with --quality-weights"
+        )
+        return None
+    try:
+        return load_quality_features(weights)
+    except FastnstError as error:
+        text = str(error) if same else str(error).replace("--loss-network-weights", "--quality-weights")
+        say(f"C and S will not be measured: {text}")
+        return None
+
+
+def measure_and_tell(
+    stylize: Callable[[Tensor], Tensor],
+    photos: Sequence[NDArray[np.uint8]],
+    painting: Tensor,
+    features: LossNetwork,
+) -> Quality:
+    """Measure as `measure_quality`, and say every few seconds how far it is: on a CPU it takes a while."""
+    say(f"measuring C and S on {len(photos)} photos")
+    done, said = 0, time.monotonic()
+
+    def stylize_and_tell(photo: Tensor) -> Tensor:
+        nonlocal done, said
+        if time.monotonic() - said >= _SILENT_SECONDS:
+            say(f"measured {done} of {len(photos)} photos")
+            said = time.monotonic()
+        done += 1
+        return stylize(photo)
+
+    return measure_quality(stylize_and_tell, photos, painting, features)
