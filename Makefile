@@ -38,7 +38,9 @@ install: .venv/.installed-$(RUNTIME)  ## Make .venv with all that training, expo
 	@touch $@
 
 demo: install  ## Draw a painting, train a style from it, paint photos: no download, minutes, demo/index.html
-	@$(BIN)/python -m export.demo $(ARGS)
+	@test -z "$$STYLE$$NAME" || { echo 'make demo: error: it draws its own painting; a style of yours is' \
+		'make train STYLE=painting.jpg' >&2; exit 2; }
+	@$(BIN)/python -m export.demo $${DATA:+--data "$$DATA"} $(if $(filter-out 0 no false,$(FRESH)),--fresh) $(ARGS)
 
 train: install  ## Train a style from STYLE=painting.jpg and export it; run again to go on
 	@test -n "$$STYLE" || { echo 'make train: error: give the painting: make train STYLE=painting.jpg' >&2; exit 2; }

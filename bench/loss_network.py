@@ -63,7 +63,9 @@ def _train(style: Path, network: str, options: argparse.Namespace) -> _Result:
     command = [sys.executable, "-m", "train", "--preset=quick", f"--style={style}", f"--data={options.data}"]
     command += [f"--output={options.output}", f"--name={name}", f"--loss-network={network}", *weights]
     command += [f"--images={options.images}", f"--image-size={options.image_size}", "--crop-stages=1"]
-    command += [f"--init={options.init}", "--logger=none", "--preview-seconds=100000", *options.options]
+    # Fresh: what an earlier run has left, with other weights of the compact network, is not measured again.
+    command += [f"--init={options.init}", "--logger=none", "--preview-seconds=100000", "--fresh"]
+    command += options.options
     environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
     Returns:
         The exit code: 0 with a page, 2 for a mistake, 130 when interrupted, else that of the failed step.
     """
+    command = "the same command"
     try:
         given, training = _parser().parse_known_args(arguments)
         for option in _OWN_OPTIONS:
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
                 raise FastnstError(
                     f"{option} is the demo's own: make train STYLE=... trains from your painting"
                 )
+        command = "the same command without FRESH=1 (--fresh)" if "--fresh" in training else command
         page = _Demo(given.output, given.seed, tuple(training), run or run_python).page()
         print(page, flush=True)  # noqa: T201 - the one line of results
         _open(page)
@@ -80,13 +82,13 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
         return MISTAKE
     except _StoppedError as stopped:
         if stopped.code == INTERRUPTED:
-            _say("demo: interrupted: the same command goes on from there")
+            _say(f"demo: interrupted: {command} goes on from there")
         elif stopped.code < 0:
-            _say(f"demo: error: killed by signal {-stopped.code}: the same command goes on from there")
+            _say(f"demo: error: killed by signal {-stopped.code}: {command} goes on from there")
             return MISTAKE
         return stopped.code
     except KeyboardInterrupt:
-        _say("demo: interrupted: the same command goes on from there")
+        _say(f"demo: interrupted: {command} goes on from there")
         return INTERRUPTED
     return 0
 

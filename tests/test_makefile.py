@@ -77,3 +77,12 @@ def test_demo_needs_nothing_and_hands_its_options_over(make):
     assert done.returncode == 0, done.stderr
     assert given == ["-m", "export.demo"]
     assert make("demo", "ARGS=--seed 5 --images 600")[1] == [*given, "--seed", "5", "--images", "600"]
+
+
+def test_demo_takes_data_and_fresh_and_refuses_what_it_would_ignore(make):
+    for variable in ("STYLE", "NAME"):
+        done, given = make("demo", f"{variable}=mine.jpg")
+        assert (done.returncode, given) == (2, None)
+        assert done.stderr.startswith("make demo: error: it draws its own painting; a style of yours is make")
+    given = make("demo", "DATA=my photos", "FRESH=1")[1]
+    assert given == ["-m", "export.demo", "--data", "my photos", "--fresh"]

@@ -214,6 +214,14 @@ def test_a_step_that_ends_badly_ends_the_demo(commands, folder, capsys, code, ex
         assert last.startswith("$ ")
 
 
+def test_after_a_fresh_start_the_way_on_is_without_it(commands, folder, capsys):
+    commands.fail["train"] = 130
+    assert demo.main(["-o", str(folder), "--fresh"], commands) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "demo: interrupted: the same command without FRESH=1 (--fresh) goes on from there"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
