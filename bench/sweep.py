@@ -1,8 +1,9 @@
 """C, S and time of training with one option changed at a time: how the defaults were found.
 
-Every variant gets the same arithmetic, that of `--images` crops of 128 px, so that a row says what the option
-is worth and not what more time would be. Each runs `python -m train` on one core, as many at once as there
-are cores: two processes of two threads each would wait for one another.
+Every variant gets as many pixels, those of `--images` crops of 128 px, so that a row says what the option is
+worth and not what more time would be; other widths and depths, which cost more or less a pixel, are to be
+read beside their seconds. The loss network is VGG-19, which measures C and S too. Each runs `python -m train`
+on one core, as many at once as there are cores: two processes of two threads each would wait for one another.
 """
 
 from __future__ import annotations
@@ -17,24 +18,35 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from train.checkpoint import load_checkpoint
+from train.config import DEFAULT_STYLE_WEIGHT
 
 # The network sees a crop of this side in the unit that --images counts in.
 _UNIT = 128
 
 # What each variant changes. The first is what the others are compared with.
-_COMMON = {"image-size": "512", "crop-stages": "3", "batch-size": "2", "optimizer": "muon", "init": "none"}
+_COMMON = {
+    "loss-network": "vgg19",
+    "image-size": "512",
+    "crop-stages": "3",
+    "batch-size": "1",
+    "optimizer": "muon",
+    "init": "none",
+}
 _ONE_SIZE = {"crop-stages": "1"}
 VARIANTS: dict[str, dict[str, str]] = {
     "muon, 128 to 512 px": {},
     "adam": {"optimizer": "adam"},
     "learning rate x 2": {"learning-rate": "2e-3"},
+    "learning rate x 1/2": {"learning-rate": "5e-4"},
+    "learning rate without decay": {"decay": "none"},
+    "without warm-up": {"warmup-steps": "0"},
     "128 px": _ONE_SIZE | {"image-size": "128"},
     "128 px, adam": _ONE_SIZE | {"image-size": "128", "optimizer": "adam"},
     "128 px, adam, batch 4": _ONE_SIZE | {"image-size": "128", "optimizer": "adam", "batch-size": "4"},
     "256 px": _ONE_SIZE | {"image-size": "256"},
     "512 px": _ONE_SIZE,
     "128 to 256 px": {"image-size": "256", "crop-stages": "2"},
-    "batch 1": {"batch-size": "1"},
+    "batch 2": {"batch-size": "2"},
     "batch 4": {"batch-size": "4"},
     "content relu3_3 and relu4_1": {"content-layers": "relu3_3,relu4_1"},
     "content relu2_2": {"content-layers": "relu2_2"},
@@ -46,9 +58,9 @@ VARIANTS: dict[str, dict[str, str]] = {
     "width 24": {"width": "24"},
     "width 48": {"width": "48"},
     "3 residual blocks": {"residual-blocks": "3"},
-    "style weight 5": {"style-weight": "5"},
-    "style weight 20": {"style-weight": "20"},
-    "from another style": {"init": "kandinsky"},
+    "style weight 3": {"style-weight": "3"},
+    "style weight 12": {"style-weight": "12"},
+    "from the_scream": {"init": "the_scream"},
 }
 
 
@@ -58,12 +70,14 @@ def main() -> None:
     parser.add_argument("--styles", nargs="+", required=True, help="paintings")
     parser.add_argument("--data", required=True, help="photos, as for training")
     parser.add_argument("--images", type=int, default=2400, help="arithmetic of each run, in crops of 128 px")
-    parser.add_argument("--variants", nargs="*", help=f"some of: {', '.join(VARIANTS)}")
+    parser.add_argument(
+        "--variants", nargs="*", choices=VARIANTS, metavar="V", help=f"of {', '.join(VARIANTS)}"
+    )
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("options", nargs="*", help="more options of python -m train, after --")
     options = parser.parse_args()
     variants = {name: VARIANTS[name] for name in options.variants or VARIANTS}
-    print("| style | variant | C | S | C + 10 S | seconds |\n|---|---|---|---|---|---|", flush=True)
+    print("| style | variant | C | S | C + 6 S | seconds |\n|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
 
         def row(run: tuple[int, str, str]) -> str:
@@ -83,10 +97,10 @@ def main() -> None:
 
 
 def images(budget: int, options: dict[str, str]) -> int:
-    """Return how many crops cost as much as `budget` crops of 128 px.
+    """Return how many crops have as many pixels as `budget` crops of 128 px.
 
     Args:
-        budget: The arithmetic.
+        budget: Crops.
         options: `image-size` and `crop-stages` as `python -m train` takes them. The stages cost the same.
 
     Returns:
@@ -118,7 +132,8 @@ def _measure(style: str, variant: str, checkpoint: Path, arguments: list[str]) -
     if quality is None:
         return f"| {name} | {variant} | not measured: VGG-19 is missing |"
     c, s = quality["content"], quality["style"]
-    return f"| {name} | {variant} | {c:.3f} | {s:.4f} | {c + 10 * s:.3f} | {record['seconds']:.0f} |"
+    both = c + DEFAULT_STYLE_WEIGHT * s
+    return f"| {name} | {variant} | {c:.3f} | {s:.4f} | {both:.3f} | {record['seconds']:.0f} |"
 
 
 if __name__ == "__main__":
