@@ -46,6 +46,9 @@ example:
 _BASIS_IMAGES, _BASIS_SEED = 60, 0
 _SOLVING_IMAGES = 56
 _VALIDATION_GROUPS = 8
+# The relative squared error of features from which on they are not those of the teacher's directions. A
+# network that was solved for has 0.1, and one that always answers 0 has 1.
+_OTHER_DIRECTIONS = 0.5
 
 # The teacher costs more than the student: each of its answers serves for at least and at most so many steps,
 # on average. At first, without gradients, the student is cheaper still.
@@ -156,7 +159,7 @@ def _distill(options: argparse.Namespace) -> None:
     keep_freed_memory()
     sources = Sources(options.teacher, options.data, tuple(options.paintings), tuple(options.networks))
     features = sources.load_features()
-    # Always the same: weights that --start goes on with have learned these directions.
+    # Always the same for the same sources: weights that --start goes on with have learned these directions.
     images = sources.open_images(_BASIS_SEED)
     _say(f"finding the principal directions of {_BASIS_IMAGES} images")
     basis = find_basis(features, images.basis_images(_BASIS_IMAGES))
@@ -164,13 +167,16 @@ def _distill(options: argparse.Namespace) -> None:
     held_out = sources.open_images(_BASIS_SEED, held_out=True)
     teacher = Teacher(features, basis)
     checks = [teacher(held_out.group(None)) for _ in range(_VALIDATION_GROUPS)]
-    if options.start is None:
-        _say("solving for the first weights")
+    trunk = None if options.start is None else load_compact_state(options.start)
+    student = None if trunk is None else Student(trunk)
+    if student is None or _feature_error(_measure(student, checks)) > _OTHER_DIRECTIONS:
+        if trunk is None:
+            _say("solving for the first weights")
+        else:
+            _say(f"{options.start} has learned other directions, of other images: solving for these")
         vgg = load_vgg_state(TEACHER, options.teacher)
-        state = pruned_state(vgg, TEACHER_KEYS, basis, images.solving_images(_SOLVING_IMAGES))
-    else:
-        state = load_compact_state(options.start)
-    student = Student(state)
+        solving = images.solving_images(_SOLVING_IMAGES)
+        student = Student(pruned_state(vgg, TEACHER_KEYS, basis, solving, trunk=trunk))
     _say("first: " + _describe(_measure(student, checks)))
     supply = TargetSupply(sources, basis, student, workers=options.workers, seed=options.seed)
     try:
@@ -261,6 +267,10 @@ def _measure(student: Student, checks: Sequence[Targets]) -> dict[str, float]:
         for name, value in distillation_loss(frozen, targets).items():
             found.setdefault(name, []).extend(value.detach().tolist())
     return {name: fmean(values) for name, values in found.items()}
+
+
+def _feature_error(terms: Mapping[str, float]) -> float:
+    return fmean(value for name, value in terms.items() if name.startswith("feature"))
 
 
 def _describe(terms: Mapping[str, float]) -> str:

@@ -21,7 +21,13 @@ _ROUNDS = 3
 
 @torch.no_grad()
 def pruned_state(
-    state: Mapping[str, Tensor], keys: Sequence[str], basis: Basis, images: Sequence[Tensor], seed: int = 0
+    state: Mapping[str, Tensor],
+    keys: Sequence[str],
+    basis: Basis,
+    images: Sequence[Tensor],
+    *,
+    trunk: Mapping[str, Tensor] | None = None,
+    seed: int = 0,
 ) -> dict[str, Tensor]:
     """Return weights for the compact network in which each channel stands for one of VGG-19's.
 
@@ -34,6 +40,8 @@ def pruned_state(
         keys: Their names, such as `features.0`, for each convolution of the compact network.
         basis: What the heads should predict.
         images: To solve on, each (1, 3, H, W) in [0, 1], all of one size.
+        trunk: Weights of a compact network whose 3x3 convolutions are kept as they are, so that the heads
+            alone are solved for.
         seed: Of the choice of positions.
 
     Returns:
@@ -53,10 +61,13 @@ def pruned_state(
         kept = _representatives(_moment(teacher), width)
         scale = teacher[:, kept].square().mean().sqrt()
         where = torch.randint(teacher[0, 0].numel(), (len(teacher), _POSITIONS), generator=generator)
-        targets = _at(wanted[:, kept] / scale, where)
-        solution = _solve(_at(F.unfold(student, 3, padding=1), where), targets)
-        found[f"{name}.weight"] = solution[:-1].T.reshape(width, student.shape[1], 3, 3).contiguous()
-        found[f"{name}.bias"] = solution[-1].clone()
+        if trunk is not None:
+            found |= {key: trunk[key].float() for key in (f"{name}.weight", f"{name}.bias")}
+        else:
+            targets = _at(wanted[:, kept] / scale, where)
+            solution = _solve(_at(F.unfold(student, 3, padding=1), where), targets)
+            found[f"{name}.weight"] = solution[:-1].T.reshape(width, student.shape[1], 3, 3).contiguous()
+            found[f"{name}.bias"] = solution[-1].clone()
         student = F.relu(F.conv2d(student, found[f"{name}.weight"], found[f"{name}.bias"], padding=1))
         if layer := heads.get((block, conv)):
             projected = _at(F.conv2d(teacher, basis.kernels[layer]), where)

@@ -107,6 +107,19 @@ def test_the_solved_student_is_nearer_to_its_teacher_than_a_random_one(state, ba
     assert solved["gradient.1"].mean() < random["gradient.1"].mean() - 0.2
 
 
+def test_heads_are_solved_for_other_directions_and_the_trunk_is_kept(state, basis, images, targets):
+    solving = [image for image in images for _ in range(2)]
+    trunk = pruned_state(state, TEACHER_KEYS, basis, solving)
+    turned = {name: -weight if name.startswith("relu") else weight for name, weight in trunk.items()}
+    again = pruned_state(state, TEACHER_KEYS, basis, solving, trunk=turned)
+    for name, weight in trunk.items():
+        torch.testing.assert_close(again[name], weight, rtol=1e-3, atol=1e-3)
+    wrong, right = (distillation_loss(Student(weights), targets) for weights in (turned, again))
+    for name in wrong:
+        if name.startswith("feature"):
+            assert right[name].mean() < 0.5 < wrong[name].mean(), name
+
+
 def test_a_student_learns_the_teachers_gradient(targets):
     student = Student(random_compact_state())
     optimizer = torch.optim.Adam(student.weights.values(), lr=1e-3)
