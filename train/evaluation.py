@@ -217,6 +217,7 @@ def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossN
         "content_weight": TrainingConfig.content_weight,
         "style_weight": DEFAULT_STYLE_WEIGHT,
         "tv_weight": TrainingConfig.tv_weight,
+        "repetition_weight": 0.0,  # styles that do not state it were trained without this term
     }
     weights = {
         name: _number(metadata, f"training.{name}", default, least=0.0) for name, default in defaults.items()

@@ -47,6 +47,7 @@ _SHARED = (
     "style_weight",
     "content_weight",
     "tv_weight",
+    "repetition_weight",
     "content_layers",
     "style_layers",
     "loss_network",
@@ -125,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_shared("--content-weight", type=float, metavar="X", help="how strongly the photo does (%(default)s)")
     add_shared("--tv-weight", type=float, metavar="X", help="of the total variation (%(default)s)")
+    add_shared("--repetition-weight", type=float, metavar="X", help="against lattices (%(default)s)")
     content_layers = ",".join(typing.cast("tuple[str, ...]", _DEFAULTS["content_layers"]))
     add_shared("--content-layers", type=_layers, metavar="A,B", help=f"hold the content ({content_layers})")
     style_layers = "; ".join(f"{name} {','.join(names)}" for name, names in DEFAULT_STYLE_LAYERS.items())
@@ -267,6 +269,7 @@ def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, Perceptu
         content_weight=config.content_weight,
         style_weight=config.resolved_style_weight,
         tv_weight=config.tv_weight,
+        repetition_weight=config.repetition_weight,
     )
 
 

@@ -229,6 +229,14 @@ def test_direct_optimisation_starts_from_the_loss_that_the_style_reaches(
     assert direct["losses"] == [target for _, _, target, _ in calls]
 
 
+@pytest.mark.parametrize(("stated", "weight"), [("0.2", 0.2), (None, 0), ("-1", 0), ("inf", 0)])
+def test_direct_optimisation_has_the_repetition_term_that_the_style_was_trained_with(tiny, stated, weight):
+    metadata = {} if stated is None else {"training.repetition_weight": stated}
+    painting = load_style_image(tiny.painting, 40).to_tensor()
+    loss = evaluation._trained_loss(metadata, painting, load_quality_features(tiny.vgg19))
+    assert loss.repetition_weight == weight
+
+
 def test_direct_optimisation_as_a_whole(evaluate, given, monkeypatch):
     """A loss that every image has is reached by the photo itself."""
     monkeypatch.setattr(evaluation, "DIRECT_SIZE", 24)

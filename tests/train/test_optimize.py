@@ -108,11 +108,13 @@ def test_every_option_reaches_the_loss(tiny):
         [
             *("--content=a.jpg", f"--style={tiny.painting}", "--style-size=40", "--style-weight=3"),
             *("--content-weight=2", "--tv-weight=0.5", "--loss-network=vgg19", "--content-layers=relu1_1"),
+            "--repetition-weight=0.7",
             *("--style-layers=[relu2_1, relu1_2]", f"--loss-network-weights={tiny.vgg19}"),
         ]
     )
     _, loss = optimize._loss(options.config, "cpu")
     assert (loss.style_weight, loss.content_weight, loss.tv_weight) == (3, 2, 0.5)
+    assert loss.repetition_weight == 0.7
     assert (loss.content_layers, loss.style_layers) == (("relu1_1",), ("relu2_1", "relu1_2"))
     state = load_vgg_state("vgg19", tiny.vgg19)
     expected = PerceptualLoss(
@@ -221,6 +223,7 @@ def test_help_comes_without_pytorch():
         ({"style_size": 3}, "--style-size must be at least 16"),
         ({"style_weight": -1}, "--style-weight must be at least 0"),
         ({"content_weight": "nan"}, "--content-weight must be at least 0"),
+        ({"repetition_weight": -1}, "--repetition-weight must be at least 0"),
         ({"tv_weight": "inf"}, "--tv-weight must be at least 0"),
         ({"seed": -1}, "--seed must be at least 0"),
         ({"start": "style"}, "--start"),
