@@ -108,7 +108,8 @@ class TrainingConfig:
         devices: How many devices, or which, as Lightning reads it.
         num_nodes: Machines.
         strategy: How they share the work, as Lightning reads it, such as ddp.
-        precision: As Lightning reads it; auto takes the fastest that the device has.
+        precision: 16-mixed, bf16-mixed or 32-true, as Lightning names them; auto takes the fastest that the
+            device has.
         compile: Compile the step with torch.compile first: a minute or more, worth it in long runs on a GPU.
         logger: Where the curves go.
         wandb_project: Project on wandb.

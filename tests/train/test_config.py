@@ -8,6 +8,7 @@ from fastnst.errors import FastnstError
 from train.compact_features import COMPACT_LAYERS
 from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, STRENGTHS, TrainingConfig
 from train.network_shape import NETWORKS
+from train.precision import PRECISIONS
 from train.vgg_features import layer_names
 
 
@@ -134,3 +135,8 @@ def test_every_option_is_described():
     attributes = TrainingConfig.__doc__.partition("Attributes:")[2]
     for field in dataclasses.fields(TrainingConfig):
         assert f"        {field.name}: " in attributes
+
+
+def test_the_help_names_each_precision_that_there_is():
+    meaning = (TrainingConfig.__doc__ or "").partition("precision: ")[2].partition("compile: ")[0]
+    assert all(precision in meaning for precision in ("auto", *PRECISIONS))
