@@ -40,7 +40,10 @@ _DEFAULT_STRENGTH = 5
 # from a weight of 0.9, which recolours the photo, to one of 63, under which it is hard to find again.
 _STRENGTH_FACTOR = 1.6
 
-_LEAST_QUALITY_SIZE = 16  # relu4_1 has an eighth of it
+# Longer sides of images in pixels: relu4_1 has an eighth of the least, and beyond the most the loss network
+# takes tens of gigabytes for one image.
+LEAST_SIZE = 16
+MOST_SIZE = 4096
 
 
 @dataclass
@@ -205,11 +208,11 @@ class TrainingConfig:
         if not self.init:
             raise FastnstError("--init must be none, auto, a style's name or a file")
         at_least = {
-            "style_size": 16,
+            "style_size": LEAST_SIZE,
             "width": 1,
             "residual_blocks": 0,
             "images": 1,
-            "image_size": 16,
+            "image_size": LEAST_SIZE,
             "crop_stages": 1,
             "batch_size": 1,
             "warmup_steps": 0,
@@ -230,14 +233,18 @@ class TrainingConfig:
             value = getattr(self, option)
             if not math.isfinite(value) or value < least:
                 raise FastnstError(f"--{option.replace('_', '-')} must be at least {least}, got {value}")
+        for option in ("style_size", "image_size", "quality_size"):
+            if getattr(self, option) > MOST_SIZE:
+                raise FastnstError(
+                    f"--{option.replace('_', '-')} must be at most {MOST_SIZE}, got {getattr(self, option)}"
+                )
         if self.outer_kernel_size not in OUTER_KERNEL_SIZES:
             raise FastnstError(
                 f"--outer-kernel-size must be one of {OUTER_KERNEL_SIZES}, got {self.outer_kernel_size}"
             )
-        if 0 < self.quality_size < _LEAST_QUALITY_SIZE:
+        if 0 < self.quality_size < LEAST_SIZE:
             raise FastnstError(
-                f"--quality-size must be at least {_LEAST_QUALITY_SIZE}, or 0 for no measure, "
-                f"got {self.quality_size}"
+                f"--quality-size must be at least {LEAST_SIZE}, or 0 for no measure, got {self.quality_size}"
             )
         if self.seed >= 2**32:  # numpy's limit
             raise FastnstError(f"--seed must be below {2**32}, got {self.seed}")

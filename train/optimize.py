@@ -22,7 +22,14 @@ from PIL import Image
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.image_file import Picture, encode_image, output_format, read_image
-from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, LossNetworkName, TrainingConfig
+from train.config import (
+    DEFAULT_STYLE_LAYERS,
+    DEFAULT_STYLE_WEIGHT,
+    LEAST_SIZE,
+    MOST_SIZE,
+    LossNetworkName,
+    TrainingConfig,
+)
 
 if TYPE_CHECKING:
     from train.perceptual_loss import PerceptualLoss
@@ -54,8 +61,6 @@ _SHARED = (
     "loss_network_weights",
     "seed",
 )
-
-_LEAST_SIZE = 16
 
 # From here on Pillow refuses a file by itself.
 _MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
@@ -149,8 +154,8 @@ def _parse(arguments: Sequence[str] | None) -> _Options:
     given = _parser().parse_args(arguments)
     if given.steps < 1:
         raise FastnstError(f"--steps must be at least 1, got {given.steps}")
-    if given.size < _LEAST_SIZE:
-        raise FastnstError(f"--size must be at least {_LEAST_SIZE}, got {given.size}")
+    if not LEAST_SIZE <= given.size <= MOST_SIZE:
+        raise FastnstError(f"--size must be from {LEAST_SIZE} to {MOST_SIZE}, got {given.size}")
     # The name is that of a trained style, of which there is none.
     config = TrainingConfig(name="optimize", **{name: getattr(given, name) for name in _SHARED})
     output = _output_path(given.content, given.style, given.output)
@@ -182,7 +187,10 @@ def _optimize(options: _Options) -> bool:
         return _optimize_picture(options, content)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or _is_lack_of_memory(error):
-            raise FastnstError(f"the memory does not suffice: lower --size (now {options.size})") from error
+            raise FastnstError(
+                f"the memory does not suffice: lower --size (now {options.size}) or --style-size (now "
+                f"{options.config.style_size})"
+            ) from error
         raise
 
 

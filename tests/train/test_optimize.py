@@ -219,7 +219,9 @@ def test_help_comes_without_pytorch():
         ({"loss_network_weights": "broken.jpg"}, "broken.jpg"),
         ({"steps": 0}, "--steps must be at least 1"),
         ({"steps": "many"}, "--steps"),
-        ({"size": 15}, "--size must be at least 16"),
+        ({"size": 15}, "--size must be from 16 to 4096"),
+        ({"size": 3_000_000_000}, "--size must be from 16 to 4096"),
+        ({"style_size": 10**9}, "--style-size must be at most 4096"),
         ({"style_size": 3}, "--style-size must be at least 16"),
         ({"style_weight": -1}, "--style-weight must be at least 0"),
         ({"content_weight": "nan"}, "--content-weight must be at least 0"),
@@ -353,7 +355,7 @@ def test_memory_that_does_not_suffice_is_one_line(given, capsys, monkeypatch, er
 
     monkeypatch.setattr(pixel_optimization, "optimize_pixels", fail)
     assert main(given(size=48)) == 2
-    assert "lower --size (now 48)" in one_line(capsys)
+    assert "lower --size (now 48) or --style-size (now 32)" in one_line(capsys)
 
 
 def test_a_mistake_of_ours_is_not_hidden(given, monkeypatch):
