@@ -155,7 +155,8 @@ def _check_folder(option: str, path: Path) -> None:
 
 def _evaluate(options: argparse.Namespace, picture: Path) -> None:
     # What can be told without PyTorch is told at once.
-    read_metadata(find_style(options.model))
+    model = find_style(options.model)
+    read_metadata(model)
     if not options.style.is_file():
         raise FastnstError(f"there is no style image {options.style}: give the painting with --style FILE")
     try:
@@ -166,11 +167,28 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("train", "fastnst"):
             raise  # a mistake in fastnst itself
+def _check_nothing_is_replaced(options: argparse.Namespace, picture: Path, model: Path) -> None:
+    outputs = [("-o", picture)] + ([] if options.json is None else [("--json", options.json)])
+    for option, output in outputs:
+        for source in (options.style, model, options.quality_weights):
+            if source is not None and _is_same_file(output, source):
+                raise FastnstError(f"{option} {output} would replace {source}: choose another name")
+    if len(outputs) == 2 and _is_same_file(picture, options.json):
+        raise FastnstError(f"-o and --json are one file, {picture}: choose another name for one of them")
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
         raise FastnstError(f"evaluating needs {error.name}, which is not installed: make install") from error
     set_up_terminal()
     if options.data == GENERATED_DATA:
         _say("C and S on generated photos are not to be compared with those on real ones")
     with warnings_as_lines():
+    _check_nothing_is_replaced(options, picture, model)
         evaluation = evaluate(
             Request(
                 model=options.model,

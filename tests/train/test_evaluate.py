@@ -309,6 +309,34 @@ def test_errors_name_the_options_of_this_command(evaluate, given, monkeypatch):
 def test_nothing_is_left_when_it_ends_early(evaluate, given, tmp_path, monkeypatch, error):
     def fail(*_):
         raise error
+@pytest.mark.parametrize("source", ["style", "model", "quality_weights"])
+@pytest.mark.parametrize("by", ["its name", "a link"])
+def test_what_is_read_is_not_replaced(evaluate, given, model, tiny, tmp_path, source, by):
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(
+        {"style": tiny.painting, "model": model, "quality_weights": tiny.vgg19}[source].read_bytes()
+    )
+    before = mine.read_bytes()
+    output = mine
+    if by == "a link":
+        output = tmp_path / "link.png"
+        output.symlink_to(mine)
+    for option in ("output", "json"):
+        code, _, err = evaluate(*given(**{source: mine, option: output}))
+        assert code == 2
+        assert f"{output} would replace {mine}: choose another name" in err
+        assert "loading" not in err
+    assert mine.read_bytes() == before
+
+
+def test_the_picture_and_the_numbers_are_two_files(evaluate, given, tmp_path):
+    (tmp_path / "a").mkdir()
+    code, _, err = evaluate(*given(output=tmp_path / "n.png", json=tmp_path / "a" / ".." / "n.png"))
+    assert code == 2
+    assert "-o and --json are one file" in err
+    assert not (tmp_path / "n.png").exists()
+
+
 
     monkeypatch.setattr(evaluation, "measure_artefacts", fail)
     before = sorted(tmp_path.rglob("*"))
