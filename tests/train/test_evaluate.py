@@ -123,7 +123,7 @@ def test_the_picture_shows_all_photos_in_rows(evaluate, given, tiny, photos, tmp
     code, out, err = evaluate(*given(photos=6, output=tmp_path / "wide.png"))
     assert code == 0, err
     assert f"picture  {tmp_path / 'wide.png'}\n" in out
-    assert "holds 13 photos in all" in err  # training would hold out 3
+    assert "holds out 3 of these 6 photos" in err
     folder = sorted(photos.glob("*.jpg"))
     assert len(folder) == 13
     with Image.open(tmp_path / "wide.png") as opened:
