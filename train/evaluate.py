@@ -17,7 +17,7 @@ from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.style_library import find_style
 from fastnst.style_metadata import read_metadata
-from train.config import GENERATED_DATA
+from train.config import GENERATED_DATA, LEAST_SIZE, MOST_SIZE
 
 if TYPE_CHECKING:
     from train.evaluation import DirectOptimization, Evaluation
@@ -97,11 +97,24 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PHOTOS",
         help="a folder, a data set of the Hugging Face hub, or generated",
     )
-    add("--photos", type=_whole_number(1, 10_000), default=8, metavar="N", help="how many (8)")
-    add("--size", type=_whole_number(16, 4096), default=512, metavar="N", help="their longer side (512)")
+    add(
+        "--photos",
+        type=_whole_number(1, 10_000),
+        default=8,
+        metavar="N",
+        help="how many (8); training holds out 8 unless told otherwise, and has seen those beyond them, but "
+        "for a data set with a validation split",
+    )
+    add(
+        "--size",
+        type=_whole_number(LEAST_SIZE, MOST_SIZE),
+        default=512,
+        metavar="N",
+        help="their longer side (512)",
+    )
     add(
         "--style-size",
-        type=_whole_number(16, 4096),
+        type=_whole_number(LEAST_SIZE, MOST_SIZE),
         metavar="N",
         help="the painting's longer side; by default the one that the style was trained at, or 384",
     )
@@ -153,20 +166,6 @@ def _check_folder(option: str, path: Path) -> None:
         raise FastnstError(f"{option} {path}: the folder {path.parent} cannot be written to")
 
 
-def _evaluate(options: argparse.Namespace, picture: Path) -> None:
-    # What can be told without PyTorch is told at once.
-    model = find_style(options.model)
-    read_metadata(model)
-    if not options.style.is_file():
-        raise FastnstError(f"there is no style image {options.style}: give the painting with --style FILE")
-    try:
-        _say("loading PyTorch")
-        from fastnst.cli.one_line import warnings_as_lines
-        from train.evaluation import Request, evaluate
-        from train.terminal import set_up_terminal
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("train", "fastnst"):
-            raise  # a mistake in fastnst itself
 def _check_nothing_is_replaced(options: argparse.Namespace, picture: Path, model: Path) -> None:
     outputs = [("-o", picture)] + ([] if options.json is None else [("--json", options.json)])
     for option, output in outputs:
@@ -183,12 +182,26 @@ def _is_same_file(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
+def _evaluate(options: argparse.Namespace, picture: Path) -> None:
+    # What can be told without PyTorch is told at once.
+    model = find_style(options.model)
+    read_metadata(model)
+    if not options.style.is_file():
+        raise FastnstError(f"there is no style image {options.style}: give the painting with --style FILE")
+    _check_nothing_is_replaced(options, picture, model)
+    try:
+        _say("loading PyTorch")
+        from fastnst.cli.one_line import warnings_as_lines
+        from train.evaluation import Request, evaluate
+        from train.terminal import set_up_terminal
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("train", "fastnst"):
+            raise  # a mistake in fastnst itself
         raise FastnstError(f"evaluating needs {error.name}, which is not installed: make install") from error
     set_up_terminal()
     if options.data == GENERATED_DATA:
         _say("C and S on generated photos are not to be compared with those on real ones")
     with warnings_as_lines():
-    _check_nothing_is_replaced(options, picture, model)
         evaluation = evaluate(
             Request(
                 model=options.model,

@@ -146,6 +146,14 @@ def test_a_measure_on_generated_photos_is_said(evaluate, given):
     assert err.count("on generated photos are not to be compared with those on real ones") == 1
 
 
+@pytest.mark.parametrize(
+    ("stated", "held_out"), [("4", 4), (None, 8), ("many", 8), ("0", 8), ("1e300", 8), ("inf", 8)]
+)
+def test_training_held_out_as_many_photos_as_the_model_was_measured_on(stated, held_out):
+    metadata = {} if stated is None else {"quality.photos": stated}
+    assert evaluation._held_out_photos(metadata) == held_out
+
+
 def test_a_folder_of_few_photos_is_measured_whole(evaluate, given, tmp_path):
     few = tmp_path / "few"
     few.mkdir()
@@ -173,7 +181,11 @@ def test_models_from_elsewhere_are_judged(evaluate, given, model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stated", "size"), [("256", 256), (None, 384), ("bold", 384), ("nan", 384), ("-3", 384), ("0", 384)]
+    ("stated", "size"),
+    [
+        *(("256", 256), (None, 384), ("bold", 384), ("nan", 384), ("-3", 384), ("0", 384)),
+        *(("1000000000", 384), ("inf", 384), ("4096", 4096), ("5", 384)),
+    ],
 )
 def test_the_painting_has_the_size_that_the_model_states(stated, size):
     metadata = {} if stated is None else {"training.style_size": stated}
@@ -229,7 +241,7 @@ def test_direct_optimisation_starts_from_the_loss_that_the_style_reaches(
     assert direct["losses"] == [target for _, _, target, _ in calls]
 
 
-@pytest.mark.parametrize(("stated", "weight"), [("0.2", 0.2), (None, 0), ("-1", 0), ("inf", 0)])
+@pytest.mark.parametrize(("stated", "weight"), [("0.2", 0.2), (None, 0), ("-1", 0), ("1e300", 0)])
 def test_direct_optimisation_has_the_repetition_term_that_the_style_was_trained_with(tiny, stated, weight):
     metadata = {} if stated is None else {"training.repetition_weight": stated}
     painting = load_style_image(tiny.painting, 40).to_tensor()
@@ -297,18 +309,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(evaluate, given, tmp_path, monkey
     assert not (tmp_path / "evaluation.jpg").exists()
 
 
-def test_errors_name_the_options_of_this_command(evaluate, given, monkeypatch):
-    def fail(*_):
-        raise FastnstError("give the file with --loss-network-weights")
-
-    monkeypatch.setattr(evaluation, "load_quality_features", fail)
-    assert evaluate(*given())[2].endswith("evaluate: error: give the file with --quality-weights\n")
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("DefaultCPUAllocator: no memory")])
-def test_nothing_is_left_when_it_ends_early(evaluate, given, tmp_path, monkeypatch, error):
-    def fail(*_):
-        raise error
 @pytest.mark.parametrize("source", ["style", "model", "quality_weights"])
 @pytest.mark.parametrize("by", ["its name", "a link"])
 def test_what_is_read_is_not_replaced(evaluate, given, model, tiny, tmp_path, source, by):
@@ -337,6 +337,20 @@ def test_the_picture_and_the_numbers_are_two_files(evaluate, given, tmp_path):
     assert not (tmp_path / "n.png").exists()
 
 
+def test_errors_name_the_options_of_this_command(evaluate, given, monkeypatch):
+    def fail(*_):
+        raise FastnstError("give the file with --loss-network-weights")
+
+    monkeypatch.setattr(evaluation, "load_quality_features", fail)
+    assert evaluate(*given())[2].endswith("evaluate: error: give the file with --quality-weights\n")
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), RuntimeError("DefaultCPUAllocator: no memory"), MemoryError()]
+)
+def test_nothing_is_left_when_it_ends_early(evaluate, given, tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
 
     monkeypatch.setattr(evaluation, "measure_artefacts", fail)
     before = sorted(tmp_path.rglob("*"))
@@ -346,7 +360,7 @@ def test_the_picture_and_the_numbers_are_two_files(evaluate, given, tmp_path):
     else:
         assert (code, err.splitlines()[-1]) == (
             2,
-            "evaluate: error: the memory does not suffice: lower --size (now 48)",
+            "evaluate: error: the memory does not suffice: lower --size (now 48) or --style-size (now 40)",
         )
     assert out == ""
     assert sorted(tmp_path.rglob("*")) == before
