@@ -79,6 +79,8 @@ class TrainingConfig:
         repetition_weight: Weight of the term against lattices: dots and hatches that repeat in even regions.
         content_layers: Layers whose activations hold the content.
         style_layers: Layers whose Gram matrices hold the style; by default the loss network's usual four.
+        style_layer_weights: One for each style layer, such as 1,1,2,2: how much it counts beside the others;
+            by default all count alike.
         loss_network: Pretrained network that compares images. compact comes with fastnst and halves the time;
             auto is vgg16, or compact where vgg16 cannot be downloaded.
         loss_network_weights: VGG file (.pth, .safetensors) instead of the download.
@@ -143,6 +145,7 @@ class TrainingConfig:
     repetition_weight: float = 0.2
     content_layers: tuple[str, ...] = ("relu3_3",)
     style_layers: tuple[str, ...] | None = None
+    style_layer_weights: tuple[float, ...] | None = None
     loss_network: LossNetworkName = "auto"
     loss_network_weights: Path | None = None
     quality_weights: Path | None = None
@@ -267,6 +270,7 @@ class TrainingConfig:
             raise FastnstError(f"--cache-gb must be at least 0, got {self.cache_gb}")
         if not self.content_layers or self.style_layers == ():
             raise FastnstError("--content-layers and --style-layers need at least one layer each")
+        self._check_style_layer_weights()
 
     @property
     def style_name(self) -> str:
@@ -313,6 +317,18 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain Python values, as checkpoints and loggers hold them."""
         return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+
+    def _check_style_layer_weights(self) -> None:
+        if self.style_layer_weights is None:
+            return
+        # Before `auto` is settled: the usual layers are as many for every network.
+        layers = self.style_layers or DEFAULT_STYLE_LAYERS["vgg16"]
+        positive = all(math.isfinite(weight) and weight > 0 for weight in self.style_layer_weights)
+        if not positive or len(self.style_layer_weights) != len(layers):
+            raise FastnstError(
+                f"--style-layer-weights must be {len(layers)} numbers above 0, one for each style layer, got "
+                f"{list(self.style_layer_weights)}"
+            )
 
     def _style_weight(self) -> float:
         if self.strength is None:

@@ -210,7 +210,7 @@ def _optimize(
 def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossNetwork) -> PerceptualLoss:
     """Return the loss with the weights that trained the style, on the layers of the measure.
 
-    Those are the same for every style, whatever loss network trained it.
+    Those are the same for every style, whatever loss network trained it, and count alike.
     """
     defaults = {
         "content_weight": TrainingConfig.content_weight,

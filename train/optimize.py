@@ -57,6 +57,7 @@ _SHARED = (
     "repetition_weight",
     "content_layers",
     "style_layers",
+    "style_layer_weights",
     "loss_network",
     "loss_network_weights",
     "seed",
@@ -136,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     add_shared("--content-layers", type=_layers, metavar="A,B", help=f"hold the content ({content_layers})")
     style_layers = "; ".join(f"{name} {','.join(names)}" for name, names in DEFAULT_STYLE_LAYERS.items())
     add_shared("--style-layers", type=_layers, metavar="A,B", help=f"hold the style ({style_layers})")
+    add_shared("--style-layer-weights", type=_numbers, metavar="X,Y", help="one for each of them (all equal)")
     networks = typing.get_args(LossNetworkName)
     add_shared("--loss-network", choices=networks, help="compares the images (%(default)s)")
     add_shared("--loss-network-weights", type=Path, metavar="FILE", help="in the place of the download")
@@ -148,6 +150,13 @@ def _parser() -> argparse.ArgumentParser:
 def _layers(text: str) -> tuple[str, ...]:
     # With or without the brackets that `python -m train` shows.
     return tuple(name.strip() for name in text.strip("[]").split(",") if name.strip())
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, _layers(text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be numbers with commas between them, got {text}") from None
 
 
 def _parse(arguments: Sequence[str] | None) -> _Options:
@@ -274,6 +283,7 @@ def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, Perceptu
         style.to_tensor().to(device),
         content_layers=config.content_layers,
         style_layers=config.resolved_style_layers,
+        style_layer_weights=config.style_layer_weights,
         content_weight=config.content_weight,
         style_weight=config.resolved_style_weight,
         tv_weight=config.tv_weight,

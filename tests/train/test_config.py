@@ -31,6 +31,15 @@ def test_the_usual_style_layers_follow_the_loss_network(network):
     assert config(loss_network=network, style_layers=("relu1_2",)).resolved_style_layers == ("relu1_2",)
 
 
+def test_there_is_a_weight_for_each_style_layer():
+    assert config().style_layer_weights is None
+    assert config(style_layer_weights=(1.0, 1.0, 2.0, 2.0)).style_layer_weights == (1.0, 1.0, 2.0, 2.0)
+    chosen = config(style_layers=("relu1_2",), style_layer_weights=(2.0,))
+    assert chosen.to_dict()["style_layer_weights"] == [2.0]
+    with pytest.raises(FastnstError, match="--style-layer-weights must be 1 numbers above 0"):
+        config(style_layers=("relu1_2",), style_layer_weights=(1.0, 1.0))
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_has_its_shape_and_each_part_can_be_another(network):
     assert config(network=network).network_shape == NETWORKS[network]
@@ -80,6 +89,7 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "seed": [-1, 2**32],
         "content_layers": [()],
         "style_layers": [()],
+        "style_layer_weights": [(), (1.0,), (1.0, 1.0, 1.0, 0.0), (1.0, 1.0, 1.0, float("nan"))],
     }.items(),
 )
 def test_a_value_out_of_its_range_is_one_line_that_names_the_option(option, values):

@@ -108,13 +108,14 @@ def test_every_option_reaches_the_loss(tiny):
         [
             *("--content=a.jpg", f"--style={tiny.painting}", "--style-size=40", "--style-weight=3"),
             *("--content-weight=2", "--tv-weight=0.5", "--loss-network=vgg19", "--content-layers=relu1_1"),
-            "--repetition-weight=0.7",
+            *("--repetition-weight=0.7", "--style-layer-weights=1,3"),
             *("--style-layers=[relu2_1, relu1_2]", f"--loss-network-weights={tiny.vgg19}"),
         ]
     )
     _, loss = optimize._loss(options.config, "cpu")
     assert (loss.style_weight, loss.content_weight, loss.tv_weight) == (3, 2, 0.5)
     assert loss.repetition_weight == 0.7
+    assert loss.style_layer_weights.tolist() == [0.5, 1.5]
     assert (loss.content_layers, loss.style_layers) == (("relu1_1",), ("relu2_1", "relu1_2"))
     state = load_vgg_state("vgg19", tiny.vgg19)
     expected = PerceptualLoss(
@@ -213,6 +214,8 @@ def test_help_comes_without_pytorch():
         ({"content_layers": "relu9_9"}, "vgg16 has no layer 'relu9_9'; it has relu1_1, "),
         ({"style_layers": "relu1_2,conv4"}, "vgg16 has no layer 'conv4'"),
         ({"style_layers": ","}, "at least one layer"),
+        ({"style_layer_weights": "1,2,3"}, "--style-layer-weights must be 2 numbers above 0"),
+        ({"style_layer_weights": "much"}, "--style-layer-weights: must be numbers"),
         ({"style_layers": "relu4_3"}, "do not reach"),
         ({"loss_network": "resnet"}, "resnet"),
         ({"loss_network_weights": "absent.pth"}, "absent.pth"),
