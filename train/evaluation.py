@@ -218,7 +218,7 @@ def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossN
         "tv_weight": TrainingConfig.tv_weight,
         "repetition_weight": 0.0,  # styles that do not state it were trained without this term
     }
-    weights = {
+    weights: dict[str, Any] = {
         name: _number(metadata, f"training.{name}", default, least=0.0, most=_MOST_WEIGHT)
         for name, default in defaults.items()
     }
