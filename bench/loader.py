@@ -62,10 +62,11 @@ def main() -> None:
     scale = (options.crop_scale[0], options.crop_scale[1])
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:
-            # More for more workers, or the batches that they make ahead would be most of an epoch.
-            write_photos(Path(folder), 512 * max(2, options.workers))
+            write_photos(Path(folder), enough_photos(options.workers))
         photos = open_photos(options.data or folder, validation_photos=0)
         assert isinstance(photos, PhotoFolder), "the loader of a stream is not measured"
+        if len(photos) < (needed := photos_needed(options.workers)):
+            parser.error(f"--data holds {len(photos)} photos; {options.workers} workers need {needed}")
         plain, ours, generated = [], [], []
         for _ in range(options.rounds):  # in turn, so that a load from elsewhere falls on both
             plain.append(plain_rate(photos, options.image_size, scale, options.workers, options.seconds))
@@ -98,7 +99,7 @@ def loader_rate(
     """Measure how many crops the loader makes when nothing waits for it.
 
     Args:
-        photos: A folder of at least some hundred, or the batches made ahead count too much.
+        photos: A folder of at least `photos_needed`.
         image_size: Side of the crops in pixels.
         crop_scale: Least and greatest part of a photo's area in a crop.
         workers: Processes that decode.
@@ -118,7 +119,7 @@ def loader_rate(
         cache=None if cache_gb == 0 else PhotoCache.create(len(photos), cache_gb),
     )
     batches = iter(loader)
-    ahead = 2 * workers + 1  # made before the first was asked for, or while the processes started
+    ahead = _ahead(workers)
     epoch = len(photos) // _BATCH_SIZE
     first = _rate(itertools.islice(batches, epoch), ahead)
     # The epoch's last batches may still be in the making.
@@ -138,7 +139,7 @@ def generated_rate(
         workers=workers,
         crop_scale=crop_scale,
     )
-    return _rate(iter(loader), 2 * workers + 1, seconds)
+    return _rate(iter(loader), _ahead(workers), seconds)
 
 
 def plain_rate(
@@ -154,7 +155,22 @@ def plain_rate(
         drop_last=True,
         persistent_workers=workers > 0,
     )
-    return _rate(itertools.chain.from_iterable(itertools.repeat(loader)), 2 * workers + 1, seconds)
+    return _rate(itertools.chain.from_iterable(itertools.repeat(loader)), _ahead(workers), seconds)
+
+
+def photos_needed(workers: int) -> int:
+    """Return how many photos a folder needs, or the batches made ahead are too much of an epoch, or all."""
+    return 4 * _ahead(workers) * _BATCH_SIZE
+
+
+def enough_photos(workers: int) -> int:
+    """Return how many photos to write for a measurement."""
+    return 512 * max(2, workers)
+
+
+def _ahead(workers: int) -> int:
+    """Return how many batches are made before the first was asked for, or while the processes started."""
+    return 2 * workers + 1
 
 
 class _PlainCrops(Dataset[Tensor]):

@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +20,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from bench.loader import loader_rate, write_photos
+from bench.held_memory import held_memory
+from bench.loader import enough_photos, loader_rate, photos_needed, write_photos
 from bench.paired import time_in_turn
 from bench.plain_loop import plain_steps
 from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
@@ -39,6 +38,8 @@ _INDICES = {
     "vgg16": {2: "relu1_2", 7: "relu2_2", 14: "relu3_3", 21: "relu4_3"},
     "vgg19": {2: "relu1_2", 7: "relu2_2", 14: "relu3_3", 16: "relu3_4", 19: "relu4_1"},
 }
+
+_SAMPLE_SECONDS = 0.05
 
 
 def main() -> None:
@@ -57,7 +58,7 @@ def main() -> None:
         options.steps = 50 if options.device == "cuda" else 2
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:
-            write_photos(Path(folder), 512)
+            write_photos(Path(folder), enough_photos(_workers(options.device)))
             options.data = folder
         if options.profile:
             _profile(options)
@@ -77,13 +78,16 @@ def _compare(options: argparse.Namespace) -> None:
     for name, process, seconds in (("plain loop", plain, times.baseline), ("fastnst", ours, times.ours)):
         print(f"{name:20} {crops / median(seconds):10.2f} {process.peak_memory() / 2**30:11.2f} GB")
     print(f"{'ratio':20} {times.speedup:10.2f}")
-    photos = _photos(options)
-    rate = loader_rate(photos, options.image_size, _config(options).crop_scale, _workers(options.device))
-    needed = crops / median(times.ours)
-    print(
-        f"{'the loader alone':20} {rate.first_epoch:10.1f} in the first epoch: "
-        f"{rate.first_epoch / needed:.1f} times what a step consumes"
-    )
+    print(f"{'the loader alone':20} {_loader_alone(options, consumed=crops / median(times.ours))}")
+
+
+def _loader_alone(options: argparse.Namespace, consumed: float) -> str:
+    """Return the loader's crops per second, and how many times those that a step consumes they are."""
+    photos, workers = _photos(options), _workers(options.device)
+    if len(photos) < (needed := photos_needed(workers)):
+        return f"{'-':>10} {options.data} holds {len(photos)} photos; {workers} workers need {needed}"
+    rate = loader_rate(photos, options.image_size, _config(options).crop_scale, workers).first_epoch
+    return f"{rate:10.1f} in the first epoch: {rate / consumed:.1f} times what a step consumes"
 
 
 def _config(options: argparse.Namespace) -> TrainingConfig:
@@ -138,7 +142,9 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
     style = StyleImage(_style().numpy(), "")
     module = StyleTransfer(config, style, features, max_steps=1_000_000, precision=precision).to(device)
     module.move_loss_network()
-    optimizer = torch.optim.Adam(module.network.parameters(), lr=config.learning_rate, fused=True)
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # as the trainer has it
+    configured = module.configure_optimizers()
+    optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     batches = iter(
         PhotoLoader(
             _photos(options),
@@ -158,8 +164,9 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
             loss = module.training_step(content, 0)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(module.network.parameters(), config.gradient_clip)
+        module.on_before_optimizer_step(optimizer)
         optimizer.step()
+        schedule.step()
 
     return step
 
@@ -172,8 +179,8 @@ class _Process:
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(make_step, options, theirs))
-        process.start()
+        self._process = context.Process(target=_serve, args=(make_step, options, theirs))
+        self._process.start()
         theirs.close()
 
     def run(self) -> None:
@@ -182,10 +189,19 @@ class _Process:
         self._connection.recv()
 
     def peak_memory(self) -> int:
-        """Return the most bytes that it ever held, of the GPU's memory where there is one, and end it."""
+        """Return the most bytes that it holds, of the GPU's memory where there is one, and end it.
+
+        Main memory counts with that of the processes that decode, during a turn that is not timed.
+        """
+        assert self._process.pid is not None
+        self._connection.send("run")
+        peak = 0
+        while not self._connection.poll(_SAMPLE_SECONDS):
+            peak = max(peak, held_memory(self._process.pid))
+        self._connection.recv()
         self._connection.send("end")
-        peak: int = self._connection.recv()
-        return peak
+        on_gpu: int | None = self._connection.recv()
+        return peak if on_gpu is None else on_gpu
 
 
 def _serve(
@@ -201,10 +217,7 @@ def _serve(
         if cuda:
             torch.cuda.synchronize()
         connection.send(None)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    connection.send(
-        torch.cuda.max_memory_allocated() if cuda else kilobytes * (1 if sys.platform == "darwin" else 1024)
-    )
+    connection.send(torch.cuda.max_memory_allocated() if cuda else None)
 
 
 def _profile(options: argparse.Namespace) -> None:

@@ -88,6 +88,8 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
         entries["training.strength"] = options["strength"]
     if options.get("teacher") is not None:
         entries["training.teacher"] = Path(options["teacher"]).name.removesuffix(".onnx")
+    if options.get("style_layer_weights"):
+        entries["training.style_layer_weights"] = options["style_layer_weights"]
     if options.get("generated_share"):
         entries["training.generated_share"] = options["generated_share"]
     if record["losses"]:

@@ -40,7 +40,10 @@ _DEFAULT_STRENGTH = 5
 # from a weight of 0.9, which recolours the photo, to one of 63, under which it is hard to find again.
 _STRENGTH_FACTOR = 1.6
 
-_LEAST_QUALITY_SIZE = 16  # relu4_1 has an eighth of it
+# Longer sides of images in pixels: relu4_1 has an eighth of the least, and beyond the most the loss network
+# takes tens of gigabytes for one image.
+LEAST_SIZE = 16
+MOST_SIZE = 4096
 
 
 @dataclass
@@ -76,6 +79,8 @@ class TrainingConfig:
         repetition_weight: Weight of the term against lattices: dots and hatches that repeat in even regions.
         content_layers: Layers whose activations hold the content.
         style_layers: Layers whose Gram matrices hold the style; by default the loss network's usual four.
+        style_layer_weights: One for each style layer, such as 1,1,2,2: how much it counts beside the others;
+            by default all count alike.
         loss_network: Pretrained network that compares images. compact comes with fastnst and halves the time;
             auto is vgg16, or compact where vgg16 cannot be downloaded.
         loss_network_weights: VGG file (.pth, .safetensors) instead of the download.
@@ -108,7 +113,8 @@ class TrainingConfig:
         devices: How many devices, or which, as Lightning reads it.
         num_nodes: Machines.
         strategy: How they share the work, as Lightning reads it, such as ddp.
-        precision: As Lightning reads it; auto takes the fastest that the device has.
+        precision: 16-mixed, bf16-mixed or 32-true, as Lightning names them; auto takes the fastest that the
+            device has.
         compile: Compile the step with torch.compile first: a minute or more, worth it in long runs on a GPU.
         logger: Where the curves go.
         wandb_project: Project on wandb.
@@ -139,6 +145,7 @@ class TrainingConfig:
     repetition_weight: float = 0.2
     content_layers: tuple[str, ...] = ("relu3_3",)
     style_layers: tuple[str, ...] | None = None
+    style_layer_weights: tuple[float, ...] | None = None
     loss_network: LossNetworkName = "auto"
     loss_network_weights: Path | None = None
     quality_weights: Path | None = None
@@ -204,11 +211,11 @@ class TrainingConfig:
         if not self.init:
             raise FastnstError("--init must be none, auto, a style's name or a file")
         at_least = {
-            "style_size": 16,
+            "style_size": LEAST_SIZE,
             "width": 1,
             "residual_blocks": 0,
             "images": 1,
-            "image_size": 16,
+            "image_size": LEAST_SIZE,
             "crop_stages": 1,
             "batch_size": 1,
             "warmup_steps": 0,
@@ -229,14 +236,18 @@ class TrainingConfig:
             value = getattr(self, option)
             if not math.isfinite(value) or value < least:
                 raise FastnstError(f"--{option.replace('_', '-')} must be at least {least}, got {value}")
+        for option in ("style_size", "image_size", "quality_size"):
+            if getattr(self, option) > MOST_SIZE:
+                raise FastnstError(
+                    f"--{option.replace('_', '-')} must be at most {MOST_SIZE}, got {getattr(self, option)}"
+                )
         if self.outer_kernel_size not in OUTER_KERNEL_SIZES:
             raise FastnstError(
                 f"--outer-kernel-size must be one of {OUTER_KERNEL_SIZES}, got {self.outer_kernel_size}"
             )
-        if 0 < self.quality_size < _LEAST_QUALITY_SIZE:
+        if 0 < self.quality_size < LEAST_SIZE:
             raise FastnstError(
-                f"--quality-size must be at least {_LEAST_QUALITY_SIZE}, or 0 for no measure, "
-                f"got {self.quality_size}"
+                f"--quality-size must be at least {LEAST_SIZE}, or 0 for no measure, got {self.quality_size}"
             )
         if self.seed >= 2**32:  # numpy's limit
             raise FastnstError(f"--seed must be below {2**32}, got {self.seed}")
@@ -259,6 +270,7 @@ class TrainingConfig:
             raise FastnstError(f"--cache-gb must be at least 0, got {self.cache_gb}")
         if not self.content_layers or self.style_layers == ():
             raise FastnstError("--content-layers and --style-layers need at least one layer each")
+        self._check_style_layer_weights()
 
     @property
     def style_name(self) -> str:
@@ -305,6 +317,18 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain Python values, as checkpoints and loggers hold them."""
         return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+
+    def _check_style_layer_weights(self) -> None:
+        if self.style_layer_weights is None:
+            return
+        # Before `auto` is settled: the usual layers are as many for every network.
+        layers = self.style_layers or DEFAULT_STYLE_LAYERS["vgg16"]
+        positive = all(math.isfinite(weight) and weight > 0 for weight in self.style_layer_weights)
+        if not positive or len(self.style_layer_weights) != len(layers):
+            raise FastnstError(
+                f"--style-layer-weights must be {len(layers)} numbers above 0, one for each style layer, got "
+                f"{list(self.style_layer_weights)}"
+            )
 
     def _style_weight(self) -> float:
         if self.strength is None:

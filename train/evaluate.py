@@ -17,7 +17,7 @@ from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.style_library import find_style
 from fastnst.style_metadata import read_metadata
-from train.config import GENERATED_DATA
+from train.config import GENERATED_DATA, LEAST_SIZE, MOST_SIZE
 
 if TYPE_CHECKING:
     from train.evaluation import DirectOptimization, Evaluation
@@ -97,11 +97,24 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PHOTOS",
         help="a folder, a data set of the Hugging Face hub, or generated",
     )
-    add("--photos", type=_whole_number(1, 10_000), default=8, metavar="N", help="how many (8)")
-    add("--size", type=_whole_number(16, 4096), default=512, metavar="N", help="their longer side (512)")
+    add(
+        "--photos",
+        type=_whole_number(1, 10_000),
+        default=8,
+        metavar="N",
+        help="how many (8); training holds out 8 unless told otherwise, and has seen those beyond them, but "
+        "for a data set with a validation split",
+    )
+    add(
+        "--size",
+        type=_whole_number(LEAST_SIZE, MOST_SIZE),
+        default=512,
+        metavar="N",
+        help="their longer side (512)",
+    )
     add(
         "--style-size",
-        type=_whole_number(16, 4096),
+        type=_whole_number(LEAST_SIZE, MOST_SIZE),
         metavar="N",
         help="the painting's longer side; by default the one that the style was trained at, or 384",
     )
@@ -153,11 +166,29 @@ def _check_folder(option: str, path: Path) -> None:
         raise FastnstError(f"{option} {path}: the folder {path.parent} cannot be written to")
 
 
+def _check_nothing_is_replaced(options: argparse.Namespace, picture: Path, model: Path) -> None:
+    outputs = [("-o", picture)] + ([] if options.json is None else [("--json", options.json)])
+    for option, output in outputs:
+        for source in (options.style, model, options.quality_weights):
+            if source is not None and _is_same_file(output, source):
+                raise FastnstError(f"{option} {output} would replace {source}: choose another name")
+    if len(outputs) == 2 and _is_same_file(picture, options.json):
+        raise FastnstError(f"-o and --json are one file, {picture}: choose another name for one of them")
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
 def _evaluate(options: argparse.Namespace, picture: Path) -> None:
     # What can be told without PyTorch is told at once.
-    read_metadata(find_style(options.model))
+    model = find_style(options.model)
+    read_metadata(model)
     if not options.style.is_file():
         raise FastnstError(f"there is no style image {options.style}: give the painting with --style FILE")
+    _check_nothing_is_replaced(options, picture, model)
     try:
         _say("loading PyTorch")
         from fastnst.cli.one_line import warnings_as_lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +17,23 @@ from torch import Tensor
 from fastnst.errors import FastnstError
 from fastnst.stylizer import Stylizer
 from train.artefacts import Artefacts, measure_artefacts
-from train.config import DEFAULT_STYLE_WEIGHT, TrainingConfig
+from train.config import DEFAULT_STYLE_WEIGHT, LEAST_SIZE, MOST_SIZE, TrainingConfig
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss_network import LossNetwork
 from train.perceptual_loss import PerceptualLoss
-from train.photo_crops import Photo
 from train.photos import photos_to_judge, whole_images
 from train.pixel_optimization import steps_to_reach
 from train.precision import resolve_accelerator
 from train.preview_grid import compose_grid
 from train.quality import CONTENT_LAYERS, STYLE_LAYERS, Quality, load_quality_features, measure_quality
-from train.style_image import StyleImage, load_style_image
+from train.style_image import load_style_image
 from train.terminal import say
 
 DIRECT_SIZE = 256
+
+# What a foreign model may state: beyond, the weighted terms leave what float32 can tell apart.
+_MOST_WEIGHT = 1e6
+_MOST_PHOTOS = 10_000
 
 _PHOTOS_IN_A_ROW = 4
 _MOST_ROWS = 4  # what JPEG and the memory hold, also at the largest size
@@ -137,29 +139,26 @@ def evaluate(request: Request) -> Evaluation:
         FastnstError: If something that the request names is missing, damaged or does not work.
     """
     stylizer = Stylizer(request.model, device="cpu" if request.device == "cpu" else "auto")
-    style = load_style_image(request.style, request.style_size or _trained_style_size(stylizer.metadata))
-    if stylizer.metadata.get("style.sha256", style.sha256) != style.sha256:
-        say(f"{request.style} is not the file that {stylizer.name} was trained on")
-    device = torch.device(resolve_accelerator(request.device))
-    photos = photos_to_judge(request.data, request.photos)
-    say("reading the weights of the loss network")
-    features = load_quality_features(request.quality_weights).to(device)
+    style_size = request.style_size or _trained_style_size(stylizer.metadata)
     try:
-        return _evaluate(request, stylizer, style, photos, features, device)
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
-            raise FastnstError(f"the memory does not suffice: lower --size (now {request.size})") from error
+        return _evaluate(request, stylizer, style_size)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            raise FastnstError(
+                f"the memory does not suffice: lower --size (now {request.size}) or --style-size (now "
+                f"{style_size})"
+            ) from error
         raise
 
 
-def _evaluate(
-    request: Request,
-    stylizer: Stylizer,
-    style: StyleImage,
-    photos: Sequence[Photo],
-    features: LossNetwork,
-    device: torch.device,
-) -> Evaluation:
+def _evaluate(request: Request, stylizer: Stylizer, style_size: int) -> Evaluation:
+    style = load_style_image(request.style, style_size)
+    if stylizer.metadata.get("style.sha256", style.sha256) != style.sha256:
+        say(f"{request.style} is not the file that {stylizer.name} was trained on")
+    device = torch.device(resolve_accelerator(request.device))
+    photos = photos_to_judge(request.data, request.photos, _held_out_photos(stylizer.metadata))
+    say("reading the weights of the loss network")
+    features = load_quality_features(request.quality_weights).to(device)
     images = whole_images(photos, request.size)
     painting = style.to_tensor().to(device)
     painted: list[NDArray[np.uint8]] = []
@@ -211,32 +210,44 @@ def _optimize(
 def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossNetwork) -> PerceptualLoss:
     """Return the loss with the weights that trained the style, on the layers of the measure.
 
-    Those are the same for every style, whatever loss network trained it.
+    Those are the same for every style, whatever loss network trained it, and count alike.
     """
     defaults = {
         "content_weight": TrainingConfig.content_weight,
         "style_weight": DEFAULT_STYLE_WEIGHT,
         "tv_weight": TrainingConfig.tv_weight,
+        "repetition_weight": 0.0,  # styles that do not state it were trained without this term
     }
-    weights = {
-        name: _number(metadata, f"training.{name}", default, least=0.0) for name, default in defaults.items()
+    weights: dict[str, Any] = {
+        name: _number(metadata, f"training.{name}", default, least=0.0, most=_MOST_WEIGHT)
+        for name, default in defaults.items()
     }
     return PerceptualLoss(
         features, painting, content_layers=CONTENT_LAYERS, style_layers=STYLE_LAYERS, **weights
     )
 
 
+def _held_out_photos(metadata: Mapping[str, str]) -> int:
+    """Return how many photos training held out: those that it measured the style on, if the model says."""
+    default = TrainingConfig.validation_photos
+    return int(_number(metadata, "quality.photos", default, least=1, most=_MOST_PHOTOS))
+
+
 def _trained_style_size(metadata: Mapping[str, str]) -> int:
-    return int(_number(metadata, "training.style_size", TrainingConfig.style_size, least=1.0))
+    default = TrainingConfig.style_size
+    return int(_number(metadata, "training.style_size", default, least=LEAST_SIZE, most=MOST_SIZE))
 
 
-def _number(metadata: Mapping[str, str], key: str, default: float, *, least: float) -> float:
-    """Return a number of a model's metadata; the default where there is none, as in models from elsewhere."""
+def _number(metadata: Mapping[str, str], key: str, default: float, *, least: float, most: float) -> float:
+    """Return a number of a model's metadata; the default where none within the limits is stated.
+
+    A model from elsewhere may state anything.
+    """
     try:
         value = float(metadata[key])
     except (KeyError, ValueError):
         return default
-    return value if math.isfinite(value) and value >= least else default
+    return value if least <= value <= most else default
 
 
 def _picture(

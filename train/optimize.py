@@ -22,7 +22,14 @@ from PIL import Image
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.image_file import Picture, encode_image, output_format, read_image
-from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, LossNetworkName, TrainingConfig
+from train.config import (
+    DEFAULT_STYLE_LAYERS,
+    DEFAULT_STYLE_WEIGHT,
+    LEAST_SIZE,
+    MOST_SIZE,
+    LossNetworkName,
+    TrainingConfig,
+)
 
 if TYPE_CHECKING:
     from train.perceptual_loss import PerceptualLoss
@@ -47,14 +54,14 @@ _SHARED = (
     "style_weight",
     "content_weight",
     "tv_weight",
+    "repetition_weight",
     "content_layers",
     "style_layers",
+    "style_layer_weights",
     "loss_network",
     "loss_network_weights",
     "seed",
 )
-
-_LEAST_SIZE = 16
 
 # From here on Pillow refuses a file by itself.
 _MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
@@ -125,10 +132,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_shared("--content-weight", type=float, metavar="X", help="how strongly the photo does (%(default)s)")
     add_shared("--tv-weight", type=float, metavar="X", help="of the total variation (%(default)s)")
+    add_shared("--repetition-weight", type=float, metavar="X", help="against lattices (%(default)s)")
     content_layers = ",".join(typing.cast("tuple[str, ...]", _DEFAULTS["content_layers"]))
     add_shared("--content-layers", type=_layers, metavar="A,B", help=f"hold the content ({content_layers})")
     style_layers = "; ".join(f"{name} {','.join(names)}" for name, names in DEFAULT_STYLE_LAYERS.items())
     add_shared("--style-layers", type=_layers, metavar="A,B", help=f"hold the style ({style_layers})")
+    add_shared("--style-layer-weights", type=_numbers, metavar="X,Y", help="one for each of them (all equal)")
     networks = typing.get_args(LossNetworkName)
     add_shared("--loss-network", choices=networks, help="compares the images (%(default)s)")
     add_shared("--loss-network-weights", type=Path, metavar="FILE", help="in the place of the download")
@@ -143,12 +152,19 @@ def _layers(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.strip("[]").split(",") if name.strip())
 
 
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, _layers(text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be numbers with commas between them, got {text}") from None
+
+
 def _parse(arguments: Sequence[str] | None) -> _Options:
     given = _parser().parse_args(arguments)
     if given.steps < 1:
         raise FastnstError(f"--steps must be at least 1, got {given.steps}")
-    if given.size < _LEAST_SIZE:
-        raise FastnstError(f"--size must be at least {_LEAST_SIZE}, got {given.size}")
+    if not LEAST_SIZE <= given.size <= MOST_SIZE:
+        raise FastnstError(f"--size must be from {LEAST_SIZE} to {MOST_SIZE}, got {given.size}")
     # The name is that of a trained style, of which there is none.
     config = TrainingConfig(name="optimize", **{name: getattr(given, name) for name in _SHARED})
     output = _output_path(given.content, given.style, given.output)
@@ -180,7 +196,10 @@ def _optimize(options: _Options) -> bool:
         return _optimize_picture(options, content)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or _is_lack_of_memory(error):
-            raise FastnstError(f"the memory does not suffice: lower --size (now {options.size})") from error
+            raise FastnstError(
+                f"the memory does not suffice: lower --size (now {options.size}) or --style-size (now "
+                f"{options.config.style_size})"
+            ) from error
         raise
 
 
@@ -264,9 +283,11 @@ def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, Perceptu
         style.to_tensor().to(device),
         content_layers=config.content_layers,
         style_layers=config.resolved_style_layers,
+        style_layer_weights=config.style_layer_weights,
         content_weight=config.content_weight,
         style_weight=config.resolved_style_weight,
         tv_weight=config.tv_weight,
+        repetition_weight=config.repetition_weight,
     )
 
 

@@ -55,7 +55,7 @@ class PerceptualLosses:
     Attributes:
         total: The weighted sum, which is minimised.
         content: Mean over the content layers.
-        style: Mean over the style layers.
+        style: Mean over the style layers, by their weights.
         tv: Total variation of the stylised images.
         repetition: How much more regular they are than photo and painting, see `RepetitionLoss`.
         content_by_layer: The content term of each layer.
@@ -93,14 +93,19 @@ class PerceptualLoss(nn.Module):
         style: Style image of shape (1, 3, H, W), RGB in [0, 1].
         content_layers: Layers of the content term, such as `relu3_3`.
         style_layers: Layers of the style term.
+        style_layer_weights: One above 0 for each style layer, of which only the ratios count: they are taken
+            relative to their mean, so that `style_weight` keeps its meaning. By default all are equal.
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
         repetition_weight: Weight of the repetition.
 
     Raises:
-        ValueError: If there are no style or content layers, or `style` is not one RGB image.
+        ValueError: If there are no style or content layers, not as many weights as style layers, or `style`
+            is not one RGB image.
     """
+
+    style_layer_weights: Tensor
 
     def __init__(
         self,
@@ -109,6 +114,7 @@ class PerceptualLoss(nn.Module):
         *,
         content_layers: Sequence[str],
         style_layers: Sequence[str],
+        style_layer_weights: Sequence[float] | None = None,
         content_weight: float = 1.0,
         style_weight: float,
         tv_weight: float = 0.0,
@@ -117,6 +123,9 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         if not content_layers or not style_layers:
             raise ValueError("the loss needs at least one content layer and one style layer")
+        weights = torch.tensor(style_layer_weights or [1] * len(style_layers), dtype=torch.float32)
+        if len(weights) != len(style_layers):
+            raise ValueError(f"{len(style_layers)} style layers have {len(weights)} weights")
         if style.ndim != 4 or style.shape[:2] != (1, 3):
             raise ValueError(f"style must have shape (1, 3, H, W), got {tuple(style.shape)}")
         # A tuple hides the network from Module.__setattr__, which would register it.
@@ -128,6 +137,9 @@ class PerceptualLoss(nn.Module):
         self.tv_weight = tv_weight
         self.repetition_weight = repetition_weight
         self.repetition = RepetitionLoss(style)
+        self.register_buffer(
+            "style_layer_weights", (weights / weights.mean()).to(style.device), persistent=False
+        )
         with torch.no_grad():
             targets = features(style, self.style_layers)
         for layer in self.style_layers:
@@ -161,7 +173,7 @@ class PerceptualLoss(nn.Module):
             for layer in self.style_layers
         }
         content_loss = torch.stack(list(content_by_layer.values())).mean()
-        style_loss = torch.stack(list(style_by_layer.values())).mean()
+        style_loss = (torch.stack(list(style_by_layer.values())) * self.style_layer_weights).mean()
         tv_loss = total_variation(stylized) if self.tv_weight else stylized.new_zeros((), dtype=torch.float32)
         repetition = (
             self.repetition(stylized, content)

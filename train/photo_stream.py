@@ -36,6 +36,7 @@ class PhotoStream:
 
     Attributes:
         validation: The photos held out.
+        has_validation_split: Whether those come from a split of their own, none of which is trained on.
 
     Raises:
         FastnstError: If there is no image column, or no photo can be read.
@@ -51,6 +52,7 @@ class PhotoStream:
     ) -> None:
         self.name = name
         self._training = _image_column_only(training, name)
+        self.has_validation_split = validation_source is not None
         self._held_out: dict[int, int] = {}  # shard -> how many of its first rows
         if validation_source is not None and validation_photos:
             source = _image_column_only(validation_source, name)

@@ -142,15 +142,16 @@ def _open_real_photos(data: str, validation_photos: int, seed: int) -> PhotoFold
     return PhotoStream.open(data, validation_photos=validation_photos)
 
 
-def photos_to_judge(data: str, count: int) -> tuple[Photo, ...]:
+def photos_to_judge(data: str, count: int, held_out: int | None = None) -> tuple[Photo, ...]:
     """Return the photos that training on the same data holds out, to judge a style on.
 
-    A folder with fewer than four times as many is a collection of test photos rather than training data, of
-    which training would hold out no more than a quarter: there the rest is taken as well.
+    Where that holds out fewer, no more than a quarter of a folder, photos follow that it trains on, and a
+    warning says so: the folder may as well be a collection of test photos.
 
     Args:
         data: As `open_photos` takes it.
         count: How many photos, from 1 up. A folder with fewer gives all that it has.
+        held_out: How many training held out; as many as are asked for by default.
 
     Returns:
         Photos that have been read once, always in the same order.
@@ -160,14 +161,23 @@ def photos_to_judge(data: str, count: int) -> tuple[Photo, ...]:
     """
     folder = Path(data).expanduser()
     if data != GENERATED_DATA and folder.is_dir() and (names := _files_in(folder)[0]):
-        if len(names) < 4 * count:
-            _log.warning(
-                "%s holds %d photos in all: a style that was trained on them has seen some of those measured",
-                data,
-                len(names),
-            )
-        return tuple(_first_readable(names, count))
-    return open_photos(data, validation_photos=count).validation
+        first = _first_readable(names, count)
+        _warn_of_seen(data, len(first), min(count if held_out is None else held_out, max(1, len(names) // 4)))
+        return tuple(first)
+    photos = open_photos(data, validation_photos=count)
+    if held_out is not None and isinstance(photos, PhotoStream) and not photos.has_validation_split:
+        _warn_of_seen(data, len(photos.validation), held_out)
+    return photos.validation
+
+
+def _warn_of_seen(data: str, measured: int, held_out: int) -> None:
+    if measured > held_out:
+        _log.warning(
+            "training on %s holds out %d of these %d photos: a style trained on it has seen the others",
+            data,
+            held_out,
+            measured,
+        )
 
 
 def validation_images(photos: TrainingPhotos, longer_side: int) -> list[NDArray[np.uint8]]:

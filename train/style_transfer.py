@@ -67,6 +67,7 @@ class StyleTransfer(pl.LightningModule):
             style.to_tensor(),
             content_layers=config.content_layers,
             style_layers=config.resolved_style_layers,
+            style_layer_weights=config.style_layer_weights,
             content_weight=config.content_weight,
             style_weight=config.resolved_style_weight,
             tv_weight=config.tv_weight,

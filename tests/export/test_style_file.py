@@ -147,6 +147,14 @@ def test_metadata_says_what_a_style_started_from_and_its_strength(write_checkpoi
     assert (strong["training.strength"], strong["training.style_weight"]) == ("7", "25.6")
 
 
+def test_metadata_has_the_weights_of_the_style_layers_where_there_were_any(write_checkpoint, tmp_path):
+    checkpoint = load_checkpoint(write_checkpoint(tmp_path / "style.ckpt"))
+    assert "training.style_layer_weights" not in describe_style(checkpoint)
+    options = {**checkpoint.options, "style_layer_weights": [1.0, 1.0, 2.0, 2.0]}
+    described = describe_style(dataclasses.replace(checkpoint, options=options))
+    assert json.loads(described["training.style_layer_weights"]) == [1.0, 1.0, 2.0, 2.0]
+
+
 def test_metadata_tells_generated_photos_from_a_folder_of_this_name(write_checkpoint, tmp_path):
     checkpoint = load_checkpoint(write_checkpoint(tmp_path / "style.ckpt"))
     assert "training.generated_share" not in describe_style(checkpoint)

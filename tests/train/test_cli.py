@@ -97,6 +97,8 @@ def test_values_keep_their_hyphens():
 )
 def test_lists_need_no_brackets(given):
     assert parse_arguments([*STYLE, *given])[0].style_layers == ("relu1_2", "relu2_2")
+    weighted = parse_arguments([*STYLE, *given, "--style-layer-weights=1,2.5"])[0]
+    assert weighted.style_layer_weights == (1.0, 2.5)
 
 
 def test_every_preset_is_read():

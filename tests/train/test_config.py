@@ -8,6 +8,7 @@ from fastnst.errors import FastnstError
 from train.compact_features import COMPACT_LAYERS
 from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, STRENGTHS, TrainingConfig
 from train.network_shape import NETWORKS
+from train.precision import PRECISIONS
 from train.vgg_features import layer_names
 
 
@@ -30,6 +31,15 @@ def test_the_usual_style_layers_follow_the_loss_network(network):
     assert config(loss_network=network, style_layers=("relu1_2",)).resolved_style_layers == ("relu1_2",)
 
 
+def test_there_is_a_weight_for_each_style_layer():
+    assert config().style_layer_weights is None
+    assert config(style_layer_weights=(1.0, 1.0, 2.0, 2.0)).style_layer_weights == (1.0, 1.0, 2.0, 2.0)
+    chosen = config(style_layers=("relu1_2",), style_layer_weights=(2.0,))
+    assert chosen.to_dict()["style_layer_weights"] == [2.0]
+    with pytest.raises(FastnstError, match="--style-layer-weights must be 1 numbers above 0"):
+        config(style_layers=("relu1_2",), style_layer_weights=(1.0, 1.0))
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_has_its_shape_and_each_part_can_be_another(network):
     assert config(network=network).network_shape == NETWORKS[network]
@@ -49,12 +59,12 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
     ("option", "values"),
     {
         "name": ["", "a/b", ".hidden", ".."],
-        "style_size": [15, -1],
+        "style_size": [15, -1, 4097, 10**9],
         "width": [0],
         "residual_blocks": [-1],
         "outer_kernel_size": [0, 4, 11],
         "images": [0],
-        "image_size": [15],
+        "image_size": [15, 4097],
         "batch_size": [0],
         "learning_rate": [0.0, -1.0, float("nan"), float("inf")],
         "warmup_steps": [-1],
@@ -68,7 +78,7 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "tv_weight": [-1.0],
         "repetition_weight": [-1.0],
         "validation_photos": [0],
-        "quality_size": [-1, 1, 15],
+        "quality_size": [-1, 1, 15, 4097],
         "log_every": [0],
         "num_nodes": [0],
         "preview_seconds": [-1.0],
@@ -79,6 +89,7 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
         "seed": [-1, 2**32],
         "content_layers": [()],
         "style_layers": [()],
+        "style_layer_weights": [(), (1.0,), (1.0, 1.0, 1.0, 0.0), (1.0, 1.0, 1.0, float("nan"))],
     }.items(),
 )
 def test_a_value_out_of_its_range_is_one_line_that_names_the_option(option, values):
@@ -134,3 +145,8 @@ def test_every_option_is_described():
     attributes = TrainingConfig.__doc__.partition("Attributes:")[2]
     for field in dataclasses.fields(TrainingConfig):
         assert f"        {field.name}: " in attributes
+
+
+def test_the_help_names_each_precision_that_there_is():
+    meaning = (TrainingConfig.__doc__ or "").partition("precision: ")[2].partition("compile: ")[0]
+    assert all(precision in meaning for precision in ("auto", *PRECISIONS))

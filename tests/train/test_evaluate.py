@@ -123,7 +123,7 @@ def test_the_picture_shows_all_photos_in_rows(evaluate, given, tiny, photos, tmp
     code, out, err = evaluate(*given(photos=6, output=tmp_path / "wide.png"))
     assert code == 0, err
     assert f"picture  {tmp_path / 'wide.png'}\n" in out
-    assert "holds 13 photos in all" in err  # training would hold out 3
+    assert "holds out 3 of these 6 photos" in err
     folder = sorted(photos.glob("*.jpg"))
     assert len(folder) == 13
     with Image.open(tmp_path / "wide.png") as opened:
@@ -144,6 +144,14 @@ def test_a_measure_on_generated_photos_is_said(evaluate, given):
     assert code == 0, err
     assert "3 photos of 48 px" in out
     assert err.count("on generated photos are not to be compared with those on real ones") == 1
+
+
+@pytest.mark.parametrize(
+    ("stated", "held_out"), [("4", 4), (None, 8), ("many", 8), ("0", 8), ("1e300", 8), ("inf", 8)]
+)
+def test_training_held_out_as_many_photos_as_the_model_was_measured_on(stated, held_out):
+    metadata = {} if stated is None else {"quality.photos": stated}
+    assert evaluation._held_out_photos(metadata) == held_out
 
 
 def test_a_folder_of_few_photos_is_measured_whole(evaluate, given, tmp_path):
@@ -173,7 +181,11 @@ def test_models_from_elsewhere_are_judged(evaluate, given, model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stated", "size"), [("256", 256), (None, 384), ("bold", 384), ("nan", 384), ("-3", 384), ("0", 384)]
+    ("stated", "size"),
+    [
+        *(("256", 256), (None, 384), ("bold", 384), ("nan", 384), ("-3", 384), ("0", 384)),
+        *(("1000000000", 384), ("inf", 384), ("4096", 4096), ("5", 384)),
+    ],
 )
 def test_the_painting_has_the_size_that_the_model_states(stated, size):
     metadata = {} if stated is None else {"training.style_size": stated}
@@ -227,6 +239,14 @@ def test_direct_optimisation_starts_from_the_loss_that_the_style_reaches(
     direct = json.loads((tmp_path / "n.json").read_text())["direct"]
     assert direct["steps"] == [None, 17]
     assert direct["losses"] == [target for _, _, target, _ in calls]
+
+
+@pytest.mark.parametrize(("stated", "weight"), [("0.2", 0.2), (None, 0), ("-1", 0), ("1e300", 0)])
+def test_direct_optimisation_has_the_repetition_term_that_the_style_was_trained_with(tiny, stated, weight):
+    metadata = {} if stated is None else {"training.repetition_weight": stated}
+    painting = load_style_image(tiny.painting, 40).to_tensor()
+    loss = evaluation._trained_loss(metadata, painting, load_quality_features(tiny.vgg19))
+    assert loss.repetition_weight == weight
 
 
 def test_direct_optimisation_as_a_whole(evaluate, given, monkeypatch):
@@ -289,6 +309,34 @@ def test_a_mistake_is_one_line_and_exit_code_2(evaluate, given, tmp_path, monkey
     assert not (tmp_path / "evaluation.jpg").exists()
 
 
+@pytest.mark.parametrize("source", ["style", "model", "quality_weights"])
+@pytest.mark.parametrize("by", ["its name", "a link"])
+def test_what_is_read_is_not_replaced(evaluate, given, model, tiny, tmp_path, source, by):
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(
+        {"style": tiny.painting, "model": model, "quality_weights": tiny.vgg19}[source].read_bytes()
+    )
+    before = mine.read_bytes()
+    output = mine
+    if by == "a link":
+        output = tmp_path / "link.png"
+        output.symlink_to(mine)
+    for option in ("output", "json"):
+        code, _, err = evaluate(*given(**{source: mine, option: output}))
+        assert code == 2
+        assert f"{output} would replace {mine}: choose another name" in err
+        assert "loading" not in err
+    assert mine.read_bytes() == before
+
+
+def test_the_picture_and_the_numbers_are_two_files(evaluate, given, tmp_path):
+    (tmp_path / "a").mkdir()
+    code, _, err = evaluate(*given(output=tmp_path / "n.png", json=tmp_path / "a" / ".." / "n.png"))
+    assert code == 2
+    assert "-o and --json are one file" in err
+    assert not (tmp_path / "n.png").exists()
+
+
 def test_errors_name_the_options_of_this_command(evaluate, given, monkeypatch):
     def fail(*_):
         raise FastnstError("give the file with --loss-network-weights")
@@ -297,7 +345,9 @@ def test_errors_name_the_options_of_this_command(evaluate, given, monkeypatch):
     assert evaluate(*given())[2].endswith("evaluate: error: give the file with --quality-weights\n")
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("DefaultCPUAllocator: no memory")])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), RuntimeError("DefaultCPUAllocator: no memory"), MemoryError()]
+)
 def test_nothing_is_left_when_it_ends_early(evaluate, given, tmp_path, monkeypatch, error):
     def fail(*_):
         raise error
@@ -310,7 +360,7 @@ def test_nothing_is_left_when_it_ends_early(evaluate, given, tmp_path, monkeypat
     else:
         assert (code, err.splitlines()[-1]) == (
             2,
-            "evaluate: error: the memory does not suffice: lower --size (now 48)",
+            "evaluate: error: the memory does not suffice: lower --size (now 48) or --style-size (now 40)",
         )
     assert out == ""
     assert sorted(tmp_path.rglob("*")) == before

@@ -108,11 +108,14 @@ def test_every_option_reaches_the_loss(tiny):
         [
             *("--content=a.jpg", f"--style={tiny.painting}", "--style-size=40", "--style-weight=3"),
             *("--content-weight=2", "--tv-weight=0.5", "--loss-network=vgg19", "--content-layers=relu1_1"),
+            *("--repetition-weight=0.7", "--style-layer-weights=1,3"),
             *("--style-layers=[relu2_1, relu1_2]", f"--loss-network-weights={tiny.vgg19}"),
         ]
     )
     _, loss = optimize._loss(options.config, "cpu")
     assert (loss.style_weight, loss.content_weight, loss.tv_weight) == (3, 2, 0.5)
+    assert loss.repetition_weight == 0.7
+    assert loss.style_layer_weights.tolist() == [0.5, 1.5]
     assert (loss.content_layers, loss.style_layers) == (("relu1_1",), ("relu2_1", "relu1_2"))
     state = load_vgg_state("vgg19", tiny.vgg19)
     expected = PerceptualLoss(
@@ -211,16 +214,21 @@ def test_help_comes_without_pytorch():
         ({"content_layers": "relu9_9"}, "vgg16 has no layer 'relu9_9'; it has relu1_1, "),
         ({"style_layers": "relu1_2,conv4"}, "vgg16 has no layer 'conv4'"),
         ({"style_layers": ","}, "at least one layer"),
+        ({"style_layer_weights": "1,2,3"}, "--style-layer-weights must be 2 numbers above 0"),
+        ({"style_layer_weights": "much"}, "--style-layer-weights: must be numbers"),
         ({"style_layers": "relu4_3"}, "do not reach"),
         ({"loss_network": "resnet"}, "resnet"),
         ({"loss_network_weights": "absent.pth"}, "absent.pth"),
         ({"loss_network_weights": "broken.jpg"}, "broken.jpg"),
         ({"steps": 0}, "--steps must be at least 1"),
         ({"steps": "many"}, "--steps"),
-        ({"size": 15}, "--size must be at least 16"),
+        ({"size": 15}, "--size must be from 16 to 4096"),
+        ({"size": 3_000_000_000}, "--size must be from 16 to 4096"),
+        ({"style_size": 10**9}, "--style-size must be at most 4096"),
         ({"style_size": 3}, "--style-size must be at least 16"),
         ({"style_weight": -1}, "--style-weight must be at least 0"),
         ({"content_weight": "nan"}, "--content-weight must be at least 0"),
+        ({"repetition_weight": -1}, "--repetition-weight must be at least 0"),
         ({"tv_weight": "inf"}, "--tv-weight must be at least 0"),
         ({"seed": -1}, "--seed must be at least 0"),
         ({"start": "style"}, "--start"),
@@ -350,7 +358,7 @@ def test_memory_that_does_not_suffice_is_one_line(given, capsys, monkeypatch, er
 
     monkeypatch.setattr(pixel_optimization, "optimize_pixels", fail)
     assert main(given(size=48)) == 2
-    assert "lower --size (now 48)" in one_line(capsys)
+    assert "lower --size (now 48) or --style-size (now 32)" in one_line(capsys)
 
 
 def test_a_mistake_of_ours_is_not_hidden(given, monkeypatch):

@@ -118,6 +118,20 @@ def test_the_repetition_counts_by_its_weight(features):
     assert losses.total.item() == pytest.approx(without.total.item() + 0.3 * losses.repetition.item())
 
 
+def test_style_layers_count_by_their_weights_relative_to_the_mean(features):
+    stylized, content = random(1, 3, 16, 16), random(1, 3, 16, 16, seed=1)
+    equal = make_loss(features)(stylized, content)
+    first, second = (value.item() for value in equal.style_by_layer.values())
+    assert equal.style.item() == pytest.approx((first + second) / 2)
+    for weights in ([1.0, 3.0], [10.0, 30.0]):
+        losses = make_loss(features, style_layer_weights=weights)(stylized, content)
+        assert losses.style.item() == pytest.approx((first + 3 * second) / 4)
+        assert losses.total.item() == pytest.approx(losses.content.item() + 3 * losses.style.item())
+        assert losses.style_by_layer == equal.style_by_layer
+    for weights in ([1.0, 1.0], [0.1, 0.1]):
+        assert make_loss(features, style_layer_weights=weights)(stylized, content).total == equal.total
+
+
 def test_the_photo_itself_loses_no_content_and_the_painting_misses_no_style(features):
     painting = random(1, 3, 20, 24, seed=9)
     losses = make_loss(features, painting)(painting, painting)
@@ -149,7 +163,8 @@ def test_the_loss_network_and_its_targets_stay_out_of_the_state(features):
     assert not loss.state_dict()
     assert not list(loss.parameters())
     buffers = {name for name, _ in loss.named_buffers()}
-    assert buffers == {"gram_relu1_2", "gram_relu2_2", "repetition.style_concentration"}
+    grams = {"gram_relu1_2", "gram_relu2_2"}
+    assert buffers == grams | {"style_layer_weights", "repetition.style_concentration"}
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
@@ -185,6 +200,8 @@ def test_mistakes_are_told(features):
         make_loss(features, content_layers=[])
     with pytest.raises(ValueError, match="at least one content layer"):
         make_loss(features, style_layers=[])
+    with pytest.raises(ValueError, match="2 style layers have 3 weights"):
+        make_loss(features, style_layer_weights=[1, 1, 1])
     with pytest.raises(ValueError, match=r"\(1, 3, H, W\)"):
         make_loss(features, torch.zeros(2, 3, 8, 8))
     with pytest.raises(ValueError, match=r"stylized is .* but content is"):

@@ -58,17 +58,36 @@ def test_a_style_is_judged_on_the_photos_held_out(tmp_path, caplog):
     write_folder(tmp_path / "photos", 20)
     held_out = open_photos(str(tmp_path / "photos"), validation_photos=5).validation
     assert photos_to_judge(str(tmp_path / "photos"), 5) == held_out
-    assert "photos in all" not in caplog.text
+    assert "has seen the others" not in caplog.text
     # Of the shards of a data set likewise.
     write_shards(tmp_path / "shards", [[make_plain(number) for number in range(30)]])
     held_out = open_photos(str(tmp_path / "shards"), validation_photos=4).validation
     assert photos_to_judge(str(tmp_path / "shards"), 4) == held_out
 
 
+def test_photos_beyond_those_that_training_held_out_are_said(tmp_path, caplog):
+    write_folder(tmp_path / "photos", 20)
+    write_shards(tmp_path / "shards", [[make_plain(number) for number in range(30)]])
+    for data in ("photos", "shards"):
+        assert len(photos_to_judge(str(tmp_path / data), 3, held_out=3)) == 3
+        assert "has seen the others" not in caplog.text
+        assert len(photos_to_judge(str(tmp_path / data), 5, held_out=3)) == 5
+        assert f"training on {tmp_path / data} holds out 3 of these 5 photos" in caplog.text
+        caplog.clear()
+
+
+def test_of_a_validation_split_and_of_generated_photos_training_has_seen_none(tmp_path, caplog):
+    write_shards(tmp_path, [[make_plain(number) for number in range(10)]])
+    write_shards(tmp_path, [[make_plain(number) for number in range(60, 66)]], "validation")
+    for data in (str(tmp_path), "generated"):
+        assert len(photos_to_judge(data, 5, held_out=2)) == 5
+    assert "has seen the others" not in caplog.text
+
+
 def test_a_folder_of_test_photos_is_judged_on_whole(tmp_path, caplog):
     paths = write_folder(tmp_path, 3)
     assert {photo.name for photo in photos_to_judge(str(tmp_path), 8)} == {str(path) for path in paths}
-    assert "holds 3 photos in all" in caplog.text
+    assert "holds out 1 of these 3 photos" in caplog.text
     # Those that training would hold out come first.
     (held_out,) = open_photos(str(tmp_path), validation_photos=8).validation
     assert photos_to_judge(str(tmp_path), 2)[0] == held_out

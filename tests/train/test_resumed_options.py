@@ -39,6 +39,7 @@ def test_what_does_not_change_the_learning_may_differ_on_resume():
         "style_weight": 1.0,
         "content_layers": ("relu2_2",),
         "style_layers": ("relu1_1",),
+        "style_layer_weights": (1.0, 1.0, 1.0, 2.0),
         "loss_network": "vgg19",
         "width": 16,
         "images": 80,
