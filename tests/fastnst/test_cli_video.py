@@ -93,6 +93,24 @@ def test_videos_go_on_past_bad_files(run: Run, invert: Path, clip: Path) -> None
     assert sorted(file.name for file in (folder / "out").iterdir()) == ["clip.invert.mp4", "other.invert.mp4"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits paths, not names")
+def test_videos_go_on_past_names_that_are_too_long(run: Run, invert: Path, clip: Path) -> None:
+    # Of the first the result's name is too long, of the second that which it has until it is whole.
+    for length in (245, 240):
+        clip.with_name(f"{'a' * length}.mp4").write_bytes(clip.read_bytes())
+    missing = clip.with_name("b" * 300)
+    result = run("video", "-m", invert, clip.parent / "*.mp4", missing)
+    assert result.exit_code == 2
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
+        str(clip.with_name("clip.invert.mp4"))
+    ]
+    lines = result.stderr.splitlines()
+    assert f"{missing} cannot be read: File name too long" in lines[0]
+    for line in lines[1:3]:
+        assert "invert.mp4 (File name too long): rename it, or write elsewhere with -o" in line
+    assert lines[3:] == ["fastnst: error: 3 of 4 could not be done; the lines above say why"]
+
+
 def test_a_pattern_leaves_out_results(run: Run, styles: Path, invert: Path, clip: Path) -> None:
     (styles / "invert.onnx").write_bytes(invert.read_bytes())
     clip.with_name("clip.invert.partial.mp4").write_bytes(clip.read_bytes())
