@@ -280,6 +280,28 @@ def test_webcam_size_and_mirror(run: Run, invert: Path, fake) -> None:
     assert window.shown[0].shape == (24, 32, 3)
 
 
+def test_webcam_stabilizes_as_video_does(run: Run, invert: Path, fake, monkeypatch) -> None:
+    """The norms are smoothed over the frames, and forget them at cuts, before the next is painted."""
+    events: list[str] = []
+    motions = iter([None, "moved", None])  # the first frame, one of the same shot, and one after a cut
+
+    class Steady:
+        def __call__(self, image: np.ndarray) -> np.ndarray:
+            events.append("paint")
+            return image
+
+        def begin_shot(self) -> None:
+            events.append("shot")
+
+    stabilizer = SimpleNamespace(track=lambda image: next(motions), blend=lambda painted, motion: painted)
+    monkeypatch.setattr("fastnst.stabilizer.Stabilizer", lambda: stabilizer)
+    monkeypatch.setattr("fastnst.painter.Painter.for_video", lambda painter: Steady())
+    window = fake([scene(48, 64)] * 3, [-1, -1, ord("q")])
+    assert run("webcam", "-m", invert, "--stabilize").exit_code == 0
+    assert len(window.shown) == 3
+    assert events == ["shot", "paint", "paint", "shot", "paint"]
+
+
 def test_webcam_ends_with_its_window(fake) -> None:
     window = fake([scene(48, 64)] * 5, [], visible=0.0)
     assert webcam.show_webcam(lambda image: image) == 1
