@@ -1,15 +1,21 @@
-"""Milliseconds per image in inference, against eager PyTorch in float32; cold start and peak memory."""
+"""Milliseconds per image in inference, against eager PyTorch in float32; exactness, cold start, peak memory.
+
+The column dB is the PSNR of a device's picture to that of the CPU, which computes all but int8 files in
+float32: it says what bfloat16, or the arithmetic of a GPU, changes.
+"""
 
 from __future__ import annotations
 
 import argparse
+import math
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +27,7 @@ from bench.paired import time_in_turn
 from fastnst import Stylizer
 from fastnst.execution_providers import available_devices
 from fastnst.style_library import list_bundled_styles
+from train.generated_image import GeneratedImage
 from train.initial_weights import shape_in
 from train.network_shape import NETWORKS, NetworkName
 from train.transformer_net import TransformerNet
@@ -28,6 +35,9 @@ from train.transformer_net import TransformerNet
 SIZES = ("256x256", "512x512", "1920x1080", "3840x2160")
 # From this size on a picture takes so many seconds that one round says enough.
 _LARGE = 1_000_000
+
+# Where an exported file says how its weights are stored.
+_WEIGHTS_KEY = "export.weights"
 
 
 def main() -> None:
@@ -53,20 +63,54 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     models = options.model or [style.name for style in list_bundled_styles()]
     print(
-        f"{'style':14} {'device':9} {'size':>10} {'PyTorch ms':>11} {'fastnst ms':>11} {'ratio':>6}"
-        f" {'peak GB':>8}"
+        f"{'style':28} {'device':9} {'size':>10} {'PyTorch ms':>11} {'fastnst ms':>11} {'ratio':>6}"
+        f" {'peak GB':>8} {'dB':>6}"
     )
     for model in models:
-        for device in options.device or available_devices():
+        devices = options.device or available_devices()
+        painted = _painted_on_cpu(model, options.threads)
+        for device in devices:
             stylizer = Stylizer(model, device=device, threads=options.threads)
             for size in options.size:
-                _measure(stylizer, model, device, size, options)
+                _measure(stylizer, model, device, size, painted, options)
             if options.profile:
                 _profile(stylizer)
-    _measure_cold_start(models[0], options)
+    for model in models:
+        _measure_cold_start(model, options)
 
 
-def _measure(stylizer: Stylizer, model: str, device: str, size: str, options: argparse.Namespace) -> None:
+def psnr(found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
+    """Return the peak signal-to-noise ratio of two pictures of one shape in dB; infinite where they agree."""
+    error = float(np.mean((found.astype(np.float32) - expected) ** 2, dtype=np.float64))
+    return 10 * math.log10(255**2 / error) if error else math.inf
+
+
+def label(name: str, metadata: Mapping[str, str]) -> str:
+    """Return a style's name with the form of its weights, as files of one style have several."""
+    return f"{name} ({metadata[_WEIGHTS_KEY]})" if _WEIGHTS_KEY in metadata else name
+
+
+def scene(size: str) -> NDArray[np.uint8]:
+    """Return a picture with a photo's statistics, RGB of shape (H, W, 3), uint8; `size` is as in `SIZES`."""
+    width, height = _sides(size)
+    picture = Image.fromarray(GeneratedImage(0, 0).pixels(512))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _painted_on_cpu(model: str, threads: int | None) -> Callable[[str], NDArray[np.uint8]]:
+    """Return what paints the scene of a size on the CPU, once, where another device is compared with it."""
+    stylizer = cache(lambda: Stylizer(model, device="cpu", threads=threads))
+    return cache(lambda size: stylizer()(scene(size)))
+
+
+def _measure(
+    stylizer: Stylizer,
+    model: str,
+    device: str,
+    size: str,
+    painted_on_cpu: Callable[[str], NDArray[np.uint8]],
+    options: argparse.Namespace,
+) -> None:
     image = _picture(size)
     rounds = options.rounds if image[..., 0].size < _LARGE else min(options.rounds, 2)
     times = time_in_turn(_eager(stylizer, options.baseline, device, image), lambda: stylizer(image), rounds)
@@ -74,9 +118,10 @@ def _measure(stylizer: Stylizer, model: str, device: str, size: str, options: ar
     command = [sys.executable, "-m", "bench.stylize", "--memory-of", model, device, size]
     command += ["--threads", str(options.threads)] if options.threads else []
     peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    decibels = "-" if device == "cpu" else f"{psnr(stylizer(scene(size)), painted_on_cpu(size)):.1f}"
     print(
-        f"{stylizer.name:14} {device:9} {size:>10} {theirs:11.1f} {ours:11.1f} {times.speedup:6.2f}"
-        f" {peak:8.2f}",
+        f"{label(stylizer.name, stylizer.metadata):28} {device:9} {size:>10} {theirs:11.1f} {ours:11.1f}"
+        f" {times.speedup:6.2f} {peak:8.2f} {decibels:>6}",
         flush=True,
     )
 
@@ -129,7 +174,8 @@ def _measure_cold_start(model: str, options: argparse.Namespace) -> None:
         )
     differences = [whole - warm for whole, warm in zip(times.baseline, times.ours, strict=True)]
     print(
-        f"cold start: the command takes {statistics.median(times.baseline):.2f} s on one image of 512x512, "
+        f"cold start of {label(stylizer.name, stylizer.metadata)} on {device}: "
+        f"the command takes {statistics.median(times.baseline):.2f} s on one image of 512x512, "
         f"{statistics.median(differences):.2f} s more than a warm call"
     )
 
@@ -163,8 +209,13 @@ def _profile(stylizer: Stylizer) -> None:
 
 
 def _picture(size: str) -> NDArray[np.uint8]:
-    width, height = (int(side) for side in size.split("x"))
+    width, height = _sides(size)
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _sides(size: str) -> tuple[int, int]:
+    width, height = (int(side) for side in size.split("x"))
+    return width, height
 
 
 if __name__ == "__main__":

@@ -14,7 +14,11 @@ if sys.platform != "win32":  # which lets no open file be deleted
     import fcntl
 
 # The random part is eight characters long, so that a longer name is not taken for a shorter one's.
-_PARTIAL = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.partial(\..*)?", re.DOTALL)
+_PARTIAL = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.partial(?P<suffix>\..*)?", re.DOTALL)
+_ADDED = len("..12345678.partial")
+
+# What nearly every file system allows; those that count UTF-16 units allow more.
+_MOST_NAME_BYTES = 255
 
 
 def _umask() -> int:
@@ -33,7 +37,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary file lies in the same folder, so that the renaming is atomic, keeps the suffix, so that
     libraries which choose a format by it do so, and is hidden. It is flushed to the disk before it is
-    renamed. When the block raises, it is removed and `path` stays as it was.
+    renamed. When the block raises, it is removed and `path` stays as it was. Of a name that leaves no room
+    for what it adds, it bears the beginning.
 
     Args:
         path: The file to write. Its folder must exist.
@@ -46,7 +51,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     descriptor, name = tempfile.mkstemp(
-        prefix=f".{target.stem}.", suffix=f".partial{target.suffix}", dir=target.parent
+        prefix=f".{_shortened(target.stem, target.suffix)}.",
+        suffix=f".partial{target.suffix}",
+        dir=target.parent,
     )
     temporary = Path(name)
     if sys.platform == "win32":
@@ -74,6 +81,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 def remove_partial_writes(folder: Path, stems: str | Collection[str]) -> None:
     """Delete what killed processes left of writing files of these names; what is being written stays.
 
+    Of names that `atomic_write` had to shorten, those of all files that begin alike are deleted.
+
     Args:
         folder: Where they wrote.
         stems: The files' names without their suffixes, or one of them.
@@ -84,10 +93,22 @@ def remove_partial_writes(folder: Path, stems: str | Collection[str]) -> None:
     stems = {stems} if isinstance(stems, str) else set(stems)
     for partial in folder.iterdir():
         match = _PARTIAL.fullmatch(partial.name)
-        if match is not None and match["stem"] in stems:
+        if match is not None and _is_of(match["stem"], match["suffix"] or "", stems):
             with contextlib.suppress(OSError):  # another user's, or open on Windows: it stays
                 if not _is_being_written(partial):
                     partial.unlink(missing_ok=True)
+
+
+def _is_of(shortened: str, suffix: str, stems: Collection[str]) -> bool:
+    return any(shortened == _shortened(stem, suffix) for stem in stems)
+
+
+def _shortened(stem: str, suffix: str) -> str:
+    """Return as much of a stem as leaves the temporary file's name a legal length, in whole characters."""
+    room = _MOST_NAME_BYTES - _ADDED - len(os.fsencode(suffix))
+    while len(os.fsencode(stem)) > max(room, 1):
+        stem = stem[:-1]
+    return stem
 
 
 def _is_being_written(partial: Path) -> bool:

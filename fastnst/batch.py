@@ -157,7 +157,11 @@ def _painted(task: Task, read: Future[Picture], paint: Paint) -> tuple[Outcome, 
 
 
 def _write(task: Task, picture: Picture, encode: Callable[[Task, Picture], bytes]) -> None:
-    write_result(task.result, encode(task, picture))
+    try:
+        data = encode(task, picture)
+    except FastnstError as error:  # which knows the picture's size and format, not whose it is
+        raise FastnstError(f"{task.source}: {error}") from None
+    write_result(task.result, data)
 
 
 def _is_done(entry: tuple[Outcome, Future[None] | None]) -> bool:

@@ -89,17 +89,31 @@ def plan_results(
             problems.append(f"{source} and {taken[key]} would both become {result}: rename one of them")
             continue
         taken[key] = source
-        if result.is_dir():
-            problems.append(f"{result} is a folder: choose another name with -o")
-        elif overwrite or not result.exists() or not source.exists():
-            plan.tasks.append(task)  # an image that does not exist fails in its turn, by name
-        elif is_named:
-            problems.append(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
-        else:
-            plan.done.append(task)
-            if source.stat().st_mtime > result.stat().st_mtime:
-                plan.outdated.append(task)
+        try:
+            _add(plan, task, overwrite=overwrite, is_named=is_named)
+        except OSError as error:  # such as a name that is too long, which is this image's alone
+            problems.append(cannot_become(source, result, error))
     return plan
+
+
+def cannot_become(source: Path, result: Path, error: OSError) -> str:
+    """Return the line for a result whose path the system does not take."""
+    reason = error.strerror or error
+    return f"{source} cannot become {result} ({reason}): rename it, or write elsewhere with -o"
+
+
+def _add(plan: Plan, task: Task, *, overwrite: bool, is_named: bool) -> None:
+    source, result = task.source, task.result
+    if result.is_dir():
+        plan.problems.append(f"{result} is a folder: choose another name with -o")
+    elif overwrite or not result.exists() or not source.exists():
+        plan.tasks.append(task)  # an image that does not exist fails in its turn, by name
+    elif is_named:
+        plan.problems.append(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
+    else:
+        plan.done.append(task)
+        if source.stat().st_mtime > result.stat().st_mtime:
+            plan.outdated.append(task)
 
 
 def _without_results(

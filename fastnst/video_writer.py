@@ -49,6 +49,10 @@ def write_video(result: Path, source: VideoReader, *, crf: int = 18) -> Iterator
     Raises:
         FastnstError: If the folder cannot be written to, the disk is full, or the container does not hold
             the source's audio.
+
+    Warns:
+        FastnstWarning: If the container does not hold the source's subtitles, or FFmpeg cannot decode a
+            track: they are left out.
     """
     av = import_av()
     partial = partial_path(result)
@@ -127,7 +131,14 @@ class VideoWriter:
         return video
 
     def _copy(self, stream: Any, source: Path) -> None:
-        name = stream.codec_context.name if stream.codec_context is not None else "unknown"
+        if stream.codec_context is None:  # PyAV copies it into no container
+            warnings.warn(
+                f"{source}: one of its {stream.type} tracks, which FFmpeg cannot decode, is left out",
+                FastnstWarning,
+                stacklevel=6,
+            )
+            return
+        name = stream.codec_context.name
         try:
             copy = self._container.add_stream_from_template(stream)
         except (ValueError, self._av.FFmpegError):

@@ -171,6 +171,7 @@ def _plan(
     videos: Sequence[str], style: str, output: str | None, overwrite: bool, styles: Collection[str]
 ) -> tuple[list[_Task], list[str]]:
     """Return what is to be done, and a line for each video that cannot be."""
+    from fastnst.result_plan import cannot_become
     from fastnst.video_writer import VIDEO_SUFFIXES
 
     sources, problems = _find(videos, styles)
@@ -199,13 +200,29 @@ def _plan(
             problems.append(f"{source} and {other} would both become {result}: rename one of them")
         elif result.resolve() == source.resolve():
             problems.append(f"{source} would be replaced by its own result: give another name to -o")
-        elif result.is_dir():
-            problems.append(f"{result} is a folder: choose another name with -o")
-        elif result.exists() and not overwrite:
-            problems.append(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
         else:
-            tasks.append(_Task(source, result))
+            try:
+                problem = _occupied(result, overwrite=overwrite)
+            except OSError as error:  # such as a name that is too long, which is this video's alone
+                problem = cannot_become(source, result, error)
+            if problem is None:
+                tasks.append(_Task(source, result))
+            else:
+                problems.append(problem)
     return tasks, problems
+
+
+def _occupied(result: Path, *, overwrite: bool) -> str | None:
+    """Return what stands in a result's place, as a line, or None."""
+    from fastnst.video_writer import partial_path
+
+    # The name that the result has until it is whole must be free as well, and is the longer one.
+    for path in (result, partial_path(result)):
+        if path.is_dir():
+            return f"{path} is a folder: choose another name with -o"
+    if result.exists() and not overwrite:
+        return f"{result} exists: --overwrite replaces it, -o writes elsewhere"
+    return None
 
 
 def _find(videos: Sequence[str], styles: Collection[str]) -> tuple[list[Path], list[str]]:
@@ -216,21 +233,24 @@ def _find(videos: Sequence[str], styles: Collection[str]) -> tuple[list[Path], l
     found: dict[Path, Path] = {}
     problems: list[str] = []
     for text in videos:
-        path = Path(text)
-        if glob.has_magic(text) and not path.exists():
-            matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
-            files = [file for file in matches if file.is_file() and not _is_result(file, styles)]
-            if not files:
-                problems.append(f"{text} matches no file")
-        else:
-            files = [path]
-        for file in files:
-            if file.is_dir():
-                problems.append(f'{file} is a folder: name the videos in it, as in "{file / "*.mp4"}"')
-            elif not file.exists():
-                problems.append(f"{file} does not exist")
+        try:
+            path = Path(text)
+            if glob.has_magic(text) and not path.exists():
+                matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
+                files = [file for file in matches if file.is_file() and not _is_result(file, styles)]
+                if not files:
+                    problems.append(f"{text} matches no file")
             else:
-                found.setdefault(file.resolve(), file)
+                files = [path]
+            for file in files:
+                if file.is_dir():
+                    problems.append(f'{file} is a folder: name the videos in it, as in "{file / "*.mp4"}"')
+                elif not file.exists():
+                    problems.append(f"{file} does not exist")
+                else:
+                    found.setdefault(file.resolve(), file)
+        except OSError as error:  # noqa: PERF203 - each argument for itself
+            problems.append(f"{text} cannot be read: {error.strerror or error}")
     return list(found.values()), problems
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,8 @@ from fastnst.errors import FastnstError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from fastnst.painter import Painter
 
 
 @click.command(short_help="Paint what a camera sees.")
@@ -38,16 +41,25 @@ def webcam(
     from fastnst.video_extra import import_cv2_with_window
 
     import_cv2_with_window()  # before the model is loaded, which takes longer
-    from fastnst.stabilizer import Stabilizer
-    from fastnst.stylizer import Stylizer
+    from fastnst.painter import Painter
     from fastnst.webcam import show_webcam
 
     with warnings_as_lines():
-        stylizer = Stylizer(model, device=device, threads=threads)
-        stabilizer = Stabilizer() if stabilize else None
+        painter = Painter(model, device=device, threads=threads)
+        step = _stabilized(painter.for_video()) if stabilize else painter
+        show_webcam(step, camera=camera, size=size, mirror=not no_mirror, title=f"fastnst {painter.name}")
 
-        def step(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            painted = stylizer(image)
-            return stabilizer.blend(painted, stabilizer.track(image)) if stabilizer else painted
 
-        show_webcam(step, camera=camera, size=size, mirror=not no_mirror, title=f"fastnst {stylizer.name}")
+def _stabilized(painter: Painter) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Return what paints one picture after the other without flicker, as `fastnst video --stabilize` does."""
+    from fastnst.stabilizer import Stabilizer
+
+    stabilizer = Stabilizer()
+
+    def step(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        motion = stabilizer.track(image)
+        if motion is None:
+            painter.begin_shot()
+        return stabilizer.blend(painter(image), motion)
+
+    return step

@@ -68,6 +68,28 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted(others[:2])
 
 
+@pytest.mark.parametrize(
+    "stem",
+    ["a" * 251, "a" * 234, "\N{LATIN SMALL LETTER E WITH ACUTE}" * 125, "\N{ARTIST PALETTE}" * 62],
+    ids=["1 byte", "just too long", "2 bytes", "4 bytes"],
+)
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, stem: str) -> None:
+    path = tmp_path / f"{stem}.jpg"
+    with atomic_write(path) as left:
+        left.write_bytes(b"new")
+        assert left.name[1:].startswith(stem[:50])
+        assert left.suffix == ".jpg"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+    left.touch()  # as a kill leaves it
+    other = left.with_suffix(".png")
+    other.touch()
+    remove_partial_writes(tmp_path, ["b", "b" * 251])
+    assert sorted(tmp_path.iterdir()) == sorted([path, left, other])
+    remove_partial_writes(tmp_path, ["b", stem])
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets no open file be deleted")
 def test_what_is_being_written_is_not_removed(tmp_path: Path) -> None:
     path = tmp_path / "photo.wave.jpg"

@@ -169,7 +169,7 @@ def test_what_goes_wrong_is_that_images_alone(tasks: list[Task], tmp_path: Path)
     assert errors.pop(5) == f"{names[5]}: the model gave NaN"
     assert errors.pop(6) == f"{names[6]} does not fit into memory: resize it"
     assert errors.pop(7) == f"{names[7]} cannot be done: ZeroDivisionError"
-    assert errors.pop(8) == "cannot write it"
+    assert errors.pop(8) == f"{names[8]}: cannot write it"
     assert "is not a folder" in str(errors.pop(9))
     assert errors == {}
     assert len(list((tmp_path / "out").iterdir())) == 30 - 9

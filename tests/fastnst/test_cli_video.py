@@ -93,6 +93,24 @@ def test_videos_go_on_past_bad_files(run: Run, invert: Path, clip: Path) -> None
     assert sorted(file.name for file in (folder / "out").iterdir()) == ["clip.invert.mp4", "other.invert.mp4"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits paths, not names")
+def test_videos_go_on_past_names_that_are_too_long(run: Run, invert: Path, clip: Path) -> None:
+    # Of the first the result's name is too long, of the second that which it has until it is whole.
+    for length in (245, 240):
+        clip.with_name(f"{'a' * length}.mp4").write_bytes(clip.read_bytes())
+    missing = clip.with_name("b" * 300)
+    result = run("video", "-m", invert, clip.parent / "*.mp4", missing)
+    assert result.exit_code == 2
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
+        str(clip.with_name("clip.invert.mp4"))
+    ]
+    lines = result.stderr.splitlines()
+    assert f"{missing} cannot be read: File name too long" in lines[0]
+    for line in lines[1:3]:
+        assert "invert.mp4 (File name too long): rename it, or write elsewhere with -o" in line
+    assert lines[3:] == ["fastnst: error: 3 of 4 could not be done; the lines above say why"]
+
+
 def test_a_pattern_leaves_out_results(run: Run, styles: Path, invert: Path, clip: Path) -> None:
     (styles / "invert.onnx").write_bytes(invert.read_bytes())
     clip.with_name("clip.invert.partial.mp4").write_bytes(clip.read_bytes())
@@ -260,6 +278,28 @@ def test_webcam_size_and_mirror(run: Run, invert: Path, fake) -> None:
     window = fake([picture], [ord("q")])
     assert run("webcam", "-m", invert, "--size", 32).exit_code == 0
     assert window.shown[0].shape == (24, 32, 3)
+
+
+def test_webcam_stabilizes_as_video_does(run: Run, invert: Path, fake, monkeypatch) -> None:
+    """The norms are smoothed over the frames, and forget them at cuts, before the next is painted."""
+    events: list[str] = []
+    motions = iter([None, "moved", None])  # the first frame, one of the same shot, and one after a cut
+
+    class Steady:
+        def __call__(self, image: np.ndarray) -> np.ndarray:
+            events.append("paint")
+            return image
+
+        def begin_shot(self) -> None:
+            events.append("shot")
+
+    stabilizer = SimpleNamespace(track=lambda image: next(motions), blend=lambda painted, motion: painted)
+    monkeypatch.setattr("fastnst.stabilizer.Stabilizer", lambda: stabilizer)
+    monkeypatch.setattr("fastnst.painter.Painter.for_video", lambda painter: Steady())
+    window = fake([scene(48, 64)] * 3, [-1, -1, ord("q")])
+    assert run("webcam", "-m", invert, "--stabilize").exit_code == 0
+    assert len(window.shown) == 3
+    assert events == ["shot", "paint", "paint", "shot", "paint"]
 
 
 def test_webcam_ends_with_its_window(fake) -> None:

@@ -217,3 +217,18 @@ def test_a_result_older_than_its_image_stays_and_is_told() -> None:
     assert plan.tasks == []
     assert len(plan.done) == 2
     assert [task.source.as_posix() for task in plan.outdated] == ["photos/1.jpg"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows limits paths, not names")
+def test_a_name_that_is_too_long_for_a_result_is_that_images_alone() -> None:
+    long = "a" * 245 + ".jpg"
+    touch(f"photos/{long}")
+    plan = plan_results(["photos"], "kandinsky")
+    assert sorted(results(plan)) == ["photos/1.jpg", "photos/2.webp"]
+    assert plan.problems == [
+        f"photos/{long} cannot become photos/{'a' * 245}.kandinsky.jpg (File name too long): "
+        "rename it, or write elsewhere with -o"
+    ]
+    assert results(plan_results([f"photos/{long}"], "kandinsky", output="c.jpg")) == {
+        f"photos/{long}": "c.jpg"
+    }

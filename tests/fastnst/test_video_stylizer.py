@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fastnst import FastnstError
+from fastnst.errors import FastnstWarning
 from fastnst.stabilizer import Stabilizer
 from fastnst.video_reader import Frame, VideoReader
 from fastnst.video_stylizer import stylize_video
@@ -66,6 +67,16 @@ def test_audio_that_mp4_cannot_hold_is_an_error_before_anything_is_painted(tmp_p
     assert [file.name for file in tmp_path.iterdir()] == ["in.mkv"]
     stylize(source, tmp_path / "out.mkv")
     assert packets_of(tmp_path / "out.mkv", "audio") == packets_of(source, "audio")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_audio_of_an_unknown_codec_is_left_out(tmp_path: Path, suffix: str) -> None:
+    source = make_video(tmp_path / "in.mkv", moving(3), audio="wavpack")
+    source.write_bytes(source.read_bytes().replace(b"A_WAVPACK4", b"A_NOBODYS4"))
+    with pytest.warns(FastnstWarning, match="its audio tracks, which FFmpeg cannot decode, is left out"):
+        assert stylize(source, tmp_path / f"out{suffix}") == 3
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
 
 
 def test_subtitles_are_kept(tmp_path: Path) -> None:

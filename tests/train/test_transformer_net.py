@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from train.network_shape import NETWORKS
 from train.transformer_net import TransformerNet, pad_to_stride
 
 
@@ -30,6 +31,12 @@ def test_layer_shapes_are_those_of_the_paper():
     expected += 5 * [(128, 64, 64), (128, 64, 64)]
     expected += [(64, 128, 128), (32, 256, 256), (3, 256, 256)]
     assert shapes_of(TransformerNet(), torch.rand(1, 3, 256, 256)) == expected
+
+
+@pytest.mark.parametrize(("name", "count"), [("fast", 153), ("tiny", 50)])
+def test_the_smaller_networks_have_the_thousands_of_parameters_that_are_documented(name, count):
+    parameters = TransformerNet(*NETWORKS[name]).parameters()
+    assert round(sum(parameter.numel() for parameter in parameters) / 1000) == count
 
 
 def test_the_default_network_has_the_papers_1_68_million_parameters():
