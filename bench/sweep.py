@@ -53,6 +53,8 @@ VARIANTS: dict[str, dict[str, str]] = {
     "style relu1_1 to relu4_1": {"style-layers": "relu1_1,relu2_1,relu3_1,relu4_1"},  # Gatys et al.'s
     "style without relu1_2": {"style-layers": "relu2_2,relu3_4,relu4_1"},
     "style without relu4_1": {"style-layers": "relu1_2,relu2_2,relu3_4"},
+    "style layers weighted 4, 2, 1, 1": {"style-layer-weights": "4,2,1,1"},
+    "style layers weighted 1, 1, 2, 4": {"style-layer-weights": "1,1,2,4"},
     "style size 256": {"style-size": "256"},
     "style size 512": {"style-size": "512"},
     "width 24": {"width": "24"},

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from fastnst.errors import FastnstError
 from fastnst.stylizer import Stylizer
 from train.artefacts import Artefacts, measure_artefacts
 from train.config import DEFAULT_STYLE_WEIGHT, LEAST_SIZE, MOST_SIZE, TrainingConfig
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss_network import LossNetwork
+from train.out_of_memory import advise_on_memory
 from train.perceptual_loss import PerceptualLoss
 from train.photos import photos_to_judge, whole_images
 from train.pixel_optimization import steps_to_reach
@@ -140,15 +140,8 @@ def evaluate(request: Request) -> Evaluation:
     """
     stylizer = Stylizer(request.model, device="cpu" if request.device == "cpu" else "auto")
     style_size = request.style_size or _trained_style_size(stylizer.metadata)
-    try:
+    with advise_on_memory(("--size", request.size), ("--style-size", style_size)):
         return _evaluate(request, stylizer, style_size)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
-            raise FastnstError(
-                f"the memory does not suffice: lower --size (now {request.size}) or --style-size (now "
-                f"{style_size})"
-            ) from error
-        raise
 
 
 def _evaluate(request: Request, stylizer: Stylizer, style_size: int) -> Evaluation:

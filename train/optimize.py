@@ -30,6 +30,7 @@ from train.config import (
     LossNetworkName,
     TrainingConfig,
 )
+from train.out_of_memory import advise_on_memory
 
 if TYPE_CHECKING:
     from train.perceptual_loss import PerceptualLoss
@@ -190,17 +191,10 @@ def _output_path(content: Path, style: Path, output: Path | None) -> Path:
 
 def _optimize(options: _Options) -> bool:
     """Stylise the photo and write the result; return whether it was interrupted."""
-    try:
+    with advise_on_memory(("--size", options.size), ("--style-size", options.config.style_size)):
         content = _read_content(options.content, options.size)
         _say("loading PyTorch")
         return _optimize_picture(options, content)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or _is_lack_of_memory(error):
-            raise FastnstError(
-                f"the memory does not suffice: lower --size (now {options.size}) or --style-size (now "
-                f"{options.config.style_size})"
-            ) from error
-        raise
 
 
 def _read_content(path: Path, size: int) -> Picture:
@@ -289,12 +283,6 @@ def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, Perceptu
         tv_weight=config.tv_weight,
         repetition_weight=config.repetition_weight,
     )
-
-
-def _is_lack_of_memory(error: RuntimeError) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _write(path: Path, picture: Picture) -> None:

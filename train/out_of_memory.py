@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-import torch
-
 from fastnst.errors import FastnstError
-from train.config import TrainingConfig
 
 
 @contextlib.contextmanager
-def advise_on_memory(config: TrainingConfig, *options: str, then: str = "") -> Iterator[None]:
+def advise_on_memory(*options: tuple[str, int], then: str = "") -> Iterator[None]:
     """Turn a lack of memory into one line that says which options to lower.
 
     Args:
-        config: The run's options.
-        options: Those that the memory of this part of the run depends on, as `TrainingConfig` names them.
-        then: What else to do, after a semicolon.
+        options: Those that the memory of this part of the program depends on, such as `--size`, and their
+            values now.
+        then: What else to know, after a semicolon.
 
     Raises:
         FastnstError: In the place of PyTorch's, CUDA's and NumPy's errors of that kind.
@@ -26,14 +23,15 @@ def advise_on_memory(config: TrainingConfig, *options: str, then: str = "") -> I
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not is_lack_of_memory(error):
+        if not _is_lack_of_memory(error):
             raise
-        lower = " or ".join(f"--{name.replace('_', '-')} (now {getattr(config, name)})" for name in options)
+        lower = " or ".join(f"{option} (now {value})" for option, value in options)
         raise FastnstError(
             f"the memory does not suffice: lower {lower}{f'; {then}' if then else ''}"
         ) from error
 
 
-def is_lack_of_memory(error: Exception) -> bool:
-    """Return whether an error says that memory could not be had, on the CPU or a GPU."""
+def _is_lack_of_memory(error: Exception) -> bool:
+    import torch  # takes seconds, which a mistake on the command line need not wait for
+
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)

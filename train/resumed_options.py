@@ -45,6 +45,7 @@ _BEFORE_THE_OPTION = {
     "crop_stages": 1,
     "repetition_weight": 0.0,
     "generated_share": 0.0,
+    "style_layer_weights": None,
 }
 
 

@@ -136,10 +136,10 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
     max_steps = math.ceil(config.images / (config.batch_size * trainer.world_size))
     trainer.fit_loop.epoch_loop.max_steps = max_steps  # only the trainer knew how many devices there are
     _check_world_size(checkpoint, trainer.world_size)
-    with advise_on_memory(config, "style_size"):
+    with advise_on_memory(("--style-size", config.style_size)):
         module = StyleTransfer(config, style, features, max_steps, precision)
     if checkpoint is None:
-        with advise_on_memory(config, "image_size"):
+        with advise_on_memory(("--image-size", config.image_size)):
             start_from_best(module, candidates, photos)
     module.teacher = teacher
     data = PhotoDataModule(
@@ -178,7 +178,8 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         return RunResult(interrupted=True)
     rolling.save(trainer, module)  # measuring may be interrupted too
     with advise_on_memory(
-        config, "quality_size", then=f"the style is trained, in {config.checkpoint_path}: nothing is lost"
+        ("--quality-size", config.quality_size),
+        then=f"the style is trained, in {config.checkpoint_path}: nothing is lost",
     ):
         quality = _finish(config, trainer, module, preview, photos, measuring)
     rolling.save(trainer, module)
@@ -202,7 +203,9 @@ def _fit(
     """
     try:
         with advise_on_memory(
-            module.config, "batch_size", "image_size", then="with --fresh, since they change the run"
+            ("--batch-size", module.config.batch_size),
+            ("--image-size", module.config.image_size),
+            then="with --fresh, since they change the run",
         ):
             trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
     except SystemExit:
