@@ -46,7 +46,9 @@ def webcam(
 
     with warnings_as_lines():
         painter = Painter(model, device=device, threads=threads)
-        step = _stabilized(painter.for_video()) if stabilize else painter
+        step: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = painter
+        if stabilize:
+            step = _stabilized(painter.for_video())
         show_webcam(step, camera=camera, size=size, mirror=not no_mirror, title=f"fastnst {painter.name}")
 
 
