@@ -1,4 +1,7 @@
 import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -86,6 +89,25 @@ def test_a_picture_may_be_painted_over(network):
     expected = whole(before)
     assert whole(before, out=before) is before
     np.testing.assert_array_equal(before, expected)
+
+
+def test_threads_that_paint_in_tiles_leave_warnings_and_stdout_alone(network):
+    filters, shown, stdout = warnings.filters, warnings.showwarning, sys.stdout
+    paint, together = Stylizer(network, tile=256, threads=1), threading.Barrier(4)
+    image = uneven(257, 40)
+
+    def paint_some(_):
+        together.wait(60)
+        return [paint(image) for _ in range(2)]
+
+    expected = paint(image)
+    with ThreadPoolExecutor(4) as pool:
+        for results in pool.map(paint_some, range(4)):
+            for result in results:
+                np.testing.assert_array_equal(result, expected)
+    assert warnings.filters is filters
+    assert warnings.showwarning is shown
+    assert sys.stdout is stdout
 
 
 def test_a_batch_is_painted_picture_by_picture(network):
