@@ -91,6 +91,14 @@ def test_a_picture_may_be_painted_over(network):
     np.testing.assert_array_equal(before, expected)
 
 
+def test_a_picture_may_be_painted_over_where_rows_of_tiles_are_lower_than_the_margin(network):
+    paint = Stylizer(network, tile=256, threads=1)
+    paint.metadata = {}  # nobody knows how far it sees: the margin is 128 pixels, a row 32
+    image = uneven(257, 90)
+    expected = paint(image)
+    np.testing.assert_array_equal(paint(image, out=image), expected)
+
+
 def test_threads_that_paint_in_tiles_leave_warnings_and_stdout_alone(network):
     filters, shown, stdout = warnings.filters, warnings.showwarning, sys.stdout
     paint, together = Stylizer(network, tile=256, threads=1), threading.Barrier(4)
