@@ -53,6 +53,10 @@ class RunError(FastnstError):
     """The session failed on an input, by the model's or by the provider's fault."""
 
 
+class OutOfMemoryError(RunError):
+    """The session failed as it got too little memory."""
+
+
 def open_session(
     path: Path, use: Callable[[Any], T], *, device: str = "auto", threads: int | None = None
 ) -> tuple[Any, T]:

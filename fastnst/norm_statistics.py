@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnst.image_model import run_session
 from fastnst.onnx_graph import Node, OnnxGraph
 from fastnst.tiles import Tile
 
@@ -78,6 +79,9 @@ def measure_statistics(
 
     Returns:
         The statistics of each instance norm.
+
+    Raises:
+        FastnstError: If the model fails on a tile or the memory does not suffice.
     """
     layers = sum(node.op_type == "InstanceNormalization" for node in OnnxGraph(data).nodes)
     found: list[Statistics] = []
@@ -175,7 +179,8 @@ def _measure_norm(
             node.name: _unpacked(before[node.name], node.type) if node.name in before else read(tile)
             for node in session.get_inputs()
         }
-        outputs = session.run(names if keeps else names[:1], feed)
+        part = f"a tile of {tile.width}x{tile.height} pixels"
+        outputs = run_session(session, names if keeps else names[:1], feed, part)
         moments.add(tile.inner(outputs[0]))
         if number == 0:
             per_pixel = sum(_packed(output).nbytes for output in outputs) / tile.pixels

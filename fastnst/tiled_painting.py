@@ -49,6 +49,9 @@ def paint_in_tiles(
         side: Side of a tile in pixels, its margins included.
         margin: How far the network sees, in pixels: a multiple of 32.
         progress: Called with the part that is done, in (0, 1].
+
+    Raises:
+        FastnstError: If the model fails on a tile or the memory does not suffice.
     """
     height, width = image.shape[:2]
     say = progress or (lambda _: None)

@@ -9,6 +9,8 @@ from PIL import Image
 
 from fastnst import FastnstError, Stylizer, norm_statistics, stylizer, tiled_painting
 from fastnst.cli.progress import TileProgress
+from fastnst.execution_providers import open_changed
+from fastnst.tiles import Tile
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 
@@ -135,12 +137,23 @@ def test_progress_rises_to_the_whole(network):
 def test_only_what_the_memory_does_not_hold_is_painted_in_tiles(network, monkeypatch):
     image = uneven(1001, 1000)
     found = []
-    paint = Stylizer(network, on_progress=found.append)
     monkeypatch.setattr(stylizer, "free_memory", lambda: 10**9)
-    paint(image)
+    Stylizer(network, on_progress=found.append)(image)
     assert not found
     monkeypatch.setattr(stylizer, "free_memory", lambda: 5 * 10**8)
-    paint(image)
+    Stylizer(network, on_progress=found.append)(image)
+    assert found
+
+
+def test_what_was_painted_whole_once_is_painted_whole_again(network, monkeypatch):
+    monkeypatch.setattr(stylizer, "_SURELY_WHOLE", 0)
+    found, free = [], iter([10**9, 0, 0])  # the runtime keeps what the first picture took
+    monkeypatch.setattr(stylizer, "free_memory", lambda: next(free, 0))
+    paint = Stylizer(network, threads=1, on_progress=found.append)
+    for size in ((60, 50), (60, 50), (50, 60), (40, 40)):
+        paint(uneven(*size))
+    assert not found
+    paint(uneven(60, 51))
     assert found
 
 
@@ -161,6 +174,35 @@ def test_a_model_that_looks_at_the_whole_in_other_ways_is_refused(tmp_path, monk
     # Where nobody asked for tiles, the whole is tried.
     monkeypatch.setattr(stylizer, "free_memory", lambda: 0)
     assert Stylizer(path)(uneven(1001, 1000)).shape == (1001, 1000, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (tiny_models.doubling, "doubling gives pictures of another size than it takes"),
+        (tiny_models.pairs, "pairs takes 2 pictures at a time"),
+    ],
+)
+def test_a_model_whose_pictures_tiles_are_not_is_refused(tmp_path, monkeypatch, make, says):
+    path = make(tmp_path / f"{make.__name__}.onnx")
+    image = np.full((8, 257, 3), 77, np.uint8)
+    with pytest.raises(FastnstError, match=says):
+        Stylizer(path, tile=256)(image)
+    monkeypatch.setattr(stylizer, "free_memory", lambda: 0)
+    monkeypatch.setattr(stylizer, "_SURELY_WHOLE", 0)
+    assert len(np.unique(Stylizer(path)(image))) == 1
+
+
+def test_a_model_that_fails_on_a_tile_is_told(network):
+    paint = Stylizer(network)
+    with pytest.raises(FastnstError, match="the model fails on a tile of 40x40 pixels"):
+        norm_statistics.measure_statistics(
+            network.read_bytes(),
+            [Tile(0, 40, 0, 40, 0, 40, 0, 40)],
+            lambda tile: np.zeros((1, 40, 40, 4), np.uint8),
+            lambda data: open_changed(paint.model.session, data),
+            memory=0,
+        )
 
 
 def test_mistakes_are_told(network):

@@ -242,6 +242,17 @@ def external_weights(path: Path) -> Path:
     return path
 
 
+def pairs(path: Path) -> Path:
+    """255 - image, of two images at a time."""
+    return save_model(
+        path,
+        [helper.make_node("Sub", ["white", "image"], ["stylized"])],
+        input_type=TensorProto.FLOAT,
+        input_shape=(2, 3, "H", "W"),
+        constants={"white": np.float32(255)},
+    )
+
+
 def network(path: Path, *, seed: int = 0, normalization: str = "InstanceNormalization") -> Path:
     """A style network in small, by the contract: strides, a residual block, enlargement, four norms.
 
