@@ -41,6 +41,8 @@ _ADVICE = {
     "cuda": 'check that nvidia-smi shows the GPU, then pip install "onnxruntime-gpu[cuda,cudnn]"',
 }
 
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # since 1.21
+
 # ONNX Runtime's exceptions that blame the model, whatever the provider.
 _MODEL_ERRORS = ("InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile")
 
@@ -139,6 +141,11 @@ def open_changed(session: Any, data: bytes) -> Any:
             enable_fallback=0,
         )
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but Exception
+        if "external" in str(error).lower():
+            raise FastnstError(
+                "the model keeps its weights in another file, where its parts do not find them: "
+                f"pip install --upgrade onnxruntime ({first_line(error)})"
+            ) from None
         raise FastnstError(f"the model does not work in parts: {first_line(error)}") from None
 
 
@@ -206,6 +213,8 @@ def _import_runtime(*, with_gpu: bool) -> Any:
 def _create(runtime: Any, path: Path, name: str, number: str, threads: int | None) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = 4
+    # Where a changed model, which comes as bytes, finds weights that are kept in another file.
+    options.add_session_config_entry(_WEIGHTS_FOLDER, str(path.absolute().parent))
     if threads is not None:
         options.intra_op_num_threads = threads
     if name == "cpu":

@@ -26,6 +26,11 @@ CPU, CUDA, DML = "CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionP
 OPENVINO = "OpenVINOExecutionProvider"
 
 
+class Options(SimpleNamespace):
+    def add_session_config_entry(self, key: str, value: str) -> None:
+        setattr(self, key, value)
+
+
 class Runtime(ModuleType):
     """An onnxruntime whose providers are built in, and of which some start."""
 
@@ -33,7 +38,7 @@ class Runtime(ModuleType):
         super().__init__("onnxruntime")
         self.asked: list[Any] = []
         self.ExecutionMode = SimpleNamespace(ORT_SEQUENTIAL="sequential")
-        self.SessionOptions = SimpleNamespace
+        self.SessionOptions = Options
         self.get_available_providers = lambda: built
         self.set_default_logger_severity = lambda level: None
         self.preload_dlls = lambda: print("Failed to load libcudnn.so.9")

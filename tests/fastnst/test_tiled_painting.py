@@ -4,7 +4,9 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 from PIL import Image
 
 from fastnst import FastnstError, Stylizer, norm_statistics, stylizer, tiled_painting
@@ -203,6 +205,37 @@ def test_a_model_that_fails_on_a_tile_is_told(network):
             lambda data: open_changed(paint.model.session, data),
             memory=0,
         )
+
+
+@pytest.mark.parametrize("constant_nodes", [False, True])
+@pytest.mark.parametrize("dtype", [TensorProto.FLOAT16, TensorProto.DOUBLE])
+def test_norms_of_other_types_are_fixed(tmp_path, dtype, constant_nodes):
+    path = tiny_models.normalized(
+        tmp_path / "m.onnx", output_scale=255, output_offset=0, dtype=dtype, constant_nodes=constant_nodes
+    )
+    tile = Tile(0, 40, 0, 50, 0, 40, 0, 50)
+    image = uneven(40, 50)[np.newaxis].transpose(0, 3, 1, 2).astype(helper.tensor_dtype_to_np_dtype(dtype))
+    data = path.read_bytes()
+    statistics = norm_statistics.measure_statistics(data, [tile], lambda _: image, opened, memory=10**6)
+    (painted,) = opened(norm_statistics.fix_statistics(data, statistics)).run(None, {"image": image})
+    assert painted.dtype == image.dtype
+    x = image.astype(float)
+    expected = (x - x.mean((2, 3), keepdims=True)) / np.sqrt(x.var((2, 3), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(painted, 255 / (1 + np.exp(-expected)), atol=0.5)
+
+
+def opened(data):
+    return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+
+
+def test_weights_in_another_file_are_found(tmp_path, monkeypatch):
+    path = tiny_models.normalized(tmp_path / "normalized.onnx", output_scale=255, output_offset=0)
+    image = uneven(70, 300)
+    expected = Stylizer(path)(image)
+    tiny_models.with_external_weights(path)
+    assert np.abs(Stylizer(path, tile=256)(image).astype(int) - expected).max() <= 1
+    monkeypatch.chdir(tmp_path)
+    assert np.abs(Stylizer("normalized.onnx").for_video()(image).astype(int) - expected).max() <= 1
 
 
 def test_mistakes_are_told(network):
