@@ -256,6 +256,14 @@ def external_weights(path: Path) -> Path:
     return path
 
 
+def smear(path: Path) -> Path:
+    """Give each pixel the mean of its column from 100 pixels above it to 100 below."""
+    node = helper.make_node(
+        "AveragePool", ["image"], ["stylized"], kernel_shape=[201, 1], pads=[100, 0, 100, 0]
+    )
+    return save_model(path, [node], input_type=TensorProto.FLOAT, input_shape=NCHW)
+
+
 def with_external_weights(path: Path) -> Path:
     """Move a model's constants into another file beside it."""
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
