@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,12 +41,22 @@ _ADVICE = {
     "cuda": 'check that nvidia-smi shows the GPU, then pip install "onnxruntime-gpu[cuda,cudnn]"',
 }
 
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # since 1.21
+
 # ONNX Runtime's exceptions that blame the model, whatever the provider.
 _MODEL_ERRORS = ("InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile")
+
+# Warnings' filters and sys.stdout are the whole process's: two threads that exchange them at the same time
+# would each put back what the other had set.
+_quieting = threading.Lock()
 
 
 class RunError(FastnstError):
     """The session failed on an input, by the model's or by the provider's fault."""
+
+
+class OutOfMemoryError(RunError):
+    """The session failed as it got too little memory."""
 
 
 def open_session(
@@ -116,20 +127,25 @@ def open_changed(session: Any, data: bytes) -> Any:
     Raises:
         FastnstError: If ONNX Runtime does not take the changed model.
     """
-    runtime = _import_runtime(with_gpu=False)
+    # Threads that paint come here often, and the session shows that all of this works: nothing to silence.
+    import onnxruntime
+
     providers = session.get_providers()
     options = session.get_provider_options()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return runtime.InferenceSession(
-                data,
-                session.get_session_options(),
-                providers=providers,
-                provider_options=[options[provider] for provider in providers],
-                enable_fallback=0,
-            )
+        return onnxruntime.InferenceSession(
+            data,
+            session.get_session_options(),
+            providers=providers,
+            provider_options=[options[provider] for provider in providers],
+            enable_fallback=0,
+        )
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but Exception
+        if "external" in str(error).lower():
+            raise FastnstError(
+                "the model keeps its weights in another file, where its parts do not find them: "
+                f"pip install --upgrade onnxruntime ({first_line(error)})"
+            ) from None
         raise FastnstError(f"the model does not work in parts: {first_line(error)}") from None
 
 
@@ -157,11 +173,17 @@ def first_line(error: BaseException) -> str:
     return line if len(line) <= 200 else f"{line[:197]}..."
 
 
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    with _quieting, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _import_runtime(*, with_gpu: bool) -> Any:
     # Both ONNX Runtime's import and its search for the CUDA libraries print and warn about what it lacks;
     # what matters of that is found by the comparison of providers and said in one line.
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with _without_warnings(), contextlib.redirect_stdout(io.StringIO()):
         try:
             import onnxruntime
         except ModuleNotFoundError as error:
@@ -191,6 +213,8 @@ def _import_runtime(*, with_gpu: bool) -> Any:
 def _create(runtime: Any, path: Path, name: str, number: str, threads: int | None) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = 4
+    # Where a changed model, which comes as bytes, finds weights that are kept in another file.
+    options.add_session_config_entry(_WEIGHTS_FOLDER, str(path.absolute().parent))
     if threads is not None:
         options.intra_op_num_threads = threads
     if name == "cpu":
@@ -207,8 +231,7 @@ def _create(runtime: Any, path: Path, name: str, number: str, threads: int | Non
         providers.append((PROVIDERS["cuda"], _OPTIONS["cuda"]))
     if name != "cpu":
         providers.append((PROVIDERS["cpu"], {}))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _without_warnings():
         return runtime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
 
 

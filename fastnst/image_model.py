@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError
-from fastnst.execution_providers import RunError, first_line
+from fastnst.execution_providers import OutOfMemoryError, RunError, first_line
 
 Images = NDArray[np.uint8]
 
@@ -21,7 +21,14 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(double)": np.dtype(np.float64),
 }
 
-_OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of memory", "not enough memory")
+_OUT_OF_MEMORY = (
+    "failed to allocate",
+    "alloc_failed",
+    "bad_alloc",
+    "bad allocation",
+    "out of memory",
+    "not enough memory",
+)
 
 
 @dataclass(frozen=True)
@@ -105,15 +112,33 @@ class ImageModel:
 
     def run(self, tensor: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
         """Run the session on the input tensor as it is; `size` (height, width) is for the error's message."""
-        try:
-            (output,) = self.session.run([self.output.name], {self.input.name: tensor})
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but Exception
-            picture = f"an image of {size[1]}x{size[0]} pixels"
-            if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
-                raise RunError(f"not enough memory to stylise {picture}: give a smaller one") from None
-            raise RunError(f"the model fails on {picture}: {first_line(error)}") from None
-        result: NDArray[Any] = output
-        return result
+        picture = f"an image of {size[1]}x{size[0]} pixels"
+        (output,) = run_session(self.session, [self.output.name], {self.input.name: tensor}, picture)
+        return output
+
+
+def run_session(
+    session: Any, names: Sequence[str], feed: Mapping[str, NDArray[Any]], picture: str
+) -> list[NDArray[Any]]:
+    """Run a session.
+
+    Args:
+        session: An `onnxruntime.InferenceSession`.
+        names: Of the outputs that are asked for.
+        feed: The inputs.
+        picture: What it runs on, for the error's message.
+
+    Raises:
+        OutOfMemoryError: If the memory does not suffice.
+        RunError: If the session fails otherwise.
+    """
+    try:
+        outputs: list[NDArray[Any]] = session.run(names, feed)
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but Exception
+        if isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
+            raise OutOfMemoryError(f"not enough memory to stylise {picture}: give a smaller one") from None
+        raise RunError(f"the model fails on {picture}: {first_line(error)}") from None
+    return outputs
 
 
 def read_tensors(session: Any) -> tuple[ImageTensor, ImageTensor]:

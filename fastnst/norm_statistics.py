@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.onnx_graph import Node, OnnxGraph
+from fastnst.image_model import run_session
+from fastnst.onnx_graph import Node, OnnxGraph, cast
 from fastnst.tiles import Tile
 
 # The mean and the variance of each channel, float64 of shape (C,).
@@ -78,6 +80,9 @@ def measure_statistics(
 
     Returns:
         The statistics of each instance norm.
+
+    Raises:
+        FastnstError: If the model fails on a tile or the memory does not suffice.
     """
     layers = sum(node.op_type == "InstanceNormalization" for node in OnnxGraph(data).nodes)
     found: list[Statistics] = []
@@ -112,6 +117,29 @@ def fix_statistics(data: bytes, statistics: Sequence[Statistics]) -> bytes:
     return graph.encode()
 
 
+def in_float32(
+    graph: OnnxGraph, norm: Node, prefix: str, compute: Callable[[str, str, str, str], list[Node]]
+) -> list[Node]:
+    """Return what stands in the place of an instance norm, computed in float32 whatever the norm's type is.
+
+    Args:
+        graph: The norm's.
+        norm: The instance norm.
+        prefix: Of the names of new values.
+        compute: Returns the nodes in float32, from the names of x, scale and bias and of the result.
+    """
+    kind = graph.float_type(norm.inputs[1])
+    if kind == "float32":
+        x, scale, bias = norm.inputs
+        return compute(x, scale, bias, norm.outputs[0])
+    x, scale, bias, y = (f"{prefix}.{name}.float32" for name in ("x", "scale", "bias", "y"))
+    return [
+        *(cast(value, name, "float32") for value, name in zip(norm.inputs, (x, scale, bias), strict=True)),
+        *compute(x, scale, bias, y),
+        cast(y, norm.outputs[0], kind),
+    ]
+
+
 def _fix(graph: OnnxGraph, statistics: Sequence[Statistics]) -> None:
     nodes: list[Node] = []
     remaining = iter(enumerate(statistics))
@@ -120,29 +148,41 @@ def _fix(graph: OnnxGraph, statistics: Sequence[Statistics]) -> None:
         if values is None:
             nodes.append(node)
             continue
-        x, scale, bias = node.inputs
-        mean, variance = values
         epsilon = node.attributes.get("epsilon", DEFAULT_EPSILON)
         assert isinstance(epsilon, float)
         prefix = f"fixed_norm_{layer}"
-        shape = graph.add_initializer(f"{prefix}.shape", np.array([1, len(mean), 1, 1], np.int64))
-        deviation = np.sqrt(variance + epsilon)
-        inverse = graph.add_initializer(f"{prefix}.inverse", _column(1 / deviation))
-        shift = graph.add_initializer(f"{prefix}.shift", _column(mean / deviation))
-        scale4, bias4, factor, moved, offset, product = (
-            f"{prefix}.{name}" for name in ("scale", "bias", "factor", "moved", "offset", "product")
-        )
-        # All but the last two are constants, which ONNX Runtime folds when it loads the model.
-        nodes += [
-            Node("Reshape", [scale, shape], [scale4]),
-            Node("Reshape", [bias, shape], [bias4]),
-            Node("Mul", [scale4, inverse], [factor]),
-            Node("Mul", [scale4, shift], [moved]),
-            Node("Sub", [bias4, moved], [offset]),
-            Node("Mul", [x, factor], [product]),
-            Node("Add", [product, offset], list(node.outputs)),
-        ]
+        nodes += in_float32(graph, node, prefix, partial(_fixed_norm, graph, prefix, values, epsilon))
     graph.nodes = nodes
+
+
+def _fixed_norm(
+    graph: OnnxGraph,
+    prefix: str,
+    statistics: Statistics,
+    epsilon: float,
+    x: str,
+    scale: str,
+    bias: str,
+    y: str,
+) -> list[Node]:
+    mean, variance = statistics
+    shape = graph.add_initializer(f"{prefix}.shape", np.array([1, len(mean), 1, 1], np.int64))
+    deviation = np.sqrt(variance + epsilon)
+    inverse = graph.add_initializer(f"{prefix}.inverse", _column(1 / deviation))
+    shift = graph.add_initializer(f"{prefix}.shift", _column(mean / deviation))
+    scale4, bias4, factor, moved, offset, product = (
+        f"{prefix}.{name}" for name in ("scale", "bias", "factor", "moved", "offset", "product")
+    )
+    # All but the last two are constants, which ONNX Runtime folds when it loads the model.
+    return [
+        Node("Reshape", [scale, shape], [scale4]),
+        Node("Reshape", [bias, shape], [bias4]),
+        Node("Mul", [scale4, inverse], [factor]),
+        Node("Mul", [scale4, shift], [moved]),
+        Node("Sub", [bias4, moved], [offset]),
+        Node("Mul", [x, factor], [product]),
+        Node("Add", [product, offset], [y]),
+    ]
 
 
 def _column(values: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -175,7 +215,8 @@ def _measure_norm(
             node.name: _unpacked(before[node.name], node.type) if node.name in before else read(tile)
             for node in session.get_inputs()
         }
-        outputs = session.run(names if keeps else names[:1], feed)
+        part = f"a tile of {tile.width}x{tile.height} pixels"
+        outputs = run_session(session, names if keeps else names[:1], feed, part)
         moments.add(tile.inner(outputs[0]))
         if number == 0:
             per_pixel = sum(_packed(output).nbytes for output in outputs) / tile.pixels

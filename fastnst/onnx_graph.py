@@ -21,12 +21,14 @@ _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MODEL_GRAPH, _MODEL_OPSET = 7, 8
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_OP_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 3, 4, 5, 7
-_ATTRIBUTE_NAME, _ATTRIBUTE_F, _ATTRIBUTE_I, _ATTRIBUTE_INTS, _ATTRIBUTE_TYPE = 1, 2, 3, 8, 20
+_ATTRIBUTE_NAME, _ATTRIBUTE_F, _ATTRIBUTE_I, _ATTRIBUTE_T = 1, 2, 3, 5
+_ATTRIBUTE_INTS, _ATTRIBUTE_TYPE = 8, 20
 _TYPE_FLOAT, _TYPE_INT, _TYPE_INTS = 1, 2, 7
 _TENSOR_DIMS, _TENSOR_DATA_TYPE, _TENSOR_NAME, _TENSOR_RAW_DATA = 1, 2, 8, 9
 _VALUE_NAME = 1
 
 _ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
+_FLOAT_TYPES = ("float32", "float16", "float64")
 # What ONNX Runtime calls them.
 _RUNTIME_TYPES = {
     "tensor(float)": "float32",
@@ -75,6 +77,11 @@ class Node:
         return b"".join(parts)
 
 
+def cast(value: str, result: str, dtype: str) -> Node:
+    """Return the node that turns a value into another type."""
+    return Node("Cast", [value], [result], {"to": _ELEMENT_TYPES[dtype]})
+
+
 class OnnxGraph:
     """The graph of an ONNX model, whose nodes, initializers and outputs may be exchanged.
 
@@ -115,6 +122,25 @@ class OnnxGraph:
     def initializers(self) -> set[str]:
         """Names of the graph's constants."""
         return {_name(tensor, _TENSOR_NAME) for tensor in self._initializers}
+
+    def float_type(self, name: str) -> str:
+        """Return the type of a constant of floats: float32, the most usual, where it does not show."""
+        number: int | bytes = 0
+        for tensor in self._initializers:
+            if _name(tensor, _TENSOR_NAME) == name:
+                number = _first(tensor, _TENSOR_DATA_TYPE)
+        for node in self.nodes:
+            if name in node.outputs:
+                to = node.attributes.get("to")
+                if node.op_type == "Cast" and isinstance(to, int):
+                    number = to
+                elif node.op_type == "Constant" and node._source is not None:
+                    value = _first(node._source, _NODE_ATTRIBUTE)
+                    value = _first(value, _ATTRIBUTE_T) if isinstance(value, bytes) else 0
+                    number = _first(value, _TENSOR_DATA_TYPE) if isinstance(value, bytes) else 0
+                elif node.inputs:
+                    return self.float_type(node.inputs[0])
+        return next((kind for kind in _FLOAT_TYPES if _ELEMENT_TYPES[kind] == number), "float32")
 
     def add_initializer(self, name: str, value: NDArray[Any]) -> str:
         """Add a constant and return its name."""
@@ -251,6 +277,11 @@ def _encode_attribute(name: str, value: Attribute) -> bytes:
 def _value_info(name: str, dtype: str) -> bytes:
     tensor = _varint_field(1, _ELEMENT_TYPES[dtype])
     return _text_field(_VALUE_NAME, name) + _bytes_field(2, _bytes_field(1, tensor))
+
+
+def _first(data: bytes, number: int) -> bytes | int:
+    """Return the first of a message's fields of that number; 0 where there is none."""
+    return next((value for each, _, value in _read_fields(data) if each == number), 0)
 
 
 def _name(data: bytes, number: int) -> str:

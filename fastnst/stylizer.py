@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from fastnst.errors import FastnstError, FastnstWarning
-from fastnst.execution_providers import open_changed, open_session
+from fastnst.execution_providers import OutOfMemoryError, open_changed, open_session
 from fastnst.free_memory import free_memory
 from fastnst.image_model import ImageModel, Images
 from fastnst.model_probe import padded, read_image_model
@@ -51,7 +52,8 @@ class Stylizer:
     the input's size. For a model of fixed size the picture is scaled to fit, its proportions kept and the
     rest filled with its reflection, and the result scaled back.
 
-    A picture that the memory does not hold is painted in tiles, without seams: as the whole would be.
+    A picture that the memory does not hold is painted in tiles, without seams: as the whole would be. Of a
+    batch, as many pictures are run together as the memory holds.
 
     The model is loaded once, here; keep the object for all pictures. Calls are thread-safe.
 
@@ -110,6 +112,8 @@ class Stylizer:
         self.providers = tuple(session.get_providers())
         self._tile = tile
         self._on_progress = on_progress
+        self._held_pixels = 0
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Stylizer({os.fspath(self.path)!r}, providers={list(self.providers)})"
@@ -143,19 +147,12 @@ class Stylizer:
             raise ValueError(
                 f"out must be uint8 of shape {images.shape}, not {out.dtype} of shape {out.shape}"
             )
-        batch = images if images.ndim == 4 else images[np.newaxis]
-        if self._needs_tiles(*images.shape[-3:-1]):
-            result = np.empty_like(images, order="C") if out is None else out
-            results = result if images.ndim == 4 else result[np.newaxis]
-            for picture, painted in zip(batch, results, strict=True):
-                self._paint_in_tiles(picture, painted)
-            return result
-        result = self._stylize(batch) if len(batch) else np.empty_like(batch)
-        result = result if images.ndim == 4 else result[0]
-        if out is None:
-            return result
-        out[...] = result
-        return out
+        result = np.empty_like(images, order="C") if out is None else out
+        if images.ndim == 4:
+            self._paint(images, result)
+        else:
+            self._paint(images[np.newaxis], result[np.newaxis])
+        return result
 
     def for_video(self, rate: float = 0.1) -> VideoStylizer:
         """Return a Stylizer for the frames of a video, called in their order from one thread.
@@ -165,27 +162,76 @@ class Stylizer:
         """
         return VideoStylizer(self, rate)
 
+    def _paint(self, images: Images, results: Images) -> None:
+        """Paint pictures of shape (N, H, W, 3): in one run, in several, or in tiles, as the memory allows."""
+        height, width = images.shape[1:3]
+        if self._needs_tiles(height, width):
+            for image, result in zip(images, results, strict=True):
+                self._paint_in_tiles(image, result, self._tile or DEFAULT_TILE)
+            return
+        pixels = self._run_pixels(height, width)
+        count = self.model.input.batch or max(self._room(len(images) * pixels) // pixels, 1)
+        for start in range(0, len(images), count):
+            self._paint_at_once(images[start : start + count], results[start : start + count])
+
     def _needs_tiles(self, height: int, width: int) -> bool:
         if self.model.input.height is not None or self.model.input.width is not None:
             return False  # the picture is resized to what the model takes
-        if self._tile is not None:
-            return max(height, width) > self._tile and self._can_tile
-        pixels = height * width
-        if pixels <= _SURELY_WHOLE:
+        if self._tile is None:
+            return height * width > self._room(height * width) and not self._untileable
+        if max(height, width) <= self._tile:
             return False
+        if self._untileable:
+            raise FastnstError(f"{self.name} {self._untileable}: leave tile out")
+        return True
+
+    def _run_pixels(self, height: int, width: int) -> int:
+        """Return how many pixels the model is given for a picture."""
+        return (self.model.input.height or height) * (self.model.input.width or width)
+
+    def _room(self, pixels: int) -> int:
+        """Return how many pixels fit into one run, where `pixels` are asked for."""
+        # What was painted once fits again: ONNX Runtime keeps the memory that it took for it, which is
+        # therefore no longer free, for the next.
+        held = max(_SURELY_WHOLE, self._held_pixels)
+        if pixels <= held:
+            return held
         channels = self.metadata.get("network.width", "")
-        need = pixels * _BYTES_PER_PIXEL * (int(channels) if channels.isdecimal() else 32) / 32
-        return need > _MEMORY_PART * free_memory() and self._can_tile
+        bytes_per_pixel = _BYTES_PER_PIXEL * max(int(channels) if channels.isdecimal() else 32, 1) / 32
+        return max(held, int(_MEMORY_PART * free_memory() / bytes_per_pixel))
 
     @cached_property
-    def _can_tile(self) -> bool:
-        if can_measure(self.path.read_bytes()):
-            return True
-        if self._tile is not None:
-            raise FastnstError(f"{self.name} looks at the whole picture in ways that tiles do not allow")
-        return False
+    def _untileable(self) -> str:
+        """What the model does that tiles do not allow; empty where it can be painted in tiles."""
+        if self.model.input.height is not None or self.model.input.width is not None:
+            return "takes pictures of one size, which tiles do not have"
+        if self.model.input.batch not in (None, 1):
+            return f"takes {self.model.input.batch} pictures at a time, which tiles do not allow"
+        if not self.model.multiple:
+            return "gives pictures of another size than it takes, which tiles do not allow"
+        if not can_measure(self.path.read_bytes()):
+            return "looks at the whole picture in ways that tiles do not allow"
+        return ""
 
-    def _paint_in_tiles(self, image: Images, out: Images) -> None:
+    def _paint_at_once(self, images: Images, results: Images) -> None:
+        """Paint pictures in one run; where the memory does not suffice for it, one by one or in tiles."""
+        try:
+            results[...] = self._stylize(images)
+        except OutOfMemoryError:
+            if self._untileable and (len(images) == 1 or self.model.input.batch):
+                raise
+        else:
+            with self._lock:
+                pixels = len(images) * self._run_pixels(*images.shape[1:3])
+                self._held_pixels = max(self._held_pixels, pixels)
+            return
+        if len(images) == 1:
+            self._paint_in_tiles(images[0], results[0], DEFAULT_TILE)
+            return
+        for image, result in zip(images, results, strict=True):
+            self._paint_at_once(image[np.newaxis], result[np.newaxis])
+
+    def _paint_in_tiles(self, image: Images, out: Images, side: int) -> None:
         session = self.model.session
         paint_in_tiles(
             image,
@@ -193,22 +239,18 @@ class Stylizer:
             self.model,
             self.path.read_bytes(),
             lambda data: open_changed(session, data),
-            side=self._tile or DEFAULT_TILE,
+            side=side,
             margin=receptive_field(self.metadata),
             progress=self._on_progress,
         )
 
     def _stylize(self, images: Images) -> Images:
-        batch = self.model.input.batch
-        if batch is None:
+        """Run pictures, no more than a fixed batch holds, through the model."""
+        missing = (self.model.input.batch or 0) - len(images)
+        if missing <= 0:
             return self._resized(images)
-        results = np.empty_like(images, order="C")
-        for start in range(0, len(images), batch):
-            part = images[start : start + batch]
-            if missing := batch - len(part):
-                part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
-            results[start : start + batch] = self._resized(part)[: len(images) - start]
-        return results
+        filled = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
+        return self._resized(filled)[: len(images)]
 
     def _resized(self, images: Images) -> Images:
         """Run pictures of shape (N, H, W, 3) at a size that the model takes and bring them back to theirs."""
@@ -224,7 +266,7 @@ class Stylizer:
         if scale < 0.5:
             limit = f"{model.input.width or 'any'}x{model.input.height or 'any'}"
             warnings.warn(
-                f"{self.name} only works at {limit} pixels: the result lacks detail", FastnstWarning, 4
+                f"{self.name} only works at {limit} pixels: the result lacks detail", FastnstWarning, 6
             )
         inner = max(1, round(height * scale)), max(1, round(width * scale))
         canvas = (
@@ -251,13 +293,16 @@ class VideoStylizer(Stylizer):
             self.path.read_bytes(), lambda data: open_changed(plain, data), rate=rate
         )
         self.model = replace(stylizer.model, session=self._session)
+        # Tiles and the parts of a batch would have statistics of their own.
+        self._tile = None
+        self._untileable = "remembers the frames before, which tiles do not allow"
 
     def begin_shot(self) -> None:
         """Forget the frames before: the next one is the first of another shot."""
         self._session.reset()
 
-    def _needs_tiles(self, height: int, width: int) -> bool:
-        return False  # which have statistics of their own
+    def _room(self, pixels: int) -> int:
+        return pixels
 
 
 def receptive_field(metadata: Mapping[str, str]) -> int:

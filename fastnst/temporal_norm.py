@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.norm_statistics import DEFAULT_EPSILON
+from fastnst.norm_statistics import DEFAULT_EPSILON, in_float32
 from fastnst.onnx_graph import Node, OnnxGraph
 
 _RATE = "temporal_norm.rate"
@@ -79,7 +80,11 @@ def _with_running_statistics(data: bytes) -> tuple[bytes, list[str]]:
             nodes.append(node)
             continue
         prefix = f"temporal_norm.{len(statistics) // 2}"
-        nodes += _running_norm(graph, node, prefix, rate, axes, column)
+        epsilon = graph.add_initializer(
+            f"{prefix}.epsilon", np.array([node.attributes.get("epsilon", DEFAULT_EPSILON)], np.float32)
+        )
+        running_norm = partial(_running_norm, graph, prefix, rate, axes, column, epsilon)
+        nodes += in_float32(graph, node, prefix, running_norm)
         statistics += [f"{prefix}.mean", f"{prefix}.variance"]
     graph.nodes = nodes
     for name in statistics:
@@ -87,12 +92,18 @@ def _with_running_statistics(data: bytes) -> tuple[bytes, list[str]]:
     return graph.encode(), statistics
 
 
-def _running_norm(graph: OnnxGraph, norm: Node, prefix: str, rate: str, axes: str, column: str) -> list[Node]:
-    x, scale, bias = norm.inputs
-    epsilon = graph.add_initializer(
-        f"{prefix}.epsilon", np.array([norm.attributes.get("epsilon", DEFAULT_EPSILON)], np.float32)
-    )
-
+def _running_norm(
+    graph: OnnxGraph,
+    prefix: str,
+    rate: str,
+    axes: str,
+    column: str,
+    epsilon: str,
+    x: str,
+    scale: str,
+    bias: str,
+    y: str,
+) -> list[Node]:
     def mean_of(value: str, name: str) -> Node:
         if graph.opset >= 18:  # from then on the axes are an input
             return Node("ReduceMean", [value, axes], [name], {"keepdims": 1})
@@ -124,5 +135,5 @@ def _running_norm(graph: OnnxGraph, norm: Node, prefix: str, rate: str, axes: st
         Node("Mul", [inner("mean"), inner("factor")], [inner("moved")]),
         Node("Sub", [inner("bias"), inner("moved")], [inner("offset")]),
         Node("Mul", [x, inner("factor")], [inner("product")]),
-        Node("Add", [inner("product"), inner("offset")], list(norm.outputs)),
+        Node("Add", [inner("product"), inner("offset")], [y]),
     ]

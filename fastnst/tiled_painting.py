@@ -49,6 +49,9 @@ def paint_in_tiles(
         side: Side of a tile in pixels, its margins included.
         margin: How far the network sees, in pixels: a multiple of 32.
         progress: Called with the part that is done, in (0, 1].
+
+    Raises:
+        FastnstError: If the model fails on a tile or the memory does not suffice.
     """
     height, width = image.shape[:2]
     say = progress or (lambda _: None)
@@ -64,12 +67,14 @@ def paint_in_tiles(
     )
     paint = replace(model, session=open_session(fix_statistics(data, statistics)))
     rows = cut_into_tiles(height, width, side, margin)
-    # Of what is painted over, only the rows are kept that the next tiles still see.
+    # Of what is painted over, only the rows are kept that the next tiles still see. They come from the band,
+    # as a row of tiles may be lower than the margin: some of them are painted over before it begins.
     above = image[:0].copy()
     for number, row in enumerate(rows, start=1):
         first = row[0]
         band = np.concatenate([above, image[first.top : first.outer_bottom]])
-        above = image[max(first.bottom - margin, 0) : first.bottom].copy()
+        kept = max(first.bottom - margin, 0)
+        above = band[kept - first.outer_top : first.bottom - first.outer_top].copy()
         for tile in row:
             outer = band[:, tile.outer_left : tile.outer_right]
             painted = paint(_extended(outer, model)[np.newaxis])[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,11 +12,23 @@ from typing import Any
 import pytest
 
 from fastnst import FastnstError, FastnstWarning, Stylizer
-from fastnst.execution_providers import RunError, available_devices, device_name, first_line, open_session
+from fastnst.execution_providers import (
+    RunError,
+    available_devices,
+    device_name,
+    first_line,
+    open_changed,
+    open_session,
+)
 from tests.fastnst.make_images import pixels
 
 CPU, CUDA, DML = "CPUExecutionProvider", "CUDAExecutionProvider", "DmlExecutionProvider"
 OPENVINO = "OpenVINOExecutionProvider"
+
+
+class Options(SimpleNamespace):
+    def add_session_config_entry(self, key: str, value: str) -> None:
+        setattr(self, key, value)
 
 
 class Runtime(ModuleType):
@@ -24,7 +38,7 @@ class Runtime(ModuleType):
         super().__init__("onnxruntime")
         self.asked: list[Any] = []
         self.ExecutionMode = SimpleNamespace(ORT_SEQUENTIAL="sequential")
-        self.SessionOptions = SimpleNamespace
+        self.SessionOptions = Options
         self.get_available_providers = lambda: built
         self.set_default_logger_severity = lambda level: None
         self.preload_dlls = lambda: print("Failed to load libcudnn.so.9")
@@ -174,6 +188,29 @@ def test_names_and_messages() -> None:
     assert first_line(RuntimeError(text)) == "Failed to load model."
     assert first_line(ValueError()) == "ValueError"
     assert len(first_line(ValueError("x" * 500))) == 200
+
+
+def test_a_changed_model_is_opened_without_a_change_of_what_other_threads_see(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    filters, stdout = warnings.filters, sys.stdout
+
+    def session(*_: object, **__: object) -> tuple[bool, bool]:
+        return warnings.filters is filters, sys.stdout is stdout
+
+    plain = SimpleNamespace(
+        get_providers=lambda: [CPU], get_provider_options=lambda: {CPU: {}}, get_session_options=lambda: None
+    )
+    monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(InferenceSession=session))
+    assert open_changed(plain, b"") == (True, True)
+
+
+def test_threads_that_open_models_take_turns_with_the_warnings(models: Path) -> None:
+    filters, stdout = warnings.filters, sys.stdout
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(Stylizer, [models / "invert.onnx"] * 20))
+    assert warnings.filters is filters
+    assert sys.stdout is stdout
 
 
 def test_the_real_runtime_is_silent(models: Path, capfd: pytest.CaptureFixture[str]) -> None:

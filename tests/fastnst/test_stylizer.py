@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto
+from numpy.typing import NDArray
 from PIL import Image
 
 from fastnst import FastnstError, Stylizer
+from fastnst import stylizer as module
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 
@@ -88,14 +92,7 @@ def test_threads_share_one_stylizer(models: Path, model: str) -> None:
 
 
 def test_fixed_batch_of_the_contract(tmp_path: Path) -> None:
-    path = tiny_models.save_model(
-        tmp_path / "pairs.onnx",
-        [tiny_models.helper.make_node("Sub", ["white", "image"], ["stylized"])],
-        input_type=TensorProto.FLOAT,
-        input_shape=(2, 3, "H", "W"),
-        constants={"white": np.float32(255)},
-    )
-    stylizer = Stylizer(path)
+    stylizer = Stylizer(tiny_models.pairs(tmp_path / "pairs.onnx"))
     for count in (1, 2, 3):
         images = np.stack([pixels(8, 6, i) for i in range(count)])
         np.testing.assert_array_equal(stylizer(images), 255 - images)
@@ -145,15 +142,61 @@ def test_missing_external_weights(models: Path) -> None:
         Stylizer(models / "external_weights.onnx")
 
 
-def test_out_of_memory_is_one_line(invert: Stylizer) -> None:
-    class Exhausted:
-        def run(self, *_: object) -> None:
+class _Limited:
+    """A session whose memory holds so many pixels at once; notes how many pictures each run has."""
+
+    def __init__(self, session: Any, limit: int) -> None:
+        self._session, self._limit = session, limit
+        self.counts: list[int] = []
+
+    def run(self, names: Sequence[str], feed: Mapping[str, NDArray[Any]]) -> Any:
+        (tensor,) = feed.values()
+        if tensor.size > 3 * self._limit:
             raise RuntimeError(
                 "[ONNXRuntimeError] : 6 : Failed to allocate memory for requested buffer of size 9"
             )
+        self.counts.append(len(tensor))
+        return self._session.run(names, feed)
 
-    full = object.__new__(Stylizer)
-    full.model = type(invert.model)(Exhausted(), invert.model.input, invert.model.output)
-    full._tile = None
-    with pytest.raises(FastnstError, match="not enough memory to stylise an image of 5x4 pixels"):
-        full(pixels(4, 5))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+def _limited(path: Path, limit: int) -> tuple[Stylizer, _Limited]:
+    stylizer = Stylizer(path, threads=1)
+    session = _Limited(stylizer.model.session, limit)
+    stylizer.model = replace(stylizer.model, session=session)
+    return stylizer, session
+
+
+def test_out_of_memory_is_one_line(models: Path) -> None:
+    full, _ = _limited(models / "fixed.onnx", 0)
+    with pytest.raises(FastnstError, match="not enough memory to stylise an image of 64x48 pixels"):
+        full(pixels(48, 64))
+
+
+def test_what_proves_too_large_for_the_memory_is_painted_in_tiles(tmp_path: Path) -> None:
+    path = tiny_models.network(tmp_path / "network.onnx")
+    full, session = _limited(path, 40 * 50 - 1)
+    difference = np.abs(full(pixels(40, 50)).astype(int) - Stylizer(path, threads=1)(pixels(40, 50)))
+    assert difference.max() <= 1
+    assert not session.counts
+
+
+def test_a_batch_that_proves_too_large_for_the_memory_is_painted_one_by_one(models: Path) -> None:
+    images = np.stack([pixels(8, 6, i) for i in range(3)])
+    full, session = _limited(models / "invert.onnx", 8 * 6)
+    np.testing.assert_array_equal(full(images), 255 - images)
+    assert session.counts == [1, 1, 1]
+
+
+def test_a_batch_is_run_in_parts_that_the_memory_holds(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.stack([pixels(8, 6, i) for i in range(5)])
+    stylizer, session = _limited(models / "invert.onnx", 10**9)
+    monkeypatch.setattr(module, "_SURELY_WHOLE", 0)
+    monkeypatch.setattr(module, "free_memory", lambda: int(2.5 * 8 * 6 * 600 / 0.7))
+    np.testing.assert_array_equal(stylizer(images), 255 - images)
+    assert session.counts == [2, 2, 1]
+    monkeypatch.setattr(module, "free_memory", lambda: 10**9)
+    np.testing.assert_array_equal(stylizer(images), 255 - images)
+    assert session.counts[3:] == [5]

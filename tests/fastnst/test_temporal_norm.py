@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from fastnst import Painter, Stylizer
 from fastnst.temporal_norm import TemporalNormSession
@@ -64,6 +65,15 @@ def test_the_stylizer_itself_is_left_as_it_is(stylizer):
 def test_models_from_elsewhere_of_an_older_opset(tmp_path):
     path = tiny_models.normalized(tmp_path / "normalized.onnx", output_scale=255, output_offset=0)
     stylizer = Stylizer(path)
+    frame = pixels(40, 60)
+    assert np.abs(stylizer.for_video()(frame).astype(int) - stylizer(frame)).max() <= 1
+
+
+def test_a_model_of_float16(tmp_path):
+    path = tiny_models.normalized(
+        tmp_path / "half.onnx", output_scale=255, output_offset=0, dtype=TensorProto.FLOAT16
+    )
+    stylizer = Stylizer(path, threads=1)
     frame = pixels(40, 60)
     assert np.abs(stylizer.for_video()(frame).astype(int) - stylizer(frame)).max() <= 1
 

@@ -1,11 +1,18 @@
 import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 from PIL import Image
 
 from fastnst import FastnstError, Stylizer, norm_statistics, stylizer, tiled_painting
 from fastnst.cli.progress import TileProgress
+from fastnst.execution_providers import open_changed
+from fastnst.tiles import Tile
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 
@@ -88,6 +95,33 @@ def test_a_picture_may_be_painted_over(network):
     np.testing.assert_array_equal(before, expected)
 
 
+def test_a_picture_may_be_painted_over_where_rows_of_tiles_are_lower_than_the_margin(tmp_path):
+    # Nobody knows how far a model from elsewhere sees: the margin is 128 pixels, a row of tiles 32.
+    paint = Stylizer(tiny_models.smear(tmp_path / "smear.onnx"), tile=256, threads=1)
+    image = uneven(300, 40)
+    expected = paint(image)
+    np.testing.assert_array_equal(paint(image, out=image), expected)
+
+
+def test_threads_that_paint_in_tiles_leave_warnings_and_stdout_alone(network):
+    filters, shown, stdout = warnings.filters, warnings.showwarning, sys.stdout
+    paint, together = Stylizer(network, tile=256, threads=1), threading.Barrier(4)
+    image = uneven(257, 40)
+
+    def paint_some(_):
+        together.wait(60)
+        return [paint(image) for _ in range(2)]
+
+    expected = paint(image)
+    with ThreadPoolExecutor(4) as pool:
+        for results in pool.map(paint_some, range(4)):
+            for result in results:
+                np.testing.assert_array_equal(result, expected)
+    assert warnings.filters is filters
+    assert warnings.showwarning is shown
+    assert sys.stdout is stdout
+
+
 def test_a_batch_is_painted_picture_by_picture(network):
     images = np.stack([uneven(300, 400), uneven(300, 400)[::-1]])
     paint = Stylizer(network, tile=256)
@@ -105,12 +139,23 @@ def test_progress_rises_to_the_whole(network):
 def test_only_what_the_memory_does_not_hold_is_painted_in_tiles(network, monkeypatch):
     image = uneven(1001, 1000)
     found = []
-    paint = Stylizer(network, on_progress=found.append)
     monkeypatch.setattr(stylizer, "free_memory", lambda: 10**9)
-    paint(image)
+    Stylizer(network, on_progress=found.append)(image)
     assert not found
     monkeypatch.setattr(stylizer, "free_memory", lambda: 5 * 10**8)
-    paint(image)
+    Stylizer(network, on_progress=found.append)(image)
+    assert found
+
+
+def test_what_was_painted_whole_once_is_painted_whole_again(network, monkeypatch):
+    monkeypatch.setattr(stylizer, "_SURELY_WHOLE", 0)
+    found, free = [], iter([10**9, 0, 0])  # the runtime keeps what the first picture took
+    monkeypatch.setattr(stylizer, "free_memory", lambda: next(free, 0))
+    paint = Stylizer(network, threads=1, on_progress=found.append)
+    for size in ((60, 50), (60, 50), (50, 60), (40, 40)):
+        paint(uneven(*size))
+    assert not found
+    paint(uneven(60, 51))
     assert found
 
 
@@ -131,6 +176,66 @@ def test_a_model_that_looks_at_the_whole_in_other_ways_is_refused(tmp_path, monk
     # Where nobody asked for tiles, the whole is tried.
     monkeypatch.setattr(stylizer, "free_memory", lambda: 0)
     assert Stylizer(path)(uneven(1001, 1000)).shape == (1001, 1000, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (tiny_models.doubling, "doubling gives pictures of another size than it takes"),
+        (tiny_models.pairs, "pairs takes 2 pictures at a time"),
+    ],
+)
+def test_a_model_whose_pictures_tiles_are_not_is_refused(tmp_path, monkeypatch, make, says):
+    path = make(tmp_path / f"{make.__name__}.onnx")
+    image = np.full((8, 257, 3), 77, np.uint8)
+    with pytest.raises(FastnstError, match=says):
+        Stylizer(path, tile=256)(image)
+    monkeypatch.setattr(stylizer, "free_memory", lambda: 0)
+    monkeypatch.setattr(stylizer, "_SURELY_WHOLE", 0)
+    assert len(np.unique(Stylizer(path)(image))) == 1
+
+
+def test_a_model_that_fails_on_a_tile_is_told(network):
+    paint = Stylizer(network)
+    with pytest.raises(FastnstError, match="the model fails on a tile of 40x40 pixels"):
+        norm_statistics.measure_statistics(
+            network.read_bytes(),
+            [Tile(0, 40, 0, 40, 0, 40, 0, 40)],
+            lambda tile: np.zeros((1, 40, 40, 4), np.uint8),
+            lambda data: open_changed(paint.model.session, data),
+            memory=0,
+        )
+
+
+@pytest.mark.parametrize("constant_nodes", [False, True])
+@pytest.mark.parametrize("dtype", [TensorProto.FLOAT16, TensorProto.DOUBLE])
+def test_norms_of_other_types_are_fixed(tmp_path, dtype, constant_nodes):
+    path = tiny_models.normalized(
+        tmp_path / "m.onnx", output_scale=255, output_offset=0, dtype=dtype, constant_nodes=constant_nodes
+    )
+    tile = Tile(0, 40, 0, 50, 0, 40, 0, 50)
+    image = uneven(40, 50)[np.newaxis].transpose(0, 3, 1, 2).astype(helper.tensor_dtype_to_np_dtype(dtype))
+    data = path.read_bytes()
+    statistics = norm_statistics.measure_statistics(data, [tile], lambda _: image, opened, memory=10**6)
+    (painted,) = opened(norm_statistics.fix_statistics(data, statistics)).run(None, {"image": image})
+    assert painted.dtype == image.dtype
+    x = image.astype(float)
+    expected = (x - x.mean((2, 3), keepdims=True)) / np.sqrt(x.var((2, 3), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(painted, 255 / (1 + np.exp(-expected)), atol=0.5)
+
+
+def opened(data):
+    return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+
+
+def test_weights_in_another_file_are_found(tmp_path, monkeypatch):
+    path = tiny_models.normalized(tmp_path / "normalized.onnx", output_scale=255, output_offset=0)
+    image = uneven(70, 300)
+    expected = Stylizer(path)(image)
+    tiny_models.with_external_weights(path)
+    assert np.abs(Stylizer(path, tile=256)(image).astype(int) - expected).max() <= 1
+    monkeypatch.chdir(tmp_path)
+    assert np.abs(Stylizer("normalized.onnx").for_video()(image).astype(int) - expected).max() <= 1
 
 
 def test_mistakes_are_told(network):

@@ -105,9 +105,24 @@ def invert_float(
     )
 
 
-def normalized(path: Path, *, output_scale: float, output_offset: float, tanh: bool = False) -> Path:
+def normalized(
+    path: Path,
+    *,
+    output_scale: float,
+    output_offset: float,
+    tanh: bool = False,
+    dtype: int = TensorProto.FLOAT,
+    constant_nodes: bool = False,
+) -> Path:
     """A network with instance norm, to which the scale of its input is the same as any other."""
+    numpy_dtype = helper.tensor_dtype_to_np_dtype(dtype)
+    weights = {"ones": np.ones(3, numpy_dtype), "zeros": np.zeros(3, numpy_dtype)}
     nodes = [
+        *(
+            helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
+            for name, value in weights.items()
+            if constant_nodes
+        ),
         helper.make_node("InstanceNormalization", ["image", "ones", "zeros"], ["x"]),
         helper.make_node("Tanh" if tanh else "Sigmoid", ["x"], ["y"]),
         helper.make_node("Mul", ["y", "scale"], ["z"]),
@@ -116,13 +131,12 @@ def normalized(path: Path, *, output_scale: float, output_offset: float, tanh: b
     return save_model(
         path,
         nodes,
-        input_type=TensorProto.FLOAT,
+        input_type=dtype,
         input_shape=NCHW,
         constants={
-            "ones": np.ones(3, np.float32),
-            "zeros": np.zeros(3, np.float32),
-            "scale": np.float32(output_scale),
-            "offset": np.float32(output_offset),
+            **({} if constant_nodes else weights),
+            "scale": np.asarray(output_scale, numpy_dtype),
+            "offset": np.asarray(output_offset, numpy_dtype),
         },
     )
 
@@ -240,6 +254,31 @@ def external_weights(path: Path) -> Path:
     onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     (path.parent / "weights.bin").unlink()
     return path
+
+
+def smear(path: Path) -> Path:
+    """Give each pixel the mean of its column from 100 pixels above it to 100 below."""
+    node = helper.make_node(
+        "AveragePool", ["image"], ["stylized"], kernel_shape=[201, 1], pads=[100, 0, 100, 0]
+    )
+    return save_model(path, [node], input_type=TensorProto.FLOAT, input_shape=NCHW)
+
+
+def with_external_weights(path: Path) -> Path:
+    """Move a model's constants into another file beside it."""
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return path
+
+
+def pairs(path: Path) -> Path:
+    """255 - image, of two images at a time."""
+    return save_model(
+        path,
+        [helper.make_node("Sub", ["white", "image"], ["stylized"])],
+        input_type=TensorProto.FLOAT,
+        input_shape=(2, 3, "H", "W"),
+        constants={"white": np.float32(255)},
+    )
 
 
 def network(path: Path, *, seed: int = 0, normalization: str = "InstanceNormalization") -> Path:
