@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from train.generated_image import GeneratedImage
+from train.muon import Muon
 from train.transformer_net import TransformerNet
 
 _T = TypeVar("_T")
@@ -28,9 +29,10 @@ _GROUP_SHAPES = ((128, 4), (128, 4), (192, 2))
 _PHOTO_SIZE = 400
 _PAINTING_SIZES = (256, 576)
 
-# Steps of a network in training before another takes its place.
-_LIFETIME = (40, 240)
-_STEPS_A_ROUND = 4
+# Steps of a network in training before another takes its place: what the student overlooks, a network finds
+# in some hundreds of steps, by the optimizer that training has.
+_LIFETIME = (100, 400)
+_STEPS_A_ROUND = 10
 _BATCH = 1
 
 TrainingLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -57,7 +59,7 @@ class ImageGroup:
 class DistillationImages:
     """An endless supply of images such as training shows to its loss network.
 
-    Half of them are results of networks that are being trained with the student itself: whatever the student
+    Most of them are results of networks that are being trained with the student itself: whatever the student
     overlooks, those find, and the teacher then shows it.
 
     Args:
@@ -117,11 +119,11 @@ class DistillationImages:
         side, count = _choose(self._random, _GROUP_SHAPES)
         kind = self._random.random()
         weight = self._usual_style_weight * 3 ** self._random.uniform(-1, 1)
-        if loss is not None and kind < 0.15 and recent is not None:
+        if loss is not None and kind < 0.1 and recent is not None:
             weight = recent.style_weight
             content, style = recent.content, recent.style
             stylized = self._descend(loss, recent)
-        elif loss is not None and kind < 0.55:
+        elif loss is not None and kind < 0.7:
             content = self._crops(count, side)
             stylized, style = self._from_live_network(loss, content)
         else:
@@ -180,12 +182,12 @@ class DistillationImages:
     def _from_live_network(self, loss: TrainingLoss, content: Tensor) -> tuple[Tensor, Tensor]:
         """Train a network for some steps with the student, and return what it makes of photos now."""
         if self._live is None or self._steps_left <= 0:
-            # On most occasions from another style, as training does.
+            # As often from another style, as the presets for CPUs do, as from random weights.
             self._live = TransformerNet(32, 5).to(memory_format=torch.channels_last)
-            if self._random.random() < 0.7:
+            if self._random.random() < 0.5:
                 chosen = _choose(self._random, self._networks)
                 self._live.load_state_dict(chosen.state_dict())
-            self._optimizer = torch.optim.Adam(self._live.parameters(), lr=1e-3)
+            self._optimizer = Muon(self._live.parameters(), 1e-3, by_adam=self._live.to_rgb.parameters())
             self._live_style = self.style()
             self._steps_left = int(self._random.integers(*_LIFETIME))
         assert self._optimizer is not None
