@@ -82,7 +82,7 @@ class _Stage:
             near = np.sort(generator.random(count)) ** 1.4
             centres = np.column_stack([generator.uniform(0, self.width, count), horizon + depth * near])
             radii = power_law(generator, count, 0.01, 0.12) * (0.1 + near)
-            parts.append(self._cut(look, self._shades(count, 0.05), centres, radii))
+            parts.append(cut_leaves(self.generator, look, self._shades(count, 0.05), centres, radii))
         return parts
 
     def _room(self) -> list[Leaves]:
@@ -96,7 +96,9 @@ class _Stage:
             along = np.array([-normal[1], normal[0]])
             start = generator.uniform(0.15, 0.85, 2) * (self.width, self.height)
             outline = start + np.array([[-2, 0], [2, 0], [2, 2], [-2, 2]]) @ np.array([along, normal])
-            parts.append(self._cut(self._wall(), self._dull(), start[None], np.ones(1), [outline]))
+            parts.append(
+                cut_leaves(self.generator, self._wall(), self._dull(), start[None], np.ones(1), [outline])
+            )
         for _ in range(generator.integers(1, 4)):
             look = replace(self._look(), squareness=20.0, lobes=0.0, dome=0.0, disorder=0.03)
             look = replace(look, angle=generator.choice((0, 0.5)) * np.pi + generator.normal(0, 0.05))
@@ -157,13 +159,13 @@ class _Stage:
         haze = generator.uniform(0, 0.7)
         shade = (1 - haze) * shade + haze * np.array([0.75, -0.005, -0.025])
         look = replace(look, contrast=look.contrast * (1 - haze))
-        return self._cut(look, shade, centre, np.full(1, self.width / 2), [outline])
+        return cut_leaves(self.generator, look, shade, centre, np.full(1, self.width / 2), [outline])
 
     def _rectangle(self, look: Look, top: float, bottom: float) -> Leaves:
         right = self.width + 0.02
         outline = np.array([[-0.02, top], [right, top], [right, bottom], [-0.02, bottom]])
         centre = np.array([[self.width / 2, (top + bottom) / 2]])
-        return self._cut(look, self._dull(), centre, np.full(1, 0.5), [outline])
+        return cut_leaves(self.generator, look, self._dull(), centre, np.full(1, 0.5), [outline])
 
     def _scatter(
         self,
@@ -183,7 +185,7 @@ class _Stage:
         # Mostly the large ones lie behind, or they would hide all others.
         order = np.argsort(-np.log(radii) + generator.normal(0, 0.7, count))
         shades = self._shades(count, generator.uniform(0.03, 0.1))
-        return self._cut(look, shades, centres, radii[order])
+        return cut_leaves(self.generator, look, shades, centres, radii[order])
 
     def _cluster(self) -> Leaves:
         """Many small things in one place: foliage, a crowd, stones."""
@@ -204,7 +206,9 @@ class _Stage:
         parts: list[Leaves] = []
         for part in range(generator.integers(1, 4)):
             look = replace(self._look(), disorder=0.0)
-            parts.append(self._cut(look, shades[part : part + 1], place[None], np.full(1, size)))
+            parts.append(
+                cut_leaves(self.generator, look, shades[part : part + 1], place[None], np.full(1, size))
+            )
             if generator.random() < 0.75:
                 parts += self._details(place, size, shades[part], look)
             place = place + np.array([generator.normal(0, 0.25), -generator.uniform(0.7, 1.3)]) * size
@@ -240,7 +244,7 @@ class _Stage:
                 radii = np.full(len(places), generator.uniform(0.25, 0.45) * size / max(rows, columns))
                 look = replace(look, disorder=0.0, angle=body.angle, squareness=20.0)
             shades = self._shades(len(radii), 0.03, colour)
-            parts.append(self._cut(look, shades, place + size * (places @ turn), radii))
+            parts.append(cut_leaves(self.generator, look, shades, place + size * (places @ turn), radii))
         return parts
 
     def _lines(self) -> Leaves:
@@ -276,16 +280,6 @@ class _Stage:
 
     def _look(self) -> Look:
         return draw_look(self.generator, self.light)
-
-    def _cut(
-        self,
-        look: Look,
-        shades: Floats,
-        centres: Floats,
-        radii: Floats,
-        outlines: list[Floats] | None = None,
-    ) -> Leaves:
-        return cut_leaves(self.generator, look, shades, centres, radii, outlines)
 
     def _dull(self) -> Floats:
         """Return one colour, Oklab of shape (1, 3), for something large: those are seldom vivid."""
