@@ -79,7 +79,8 @@ def main() -> None:
     parser.add_argument("options", nargs="*", help="more options of python -m train, after --")
     options = parser.parse_args()
     variants = {name: VARIANTS[name] for name in options.variants or VARIANTS}
-    print("| style | variant | C | S | C + 6 S | seconds |\n|---|---|---|---|---|---|", flush=True)
+    print(f"| style | variant | C | S | C + {DEFAULT_STYLE_WEIGHT:g} S | seconds |", flush=True)
+    print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
 
         def row(run: tuple[int, str, str]) -> str:

@@ -29,6 +29,7 @@ from train.compact_features import (
     LICENCE,
     CompactFeatures,
     load_compact_state,
+    weight_shapes,
 )
 from train.distillation_start import pruned_state
 from train.distillation_student import Student, distillation_loss
@@ -136,7 +137,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X",
         help="at its highest, as a part of each weight (%(default)s)",
     )
-    add("--start", type=Path, metavar="FILE", help="go on from weights that this command wrote")
+    add(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="go on from weights that this command wrote, of as many channels or fewer",
+    )
     add("--workers", type=int, default=1, metavar="N", help="processes beside this one (%(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
     add("-o", "--output", type=Path, default=COMPACT_WEIGHTS, metavar="FILE", help="(%(default)s)")
@@ -157,6 +163,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _distill(options: argparse.Namespace) -> None:
     keep_freed_memory()
+    trunk = None if options.start is None else load_compact_state(options.start)
+    complete = trunk is not None and _has_all_channels(trunk, options.start)
     sources = Sources(options.teacher, options.data, tuple(options.paintings), tuple(options.networks))
     features = sources.load_features()
     # Always the same for the same sources: weights that --start goes on with have learned these directions.
@@ -167,11 +175,12 @@ def _distill(options: argparse.Namespace) -> None:
     held_out = sources.open_images(_BASIS_SEED, held_out=True)
     teacher = Teacher(features, basis)
     checks = [teacher(held_out.group(None)) for _ in range(_VALIDATION_GROUPS)]
-    trunk = None if options.start is None else load_compact_state(options.start)
-    student = None if trunk is None else Student(trunk)
+    student = Student(trunk) if trunk is not None and complete else None
     if student is None or _feature_error(_measure(student, checks)) > _OTHER_DIRECTIONS:
         if trunk is None:
             _say("solving for the first weights")
+        elif student is None:
+            _say(f"{options.start} has fewer channels: solving for the others")
         else:
             _say(f"{options.start} has learned other directions, of other images: solving for these")
         vgg = load_vgg_state(TEACHER, options.teacher)
@@ -185,6 +194,21 @@ def _distill(options: argparse.Namespace) -> None:
         supply.close()
     _save(student, options.output)
     _unfinished(options.output).unlink(missing_ok=True)
+
+
+def _has_all_channels(trunk: Mapping[str, Tensor], path: Path) -> bool:
+    """Return whether a network is as wide as the one that is to be made, and not narrower.
+
+    Raises:
+        FastnstError: If it is wider, or is no compact network.
+    """
+    narrower = False
+    for name, shape in weight_shapes().items():
+        found = tuple(trunk[name].shape) if name in trunk else ()
+        if len(found) != len(shape) or any(here > there for here, there in zip(found, shape, strict=True)):
+            raise FastnstError(f"--start {path}: {name} is {found or 'missing'} where {shape} is needed")
+        narrower |= found != shape
+    return not narrower
 
 
 def _train(

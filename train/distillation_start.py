@@ -40,8 +40,9 @@ def pruned_state(
         keys: Their names, such as `features.0`, for each convolution of the compact network.
         basis: What the heads should predict.
         images: To solve on, each (1, 3, H, W) in [0, 1], all of one size.
-        trunk: Weights of a compact network whose 3x3 convolutions are kept as they are, so that the heads
-            alone are solved for.
+        trunk: Weights of a compact network of the same widths or narrower, whose 3x3 convolutions are kept as
+            they are: solved for are only channels beyond those, which stand for what they leave
+            unexplained, and the heads.
         seed: Of the choice of positions.
 
     Returns:
@@ -58,17 +59,18 @@ def pruned_state(
         kernel, bias = state[f"{key}.weight"].float(), state[f"{key}.bias"].float()
         wanted = F.conv2d(teacher, kernel, bias, padding=1)
         teacher = F.relu(wanted)
-        kept = _representatives(_moment(teacher), width)
-        scale = teacher[:, kept].square().mean().sqrt()
         where = torch.randint(teacher[0, 0].numel(), (len(teacher), _POSITIONS), generator=generator)
-        if trunk is not None:
-            found |= {key: trunk[key].float() for key in (f"{name}.weight", f"{name}.bias")}
-        else:
+        weight, constant = _given(trunk, name, student.shape[1])
+        if added := width - len(weight):
+            explained = F.relu(F.conv2d(student, weight, constant, padding=1)) if len(weight) else None
+            kept = _representatives(_unexplained_moment(teacher, explained), added)
+            scale = teacher[:, kept].square().mean().sqrt()
             targets = _at(wanted[:, kept] / scale, where)
             solution = _solve(_at(F.unfold(student, 3, padding=1), where), targets)
-            found[f"{name}.weight"] = solution[:-1].T.reshape(width, student.shape[1], 3, 3).contiguous()
-            found[f"{name}.bias"] = solution[-1].clone()
-        student = F.relu(F.conv2d(student, found[f"{name}.weight"], found[f"{name}.bias"], padding=1))
+            weight = torch.cat((weight, solution[:-1].T.reshape(added, student.shape[1], 3, 3)))
+            constant = torch.cat((constant, solution[-1]))
+        found |= {f"{name}.weight": weight, f"{name}.bias": constant}
+        student = F.relu(F.conv2d(student, weight, constant, padding=1))
         if layer := heads.get((block, conv)):
             projected = _at(F.conv2d(teacher, basis.kernels[layer]), where)
             solution = _solve(_at(student, where), projected, rectified=False)
@@ -78,9 +80,25 @@ def pruned_state(
     return found
 
 
-def _moment(activations: Tensor) -> Tensor:
+def _given(trunk: Mapping[str, Tensor] | None, name: str, channels: int) -> tuple[Tensor, Tensor]:
+    """Return the kernels that a convolution has already, blind to channels that are new, and their biases."""
+    if trunk is None:
+        return torch.empty(0, channels, 3, 3), torch.empty(0)
+    kernel, bias = trunk[f"{name}.weight"].float(), trunk[f"{name}.bias"].float()
+    return F.pad(kernel, (0, 0, 0, 0, 0, channels - kernel.shape[1])), bias
+
+
+def _unexplained_moment(activations: Tensor, explained: Tensor | None) -> Tensor:
+    """Return the second moments, (C, C), of what is left of activations after others have predicted them."""
     flat = activations.transpose(0, 1).flatten(1)
-    return flat @ flat.T / flat.shape[1]
+    moment = flat @ flat.T / flat.shape[1]
+    if explained is None:
+        return moment
+    known = explained.transpose(0, 1).flatten(1)
+    square, cross = (known @ known.T / known.shape[1]).double(), (known @ flat.T / known.shape[1]).double()
+    square.diagonal().add_(_RIDGE * square.diagonal().mean())
+    predicted: Tensor = (cross.T @ torch.linalg.solve(square, cross)).float()
+    return moment - predicted
 
 
 def _representatives(moment: Tensor, count: int) -> list[int]:

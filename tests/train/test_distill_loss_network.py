@@ -2,6 +2,7 @@
 
 import pytest
 import safetensors.torch
+import torch
 from PIL import Image
 
 from tests.train.make_photos import make_pixels
@@ -42,6 +43,49 @@ def test_two_steps_leave_one_file_that_training_reads(folder, monkeypatch, capsy
     before, after = (load_compact_state(path) for path in (folder / "start.safetensors", output))
     assert any((after[name] != weight).any() for name, weight in before.items())
     assert [path.name for path in folder.glob("new*")] == ["new.safetensors"]
+
+
+def narrower(state):
+    first, second = "conv1_1", "conv1_2"
+    cut = {f"{first}.weight": state[f"{first}.weight"][:5], f"{first}.bias": state[f"{first}.bias"][:5]}
+    return state | cut | {f"{second}.weight": state[f"{second}.weight"][:, :5]}
+
+
+def wider(state):
+    return state | {"conv1_1.weight": torch.zeros(512, 3, 3, 3)}
+
+
+def without_a_head(state):
+    return {name: weight for name, weight in state.items() if name != "relu2_2.weight"}
+
+
+def test_a_narrower_start_is_widened(folder, monkeypatch, capsys):
+    monkeypatch.setattr(distill_loss_network, "_BASIS_IMAGES", 6)
+    monkeypatch.setattr(distill_loss_network, "_SOLVING_IMAGES", 6)
+    monkeypatch.setattr(distill_loss_network, "_VALIDATION_GROUPS", 1)
+    start, output = folder / "narrow.safetensors", folder / "widened.safetensors"
+    safetensors.torch.save_file(contiguous(narrower(random_compact_state())), start)
+    assert main(arguments(folder, "-o", str(output), "--start", str(start))) == 0
+    assert f"{start} has fewer channels" in capsys.readouterr().err
+    assert {name: weight.shape for name, weight in load_compact_state(output).items()} == {
+        name: weight.shape for name, weight in random_compact_state().items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [(wider, "conv1_1.weight is (512, 3, 3, 3) where"), (without_a_head, "relu2_2.weight is missing where")],
+)
+def test_a_start_that_does_not_fit_is_one_line(folder, change, says, capsys):
+    start = folder / "misfit.safetensors"
+    safetensors.torch.save_file(contiguous(change(random_compact_state())), start)
+    assert main(arguments(folder, "-o", str(folder / "mistake.safetensors"), "--start", str(start))) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"distill_loss_network: error: --start {start}: {says}")
+
+
+def contiguous(state):
+    return {name: weight.contiguous() for name, weight in state.items()}
 
 
 @pytest.mark.parametrize(

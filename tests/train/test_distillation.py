@@ -3,7 +3,14 @@ import pytest
 import torch
 
 from tests.train.make_photos import make_pixels
-from train.compact_features import COMPACT_LAYERS, CompactFeatures, head_channels, random_compact_state
+from train import distillation_start
+from train.compact_features import (
+    COMPACT_LAYERS,
+    TRUNK,
+    CompactFeatures,
+    head_channels,
+    random_compact_state,
+)
 from train.distillation_images import STYLE_SIDE, DistillationImages, ImageGroup
 from train.distillation_start import pruned_state
 from train.distillation_student import Student, distillation_loss
@@ -118,6 +125,25 @@ def test_heads_are_solved_for_other_directions_and_the_trunk_is_kept(state, basi
     for name in wrong:
         if name.startswith("feature"):
             assert right[name].mean() < 0.5 < wrong[name].mean(), name
+
+
+def test_a_narrower_trunk_is_kept_and_widened_by_what_it_leaves_unexplained(
+    state, basis, images, targets, monkeypatch
+):
+    solving = [image for image in images for _ in range(2)]
+    halved = tuple((name, block, conv, width // 2) for name, block, conv, width in TRUNK)
+    with monkeypatch.context() as patched:
+        patched.setattr(distillation_start, "TRUNK", halved)
+        narrow = pruned_state(state, TEACHER_KEYS, basis, solving)
+    wide = pruned_state(state, TEACHER_KEYS, basis, solving, trunk=narrow)
+    CompactFeatures(COMPACT_LAYERS, wide)
+    for name, *_ in TRUNK:
+        kept, grown = narrow[f"{name}.weight"], wide[f"{name}.weight"]
+        torch.testing.assert_close(grown[: len(kept), : kept.shape[1]], kept)
+        assert not grown[: len(kept), kept.shape[1] :].any()
+    before, after = (distillation_loss(Student(weights), targets) for weights in (narrow, wide))
+    for layer in ("relu2_2", "relu3_3", "relu4_1"):
+        assert after[f"feature.{layer}"].mean() < 0.9 * before[f"feature.{layer}"].mean(), layer
 
 
 def test_a_student_learns_the_teachers_gradient(targets):
