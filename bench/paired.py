@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
+# A library's worker threads spin for some milliseconds after its last call, and would take the next one's cores.
+_PAUSE_SECONDS = 0.05
+
 
 @dataclass(frozen=True)
 class PairedTimes:
@@ -42,6 +45,7 @@ def time_in_turn(baseline: Callable[[], object], ours: Callable[[], object], rou
     times: tuple[list[float], list[float]] = ([], [])
     for counted in range(rounds + 1):
         for function, found in zip((baseline, ours), times, strict=True):
+            time.sleep(_PAUSE_SECONDS)
             start = time.perf_counter()
             function()
             if counted:
