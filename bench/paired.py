@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-# A library's worker threads spin for some milliseconds after its last call, and would take the next one's cores.
+# A library's worker threads spin for milliseconds after its last call, and would take the next one's cores.
 _PAUSE_SECONDS = 0.05
 
 

@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from export.node_attribute import attribute
 from train.subpixel_conv import DOUBLING_TAPS, SMOOTHING
 
 # More channels than this fill a processor's vectors by themselves.
@@ -86,11 +87,11 @@ def _is_enlargement(
     return (
         scales is not None
         and list(scales) == [1, 1, 2, 2]
-        and _attribute(resize, "mode") == b"linear"
-        and _attribute(resize, "coordinate_transformation_mode") == b"half_pixel"
+        and attribute(resize, "mode") == b"linear"
+        and attribute(resize, "coordinate_transformation_mode") == b"half_pixel"
         and pads is not None
         and list(pads) == [0, 0, 1, 1, 0, 0, 1, 1]
-        and _attribute(pad, "mode") == b"edge"
+        and attribute(pad, "mode") == b"edge"
         and kernel is not None
         and kernel.shape[2:] == (3, 3)
         and _is_plain(conv)
@@ -107,10 +108,10 @@ def _is_to_few_channels(conv: onnx.NodeProto, constants: dict[str, NDArray[Any]]
 def _is_plain(conv: onnx.NodeProto) -> bool:
     """Return whether a convolution has no stride, padding, dilation or groups."""
     return (
-        all(value == 1 for value in _attribute(conv, "strides") or ())
-        and not any(_attribute(conv, "pads") or ())
-        and all(value == 1 for value in _attribute(conv, "dilations") or ())
-        and (_attribute(conv, "group") or 1) == 1
+        all(value == 1 for value in attribute(conv, "strides") or ())
+        and not any(attribute(conv, "pads") or ())
+        and all(value == 1 for value in attribute(conv, "dilations") or ())
+        and (attribute(conv, "group") or 1) == 1
     )
 
 
@@ -197,10 +198,3 @@ def _constant(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
 
 def _shape(model: onnx.ModelProto, name: str) -> tuple[int, ...]:
     return next(tuple(tensor.dims) for tensor in model.graph.initializer if tensor.name == name)
-
-
-def _attribute(node: onnx.NodeProto, name: str) -> Any:
-    return next(
-        (helper.get_attribute_value(attribute) for attribute in node.attribute if attribute.name == name),
-        None,
-    )

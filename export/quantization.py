@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from export.calibration import Range, Ranges
+from export.node_attribute import attribute
 
 # 7 bits and a sign's half: processors without VNNI add two products of a uint8 and an int8 in 16 bits, and
 # clip the sum (VPMADDUBSW). 2 * 255 * 63 fits. The eighth bit would be worth 0.5 to 2 dB on the others.
@@ -181,14 +182,12 @@ def _inner_convolutions(graph: onnx.GraphProto) -> list[_Convolution]:
 
 
 def _mixes_channels(convolution: onnx.NodeProto) -> bool:
-    groups = [helper.get_attribute_value(each) for each in convolution.attribute if each.name == "group"]
-    return groups in ([], [1])
+    return (attribute(convolution, "group") or 1) == 1
 
 
 def _repeats_pixels(node: onnx.NodeProto) -> bool:
     """Return whether a node pads with pixels that are there: of bytes, a quarter of the memory is moved."""
-    modes = [helper.get_attribute_value(each) for each in node.attribute if each.name == "mode"]
-    return node.op_type == "Pad" and bool(modes) and modes[0] in _BORDERS
+    return node.op_type == "Pad" and attribute(node, "mode") in _BORDERS
 
 
 def _evaluate(model: onnx.ModelProto, names: Iterable[str]) -> dict[str, NDArray[Any]]:

@@ -163,8 +163,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _distill(options: argparse.Namespace) -> None:
     keep_freed_memory()
-    trunk = None if options.start is None else load_compact_state(options.start)
-    complete = trunk is not None and _has_all_channels(trunk, options.start)
+    start = None if options.start is None else load_compact_state(options.start)
+    narrower = start is not None and not _has_all_channels(start, options.start)
     sources = Sources(options.teacher, options.data, tuple(options.paintings), tuple(options.networks))
     features = sources.load_features()
     # Always the same for the same sources: weights that --start goes on with have learned these directions.
@@ -175,17 +175,19 @@ def _distill(options: argparse.Namespace) -> None:
     held_out = sources.open_images(_BASIS_SEED, held_out=True)
     teacher = Teacher(features, basis)
     checks = [teacher(held_out.group(None)) for _ in range(_VALIDATION_GROUPS)]
-    student = Student(trunk) if trunk is not None and complete else None
-    if student is None or _feature_error(_measure(student, checks)) > _OTHER_DIRECTIONS:
-        if trunk is None:
-            _say("solving for the first weights")
-        elif student is None:
-            _say(f"{options.start} has fewer channels: solving for the others")
-        else:
-            _say(f"{options.start} has learned other directions, of other images: solving for these")
+    student, reason = None, "solving for the first weights"
+    if start is not None and narrower:
+        reason = f"{options.start} has fewer channels: solving for the others"
+    elif start is not None:
+        student = Student(start)
+        if _feature_error(_measure(student, checks)) > _OTHER_DIRECTIONS:
+            reason = f"{options.start} has learned other directions, of other images: solving for these"
+            student = None
+    if student is None:
+        _say(reason)
         vgg = load_vgg_state(TEACHER, options.teacher)
         solving = images.solving_images(_SOLVING_IMAGES)
-        student = Student(pruned_state(vgg, TEACHER_KEYS, basis, solving, trunk=trunk))
+        student = Student(pruned_state(vgg, TEACHER_KEYS, basis, solving, trunk=start))
     _say("first: " + _describe(_measure(student, checks)))
     supply = TargetSupply(sources, basis, student, workers=options.workers, seed=options.seed)
     try:
@@ -196,7 +198,7 @@ def _distill(options: argparse.Namespace) -> None:
     _unfinished(options.output).unlink(missing_ok=True)
 
 
-def _has_all_channels(trunk: Mapping[str, Tensor], path: Path) -> bool:
+def _has_all_channels(start: Mapping[str, Tensor], path: Path) -> bool:
     """Return whether a network is as wide as the one that is to be made, and not narrower.
 
     Raises:
@@ -204,7 +206,7 @@ def _has_all_channels(trunk: Mapping[str, Tensor], path: Path) -> bool:
     """
     narrower = False
     for name, shape in weight_shapes().items():
-        found = tuple(trunk[name].shape) if name in trunk else ()
+        found = tuple(start[name].shape) if name in start else ()
         if len(found) != len(shape) or any(here > there for here, there in zip(found, shape, strict=True)):
             raise FastnstError(f"--start {path}: {name} is {found or 'missing'} where {shape} is needed")
         narrower |= found != shape
