@@ -1,0 +1,106 @@
+"""What of a training step a loss network costs: `python -m bench.loss_network_step`.
+
+Processor time, which work beside it does not lengthen much, forwards and backwards for one crop, in the
+arithmetic of training: with the transformer network alone, and with it and each loss network. Weights are
+random, as the speed does not depend on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from train.compact_features import CompactFeatures, random_compact_state
+from train.config import LossNetworkName, TrainingConfig
+from train.loss_network import LossNetwork
+from train.memory import keep_freed_memory
+from train.precision import resolve_precision
+from train.style_image import StyleImage
+from train.style_transfer import StyleTransfer
+from train.vgg_features import VGGFeatures, random_vgg_state
+
+_NETWORKS: tuple[LossNetworkName, ...] = ("vgg19", "vgg16", "compact")
+_ALONE = "none"
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.loss_network_step", description=__doc__)
+    parser.add_argument("--networks", nargs="+", choices=_NETWORKS, default=list(_NETWORKS))
+    parser.add_argument("--image-size", type=int, default=256, help="side of the crop in pixels")
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    torch.set_num_threads(1)  # a waiting thread would count as busy
+    keep_freed_memory()
+    steps = {name: _step(name, options.image_size) for name in options.networks}
+    found = processor_seconds({_ALONE: _step(None, options.image_size), **steps}, options.rounds)
+    alone = found[_ALONE]
+    print("| loss network | step, s | its own part, s |")
+    print("|---|---|---|")
+    for name, seconds in found.items():
+        print(f"| {name} | {seconds:.2f} | {seconds - alone:.2f} |")
+
+
+def processor_seconds(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Time functions in turn, after one uncounted round.
+
+    Args:
+        steps: The functions by name.
+        rounds: Counted rounds.
+
+    Returns:
+        The median of each one's processor time in seconds, by name.
+    """
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for counted in range(rounds + 1):
+        for name, step in steps.items():
+            start = time.process_time()
+            step()
+            if counted:
+                times[name].append(time.process_time() - start)
+    return {name: median(seconds) for name, seconds in times.items()}
+
+
+def _step(loss_network: LossNetworkName | None, image_size: int) -> Callable[[], None]:
+    """Return a function that runs a step's loss and its gradient; without a network, of the simplest loss."""
+    config = TrainingConfig(style=Path("style"), loss_network=loss_network or "vgg19")
+    layers = (*config.content_layers, *config.resolved_style_layers)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (288, 384, 3), generator=generator, dtype=torch.uint8)
+    half = resolve_precision("auto", "cpu") == "bf16-mixed"
+    module = StyleTransfer(
+        config,
+        StyleImage(pixels.numpy(), ""),
+        _features(config.loss_network, layers),
+        max_steps=1,
+        precision="bf16-mixed" if half else "32-true",
+    )
+    content = torch.rand((1, 3, image_size, image_size), generator=generator)
+    content = content.contiguous(memory_format=torch.channels_last)
+
+    def loss() -> Tensor:
+        return module(content).square().mean() if loss_network is None else module.compare(content).total
+
+    def step() -> None:
+        module.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            total = loss()
+        torch.autograd.backward(total)
+
+    return step
+
+
+def _features(loss_network: str, layers: tuple[str, ...]) -> LossNetwork:
+    if loss_network == "compact":
+        return CompactFeatures(layers, random_compact_state())
+    return VGGFeatures(loss_network, layers, random_vgg_state(loss_network, layers))
+
+
+if __name__ == "__main__":
+    main()
