@@ -1,4 +1,4 @@
-"""The convolutions at full size, computed at half of it with four times the channels: exact, and faster."""
+"""A convolution to few channels, computed at half the size with four times as many: exact, and faster."""
 
 from __future__ import annotations
 
@@ -9,43 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-
-# Bilinear interpolation is the nearest neighbour's, smoothed by these weights in both directions. Smoothing
-# commutes with convolution: after it there are fewer channels, and on pairs of equal pixels a kernel has 4
-# multiplications in the place of 9.
-SMOOTHING = (0.25, 0.5, 0.25)
-
-# What a 3-tap kernel on a row whose pixels are all doubled is on the row itself, for the two pixels of the
-# result at the border between the doubled i - 1 and i: the first sees i - 1 twice and i once, the second
-# i - 1 once and i twice. Indexed by phase, position in the row, tap.
-DOUBLING_TAPS = (
-    ((1.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
-    ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0)),
-)
-
-
-def upsampled_conv(x: Tensor, weight: Tensor) -> Tensor:
-    """Enlarge twofold by bilinear interpolation, repeat the border, and convolve with 3x3 kernels.
-
-    The four phases of the result before its smoothing are 2x2 convolutions of the small image, with sums of
-    the kernel's entries: 4/9 of the multiplications, and no enlarged copy.
-
-    Args:
-        x: Activations of shape (N, C, H, W).
-        weight: Kernels of shape (D, C, 3, 3).
-
-    Returns:
-        Shape (N, D, 2H, 2W).
-    """
-    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")  # interpolated, it repeats the enlarged border
-    taps = weight.new_tensor(DOUBLING_TAPS)
-    with torch.autocast(x.device.type, enabled=False):  # sums of weights, not of activations
-        kernels = torch.einsum("aip,bjq,dcpq->abdcij", taps, taps, weight).flatten(0, 2)  # (4D, C, 2, 2)
-    doubled: Tensor = _Interleave.apply(F.conv2d(padded, kernels))  # (N, D, 2H + 2, 2W + 2)
-    smoothing = doubled.new_tensor(SMOOTHING)
-    return F.conv2d(
-        doubled, torch.outer(smoothing, smoothing).expand(len(weight), 1, 3, 3), groups=len(weight)
-    )
 
 
 def strided_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

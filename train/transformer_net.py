@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from train.instance_norm import InstanceNorm2d
 from train.network_shape import OUTER_KERNEL_SIZES
 from train.reflection_pad import reflection_pad
-from train.subpixel_conv import strided_conv, upsampled_conv
+from train.subpixel_conv import strided_conv
+from train.upsampled_conv import upsampled_conv
 
 # Two stride-2 convolutions: the residual blocks run at a quarter of the image's height and width.
 STRIDE = 4

@@ -74,9 +74,10 @@ def test_versions_are_those_that_older_runtimes_and_browsers_read(model):
 
 def test_the_graph_keeps_the_network_and_its_order_for_gpus(model):
     operators = [node.op_type for node in model.graph.node]
-    # Of 1 residual block: 3 convolutions down, 2 in the block, 2 up with their smoothing, and the last,
-    # without a norm.
-    assert operators.count("Conv") == 8 + 2
+    # Of 1 residual block: 3 convolutions down, 2 in the block, 2 up, each of them in two parts and with its
+    # smoothing, and the last, without a norm.
+    assert operators.count("Conv") == 6 + 2
+    assert operators.count("ConvTranspose") == 2 * 2
     assert operators.count("InstanceNormalization") == 7
     # What GPUs in browsers lack comes after all that they have.
     assert operators[-2:] == ["Round", "Cast"]
