@@ -21,9 +21,10 @@ from train.upsampled_conv import SMOOTHING
 # More channels than this fill a processor's vectors by themselves.
 _FEW_CHANNELS = 4
 
-# ONNX Runtime's transposed convolution on CPUs keeps nine numbers for each pixel and channel of its result
-# before it adds them up. In parts, one after another, it reuses that memory: at 12 megapixels a picture takes
-# 6 GB in the place of 8. With four parts it took 5, but OpenVINO was a fifth slower with narrow networks.
+# ONNX Runtime's transposed convolution on CPUs keeps nine numbers for each pixel of the small image and each
+# channel of the result before it adds them up. In parts, one after another, it reuses that memory: a picture
+# of 12 megapixels takes 6 GB in the place of 8. Four parts took 5, but OpenVINO, in narrow networks, a fifth
+# longer.
 _PARTS = 2
 
 
@@ -126,7 +127,8 @@ def _of_enlarged(small: str, conv: onnx.NodeProto, model: onnx.ModelProto) -> li
     model.graph.initializer.append(
         numpy_helper.from_array(np.tile(smoothing, (depth, 1, 1, 1)), f"{name}.smoothing")
     )
-    parts = [f"{name}.part{part}" for part in range(min(_PARTS, depth))]
+    # In parts of unequal size OpenVINO does not read a Split of this opset.
+    parts = [f"{name}.part{part}" for part in range(_PARTS)] if depth % _PARTS == 0 else [f"{name}.spread"]
     return [
         *_turned_kernels(name, kernel, [f"{part}.kernel" for part in parts], model),
         helper.make_node("Pad", [small, border], [f"{name}.padded"], mode="edge"),
@@ -141,7 +143,7 @@ def _of_enlarged(small: str, conv: onnx.NodeProto, model: onnx.ModelProto) -> li
             )
             for part in parts
         ),
-        helper.make_node("Concat", parts, [f"{name}.spread"], axis=1),
+        *([helper.make_node("Concat", parts, [f"{name}.spread"], axis=1)] if len(parts) > 1 else []),
         helper.make_node(
             "Conv", [f"{name}.spread", f"{name}.smoothing"], [name], kernel_shape=[4, 4], group=depth
         ),
@@ -156,7 +158,7 @@ def _turned_kernels(
     Args:
         name: Of the convolution's output.
         kernel: The trained kernels, of shape (D, C, 3, 3).
-        parts: The names of the results, of shape (C, D', 3, 3); the parts of D channels follow each other.
+        parts: The names of the results, of shape (C, D / len(parts), 3, 3), whose channels follow each other.
         model: Takes the constants.
 
     Returns:
@@ -166,11 +168,14 @@ def _turned_kernels(
     first = _constant(model, f"{name}.first", [-4, -4])
     axes = _constant(model, f"{name}.axes", [2, 3])
     backwards = _constant(model, f"{name}.backwards", [-1, -1])
-    return [
+    whole = f"{name}.transposed" if len(parts) > 1 else parts[0]
+    nodes = [
         helper.make_node("Slice", [kernel, last, first, axes, backwards], [f"{name}.turned"]),
-        helper.make_node("Transpose", [f"{name}.turned"], [f"{name}.transposed"], perm=[1, 0, 2, 3]),
-        helper.make_node("Split", [f"{name}.transposed"], parts, axis=1, num_outputs=len(parts)),
+        helper.make_node("Transpose", [f"{name}.turned"], [whole], perm=[1, 0, 2, 3]),
     ]
+    if len(parts) > 1:
+        nodes.append(helper.make_node("Split", [whole], parts, axis=1, num_outputs=len(parts)))
+    return nodes
 
 
 def _to_few_channels(

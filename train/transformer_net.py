@@ -26,8 +26,9 @@ class TransformerNet(nn.Module):
 
     * instance norm in the place of batch norm (Ulyanov et al. 2016, arXiv:1607.08022);
     * bilinear resize and convolution in the place of transposed convolution, which leaves checkerboards
-      (Odena et al. 2016, distill.pub/2016/deconv-checkerboard). The nearest neighbour, which most followed
-      that article with, leaves steps of 4 pixels that training sharpens to a mesh;
+      (Odena et al. 2016, distill.pub/2016/deconv-checkerboard) unless it is smoothed: training and style
+      files compute it so, the same function (`train.upsampled_conv`). The nearest neighbour, which most
+      followed that article with, leaves steps of 4 pixels that training sharpens to a mesh;
     * reflection padding in every convolution, residual blocks included, so that they keep the size; the
       paper pads the image by 40 pixels once and crops inside the blocks;
     * a sigmoid in the place of the scaled tanh: the same function of an affinely scaled input.

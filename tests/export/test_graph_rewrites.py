@@ -44,6 +44,20 @@ def test_the_rewritten_graph_computes_the_same(plain, copy, size):
     assert (before != after).mean() < 1e-3
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_widths_that_have_no_halves_do_too(width):
+    torch.manual_seed(4)
+    plain = build_model(TransformerNet(width, 1, 3).eval())
+    rewritten = onnx.ModelProto()
+    rewritten.CopyFrom(plain)
+    assert compute_at_half_size(rewritten) == 3
+    onnx.checker.check_model(rewritten, full_check=True)
+    image = np.random.default_rng(0).integers(0, 256, (1, 20, 24, 3), dtype=np.uint8)
+    before, after = run(plain, image), run(rewritten, image)
+    assert before.std() > 10
+    assert np.abs(before.astype(int) - after).max() <= 1
+
+
 def test_only_the_smoothing_runs_on_an_enlarged_copy(copy):
     compute_at_half_size(copy)
     assert not [node for node in copy.graph.node if node.op_type == "Resize"]
@@ -74,8 +88,11 @@ def test_half_precision_weights_go_with_it(plain, copy):
     assert np.abs(run(plain, image).astype(int) - run(copy, image)).max() <= 2
 
 
-def test_runtimes_fold_the_kernels_when_they_load_the_model(copy, tmp_path):
+@pytest.mark.parametrize("half", [False, True])
+def test_runtimes_fold_the_kernels_when_they_load_the_model(copy, half, tmp_path):
     compute_at_half_size(copy)
+    if half:
+        store_weights_as_float16(copy)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")

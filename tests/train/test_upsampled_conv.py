@@ -16,8 +16,11 @@ def test_it_is_resize_pad_and_convolution(size):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_result_is_channels_last(dtype):
-    x = random(1, 4, 6, 6).to(dtype).contiguous(memory_format=torch.channels_last)
-    result = upsampled_conv(x, random(3, 4, 3, 3).to(dtype))
+def test_float32_and_bfloat16_are_near_it_and_channels_last(dtype):
+    x, weight = random(1, 4, 6, 6).to(dtype), random(3, 4, 3, 3, seed=1).to(dtype)
+    result = upsampled_conv(x.contiguous(memory_format=torch.channels_last), weight)
     assert result.is_contiguous(memory_format=torch.channels_last)
     assert result.dtype == dtype
+    expected = upsampled_conv(x.double(), weight.double())
+    step = torch.finfo(dtype).eps
+    torch.testing.assert_close(result.double(), expected, rtol=0, atol=4 * step * float(expected.abs().max()))
