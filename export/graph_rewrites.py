@@ -7,6 +7,7 @@ the model, and who reads the weights finds them as they are in the network.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ def compute_at_half_size(model: onnx.ModelProto) -> int:
             pad = makers.get(node.input[0])
             resize = makers.get(pad.input[0]) if pad is not None and pad.op_type == "Pad" else None
             if pad is not None and resize is not None and _is_enlargement(resize, pad, node, constants):
-                rewritten = _of_enlarged(resize.input[0], node, model)
+                rewritten = _of_enlarged(resize.input[0], node, len(constants[node.input[1]]), model)
                 replaced.update((pad.output[0], resize.output[0]))
             elif _is_to_few_channels(node, constants):
                 rewritten = _to_few_channels(node, constants[node.input[1]].shape, model)
@@ -119,16 +120,17 @@ def _is_plain(conv: onnx.NodeProto) -> bool:
     )
 
 
-def _of_enlarged(small: str, conv: onnx.NodeProto, model: onnx.ModelProto) -> list[onnx.NodeProto]:
+def _of_enlarged(
+    small: str, conv: onnx.NodeProto, depth: int, model: onnx.ModelProto
+) -> list[onnx.NodeProto]:
     name, kernel = conv.output[0], conv.input[1]
-    depth = _shape(model, kernel)[0]
     border = _constant(model, f"{name}.border", [0, 0, 1, 1, 0, 0, 1, 1])
     smoothing = np.outer(SMOOTHING, SMOOTHING).astype(np.float32)
     model.graph.initializer.append(
         numpy_helper.from_array(np.tile(smoothing, (depth, 1, 1, 1)), f"{name}.smoothing")
     )
-    # In parts of unequal size OpenVINO does not read a Split of this opset.
-    parts = [f"{name}.part{part}" for part in range(_PARTS)] if depth % _PARTS == 0 else [f"{name}.spread"]
+    # Equal ones: OpenVINO reads no other Split of this opset.
+    parts = [f"{name}.part{part}" for part in range(math.gcd(_PARTS, depth))]
     return [
         *_turned_kernels(name, kernel, [f"{part}.kernel" for part in parts], model),
         helper.make_node("Pad", [small, border], [f"{name}.padded"], mode="edge"),
@@ -143,7 +145,7 @@ def _of_enlarged(small: str, conv: onnx.NodeProto, model: onnx.ModelProto) -> li
             )
             for part in parts
         ),
-        *([helper.make_node("Concat", parts, [f"{name}.spread"], axis=1)] if len(parts) > 1 else []),
+        helper.make_node("Concat", parts, [f"{name}.spread"], axis=1),
         helper.make_node(
             "Conv", [f"{name}.spread", f"{name}.smoothing"], [name], kernel_shape=[4, 4], group=depth
         ),
@@ -168,14 +170,11 @@ def _turned_kernels(
     first = _constant(model, f"{name}.first", [-4, -4])
     axes = _constant(model, f"{name}.axes", [2, 3])
     backwards = _constant(model, f"{name}.backwards", [-1, -1])
-    whole = f"{name}.transposed" if len(parts) > 1 else parts[0]
-    nodes = [
+    return [
         helper.make_node("Slice", [kernel, last, first, axes, backwards], [f"{name}.turned"]),
-        helper.make_node("Transpose", [f"{name}.turned"], [whole], perm=[1, 0, 2, 3]),
+        helper.make_node("Transpose", [f"{name}.turned"], [f"{name}.transposed"], perm=[1, 0, 2, 3]),
+        helper.make_node("Split", [f"{name}.transposed"], parts, axis=1, num_outputs=len(parts)),
     ]
-    if len(parts) > 1:
-        nodes.append(helper.make_node("Split", [whole], parts, axis=1, num_outputs=len(parts)))
-    return nodes
 
 
 def _to_few_channels(
@@ -230,7 +229,3 @@ def _phase_kernels(
 def _constant(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
     model.graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), name))
     return name
-
-
-def _shape(model: onnx.ModelProto, name: str) -> tuple[int, ...]:
-    return next(tuple(tensor.dims) for tensor in model.graph.initializer if tensor.name == name)

@@ -11,9 +11,10 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
-def strided_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def subpixel_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Convolve into few channels: the four phases of the result as channels of a convolution of stride 2.
 
+    It is the sub-pixel convolution of Shi et al. 2016 (arXiv:1609.05158), of an image that is large already.
     Matrix units work on sixteen or more channels at once. Three use little of them, twelve most; the kernel's
     one more row and column of zeros cost less than that.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from train.instance_norm import InstanceNorm2d
 from train.network_shape import OUTER_KERNEL_SIZES
 from train.reflection_pad import reflection_pad
-from train.subpixel_conv import strided_conv
+from train.subpixel_conv import subpixel_conv
 from train.upsampled_conv import upsampled_conv
 
 # Two stride-2 convolutions: the residual blocks run at a quarter of the image's height and width.
@@ -142,7 +142,7 @@ class FewChannelsConv2d(ReflectedConv2d):
         """Return the convolution, (N, out_channels, H, W), H and W even."""
         if _trains(self):
             assert self.bias is not None
-            return strided_conv(reflection_pad(x, self.kernel_size[0] // 2), self.weight, self.bias)
+            return subpixel_conv(reflection_pad(x, self.kernel_size[0] // 2), self.weight, self.bias)
         return super().forward(x)
 
 
