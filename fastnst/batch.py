@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
-from fastnst.image_file import Picture
+from fastnst.image.file import Picture
 from fastnst.result_plan import Task
 
 Paint = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastnst.image_file import READABLE_SUFFIXES
+from fastnst.image.file import READABLE_SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from fastnst.errors import FastnstError
-from fastnst.image_file import MAX_PIXELS
-from fastnst.mask import Mask, MaskSource, Plane, mix, normalized
-from fastnst.oklab import with_colours_of
-from fastnst.photo_detail import restore_detail
-from fastnst.style_blend import blend_pictures
+from fastnst.image.blend import blend_pictures
+from fastnst.image.detail import restore_detail
+from fastnst.image.file import MAX_PIXELS
+from fastnst.image.mask import Mask, MaskSource, Plane, mix, normalized
+from fastnst.image.oklab import with_colours_of
 from fastnst.style_library import find_style
 from fastnst.stylizer import Stylizer, VideoStylizer
 

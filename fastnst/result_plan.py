@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastnst.errors import FastnstError
-from fastnst.image_file import WRITABLE_SUFFIXES, output_format
+from fastnst.image.file import WRITABLE_SUFFIXES, output_format
 from fastnst.image_search import FolderIdentities, FoundImage, find_images
 
 

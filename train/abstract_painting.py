@@ -17,7 +17,7 @@ from PIL import Image
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
-from fastnst.image_file import output_format
+from fastnst.image.file import output_format
 from train.abstract_composition import ASPECT, Composition, Palette
 from train.brush import Canvas, Colour
 

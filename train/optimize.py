@@ -21,7 +21,7 @@ from PIL import Image
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
-from fastnst.image_file import Picture, encode_image, output_format, read_image
+from fastnst.image.file import Picture, encode_image, output_format, read_image
 from train.config import (
     DEFAULT_STYLE_LAYERS,
     DEFAULT_STYLE_WEIGHT,

@@ -21,7 +21,7 @@ from fastnst.errors import MISTAKE, FastnstError
 
 if TYPE_CHECKING:
     from fastnst.batch import Paint
-    from fastnst.image_file import Picture
+    from fastnst.image.file import Picture
     from fastnst.result_plan import Plan, Task
 
 
@@ -90,7 +90,7 @@ def stylize(
     """
     from PIL import Image
 
-    from fastnst.image_file import MAX_PIXELS, output_format
+    from fastnst.image.file import MAX_PIXELS, output_format
 
     if not 1 <= quality <= 100:
         raise FastnstError(f"--quality must be 1 to 100, not {quality}")
@@ -143,7 +143,7 @@ class _Options:
         return lambda pixels: painter(pixels, out=pixels)
 
     def read(self, source: Path | BinaryIO) -> Picture:
-        from fastnst.image_file import read_image
+        from fastnst.image.file import read_image
 
         return read_image(source, max_pixels=self.max_pixels, first_frame=self.first_frame)
 
@@ -151,7 +151,7 @@ class _Options:
 def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     """Paint one image from standard input, to standard output, or both."""
     from fastnst.batch import write_result
-    from fastnst.image_file import WRITABLE_SUFFIXES, encode_image, output_format
+    from fastnst.image.file import WRITABLE_SUFFIXES, encode_image, output_format
 
     if len(images) > 1:
         raise FastnstError("- stands for one image: give one image alone")
@@ -196,7 +196,7 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
 def _stylize_files(images: Sequence[str], options: _Options) -> None:
     """Paint files, folders and patterns, each image for itself."""
     from fastnst.batch import Outcome, paint_batch
-    from fastnst.image_file import encode_image, output_format
+    from fastnst.image.file import encode_image, output_format
     from fastnst.result_plan import plan_results
     from fastnst.style_library import list_styles
 

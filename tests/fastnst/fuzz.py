@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from fastnst import FastnstError, Stylizer
-from fastnst.image_file import encode_image, read_image
+from fastnst.image.file import encode_image, read_image
 from fastnst.style_metadata import read_metadata
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels, png16

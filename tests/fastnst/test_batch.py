@@ -15,7 +15,7 @@ from PIL import Image
 
 from fastnst import FastnstError
 from fastnst.batch import DiskFullError, Outcome, paint_batch, write_result
-from fastnst.image_file import Picture, encode_image, read_image
+from fastnst.image.file import Picture, encode_image, read_image
 from fastnst.result_plan import Task
 from tests.fastnst.make_images import encoded
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastnst.oklab import rgb_to_oklab
+from fastnst.image.oklab import rgb_to_oklab
 from train.generated_image import GeneratedImage
 from train.generated_photos import GeneratedPhotos, generated_photo
 from train.photo_crops import decode_photo, whole_photo

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fastnst import FastnstError, FastnstWarning
-from fastnst.mask import Mask, mix, normalized
+from fastnst.image.mask import Mask, mix, normalized
 from tests.fastnst.make_images import pixels
 
 RAMP = np.linspace(0, 255, 24).round().astype(np.uint8).reshape(4, 6)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fastnst.errors import FastnstError, FastnstWarning
-from fastnst.image_file import read_image
-from fastnst.laplacian_pyramid import resized
-from fastnst.row_strips import row_strips
+from fastnst.image.file import read_image
+from fastnst.image.laplacian_pyramid import resized
+from fastnst.image.row_strips import row_strips
 
 Plane = NDArray[np.float32]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastnst.laplacian_pyramid import join, local_energy, resized, split
+from fastnst.image.laplacian_pyramid import join, local_energy, resized, split
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (3, 7), (64, 64), (33, 50, 2)])
