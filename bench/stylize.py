@@ -25,7 +25,7 @@ from PIL import Image
 
 from bench.paired import time_in_turn
 from fastnst import Stylizer
-from fastnst.execution_providers import available_devices
+from fastnst.model.session import available_devices
 from fastnst.style_library import list_bundled_styles
 from train.generated_image import GeneratedImage
 from train.initial_weights import shape_in

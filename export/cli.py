@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from export.model_metadata import is_current
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.model.metadata import GENERATED, MEASURED_ON_KEY
 from fastnst.style_library import find_style
-from fastnst.style_metadata import GENERATED, MEASURED_ON_KEY
 
 if TYPE_CHECKING:
     from export.int8_style import QuantizedStyle

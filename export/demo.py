@@ -23,8 +23,8 @@ from PIL import Image
 from export.demo_page import render_demo_page
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.model.metadata import read_metadata
 from fastnst.style_library import list_bundled_styles
-from fastnst.style_metadata import read_metadata
 from train.abstract_painting import DEFAULT_SEED
 
 # Of scikit-image's sample photos, those that its package brings along: all in the public domain or CC0.

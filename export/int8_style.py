@@ -15,7 +15,7 @@ from export.onnx_export import build_style, check_writable, serialize, write_mod
 from export.quantization import quantize
 from export.verification import verify_quantized
 from fastnst.errors import FastnstError
-from fastnst.style_metadata import FORMAT_KEY, check_format, read_metadata
+from fastnst.model.metadata import FORMAT_KEY, check_format, read_metadata
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import fastnst
 from fastnst.errors import FastnstError
-from fastnst.style_metadata import (
+from fastnst.model.metadata import (
     CONTENT_LOST_KEY,
     FORMAT,
     FORMAT_KEY,

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.image_model import run_session
-from fastnst.onnx_graph import Node, OnnxGraph, cast
+from fastnst.model.graph import Node, OnnxGraph, cast
+from fastnst.model.image_model import run_session
 from fastnst.tiles import Tile
 
 # The mean and the variance of each channel, float64 of shape (C,).

@@ -15,14 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from fastnst.errors import FastnstError, FastnstWarning
-from fastnst.execution_providers import OutOfMemoryError, open_changed, open_session
 from fastnst.free_memory import free_memory
-from fastnst.image_model import ImageModel, Images
-from fastnst.model_probe import padded, read_image_model
+from fastnst.model.image_model import ImageModel, Images
+from fastnst.model.metadata import check_format, read_metadata
+from fastnst.model.probe import padded, read_image_model
+from fastnst.model.running_norms import TemporalNormSession
+from fastnst.model.session import OutOfMemoryError, open_changed, open_session
 from fastnst.norm_statistics import can_measure
 from fastnst.style_library import find_style
-from fastnst.style_metadata import check_format, read_metadata
-from fastnst.temporal_norm import TemporalNormSession
 from fastnst.tiled_painting import paint_in_tiles
 from fastnst.tiles import ALIGNMENT
 

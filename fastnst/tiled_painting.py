@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.image_model import ImageModel, Images, pack
+from fastnst.model.image_model import ImageModel, Images, pack
 from fastnst.norm_statistics import fix_statistics, measure_statistics
 from fastnst.tiles import Tile, cut_into_tiles, sample_tiles
 

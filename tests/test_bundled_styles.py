@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fastnst import Stylizer
+from fastnst.model.metadata import read_metadata
 from fastnst.style_library import BUNDLED_STYLES
-from fastnst.style_metadata import read_metadata
 
 ROOT = Path(__file__).parent.parent
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.model.metadata import read_metadata
 from fastnst.style_library import find_style
-from fastnst.style_metadata import read_metadata
 from train.config import GENERATED_DATA, LEAST_SIZE, MOST_SIZE
 
 if TYPE_CHECKING:

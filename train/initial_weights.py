@@ -15,8 +15,8 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from fastnst.errors import FastnstError
+from fastnst.model.metadata import FORMAT_KEY, check_format, read_metadata
 from fastnst.style_library import find_style, list_bundled_styles
-from fastnst.style_metadata import FORMAT_KEY, check_format, read_metadata
 from train.checkpoint import NETWORK_PREFIX, load_checkpoint
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastnst.cli.one_line import warnings_as_lines
-from fastnst.style_metadata import (
+from fastnst.model.metadata import (
     CONTENT_LOST_KEY,
     FORMAT_KEY,
     GENERATED,
@@ -91,7 +91,7 @@ def _as_json(stylizer: Stylizer) -> dict[str, Any]:
 
 
 def _as_lines(stylizer: Stylizer) -> list[str]:
-    from fastnst.execution_providers import device_name
+    from fastnst.model.session import device_name
 
     model, metadata = stylizer.model, stylizer.metadata
     is_own = FORMAT_KEY in metadata

@@ -9,7 +9,7 @@ import click
 
 from fastnst.cli.one_line import complain
 from fastnst.errors import FastnstError
-from fastnst.style_metadata import CONTENT_LOST_KEY, STYLE_MISSED_KEY, STYLE_SHA256_KEY, read_metadata
+from fastnst.model.metadata import CONTENT_LOST_KEY, STYLE_MISSED_KEY, STYLE_SHA256_KEY, read_metadata
 
 if TYPE_CHECKING:
     from fastnst.style_library import Style

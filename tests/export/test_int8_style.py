@@ -16,7 +16,7 @@ from export.int8_style import export_int8
 from export.onnx_graph import store_weights_as_float16
 from export.verification import example_photos, verify_quantized
 from fastnst import FastnstError, Stylizer
-from fastnst.style_metadata import read_metadata
+from fastnst.model.metadata import read_metadata
 from train.initial_weights import read_initial_weights
 
 

@@ -21,7 +21,7 @@ from export.onnx_export import ExportedStyle, export_onnx
 from export.onnx_graph import store_weights_as_float16
 from export.verification import example_photos, stylize_in_pytorch
 from fastnst import FastnstError, __version__
-from fastnst.style_metadata import read_metadata
+from fastnst.model.metadata import read_metadata
 from train.checkpoint import load_checkpoint
 from train.transformer_net import TransformerNet
 

@@ -27,7 +27,7 @@ from PIL import Image, ImageCms
 
 from fastnst import FastnstError, Stylizer
 from fastnst.image.file import encode_image, read_image
-from fastnst.style_metadata import read_metadata
+from fastnst.model.metadata import read_metadata
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels, png16
 

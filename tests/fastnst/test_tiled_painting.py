@@ -11,7 +11,7 @@ from PIL import Image
 
 from fastnst import FastnstError, Stylizer, norm_statistics, stylizer, tiled_painting
 from fastnst.cli.progress import TileProgress
-from fastnst.execution_providers import open_changed
+from fastnst.model.session import open_changed
 from fastnst.tiles import Tile
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels

@@ -5,7 +5,7 @@ import pytest
 from onnx import numpy_helper
 
 from fastnst.errors import FastnstError
-from fastnst.onnx_graph import Node, OnnxGraph
+from fastnst.model.graph import Node, OnnxGraph
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnst.model.graph import Node, OnnxGraph
 from fastnst.norm_statistics import DEFAULT_EPSILON, in_float32
-from fastnst.onnx_graph import Node, OnnxGraph
 
 _RATE = "temporal_norm.rate"
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastnst import FastnstError
-from fastnst.style_metadata import check_format, read_metadata
+from fastnst.model.metadata import check_format, read_metadata
 from tests.fastnst import tiny_models
 
 

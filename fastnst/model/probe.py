@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnst.errors import FastnstError
-from fastnst.image_model import (
+from fastnst.model.image_model import (
     BYTES,
     SYMMETRIC,
     UNIT,
@@ -20,7 +20,7 @@ from fastnst.image_model import (
     pack,
     read_tensors,
 )
-from fastnst.style_metadata import FORMAT_KEY
+from fastnst.model.metadata import FORMAT_KEY
 
 # ONNX's own vocabulary for images in metadata_props (docs/MetadataProps.md), which Windows ML's models carry.
 _PIXEL_RANGE_KEY = "Image.NominalPixelRange"

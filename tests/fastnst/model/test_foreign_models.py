@@ -12,7 +12,7 @@ from onnx import TensorProto
 from PIL import Image
 
 from fastnst import FastnstError, FastnstWarning, Stylizer
-from fastnst.image_model import BYTES, SYMMETRIC, UNIT, ValueRange, is_channels_last
+from fastnst.model.image_model import BYTES, SYMMETRIC, UNIT, ValueRange, is_channels_last
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 

@@ -3,7 +3,7 @@ import pytest
 from onnx import TensorProto
 
 from fastnst import Painter, Stylizer
-from fastnst.temporal_norm import TemporalNormSession
+from fastnst.model.running_norms import TemporalNormSession
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError
-from fastnst.execution_providers import OutOfMemoryError, RunError, first_line
+from fastnst.model.session import OutOfMemoryError, RunError, first_line
 
 Images = NDArray[np.uint8]
 

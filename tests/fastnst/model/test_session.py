@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fastnst import FastnstError, FastnstWarning, Stylizer
-from fastnst.execution_providers import (
+from fastnst.model.session import (
     RunError,
     available_devices,
     device_name,
