@@ -15,7 +15,7 @@ from PIL import Image
 
 from fastnst import Stylizer
 from fastnst.stylizer import DEFAULT_TILE, receptive_field
-from fastnst.tiles import cut_into_tiles
+from fastnst.tiling.tiles import cut_into_tiles
 
 Pixels = NDArray[np.uint8]
 

@@ -21,10 +21,10 @@ from fastnst.model.metadata import check_format, read_metadata
 from fastnst.model.probe import padded, read_image_model
 from fastnst.model.running_norms import TemporalNormSession
 from fastnst.model.session import OutOfMemoryError, open_changed, open_session
-from fastnst.norm_statistics import can_measure
 from fastnst.style_library import find_style
-from fastnst.tiled_painting import paint_in_tiles
-from fastnst.tiles import ALIGNMENT
+from fastnst.tiling.fixed_norms import can_measure
+from fastnst.tiling.painting import paint_in_tiles
+from fastnst.tiling.tiles import ALIGNMENT
 
 __all__ = ["Stylizer"]
 

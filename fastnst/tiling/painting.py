@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.model.image_model import ImageModel, Images, pack
-from fastnst.norm_statistics import fix_statistics, measure_statistics
-from fastnst.tiles import Tile, cut_into_tiles, sample_tiles
+from fastnst.tiling.fixed_norms import fix_statistics, measure_statistics
+from fastnst.tiling.tiles import Tile, cut_into_tiles, sample_tiles
 
 Progress = Callable[[float], None]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastnst.model.graph import Node, OnnxGraph, cast
 from fastnst.model.image_model import run_session
-from fastnst.tiles import Tile
+from fastnst.tiling.tiles import Tile
 
 # The mean and the variance of each channel, float64 of shape (C,).
 Statistics: TypeAlias = "tuple[NDArray[np.float64], NDArray[np.float64]]"

@@ -9,10 +9,12 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from fastnst import FastnstError, Stylizer, norm_statistics, stylizer, tiled_painting
+from fastnst import FastnstError, Stylizer, stylizer
 from fastnst.cli.progress import TileProgress
 from fastnst.model.session import open_changed
-from fastnst.tiles import Tile
+from fastnst.tiling import fixed_norms as norm_statistics
+from fastnst.tiling import painting as tiled_painting
+from fastnst.tiling.tiles import Tile
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 

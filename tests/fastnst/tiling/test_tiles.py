@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastnst.tiles import Tile, cut_into_tiles, sample_tiles
+from fastnst.tiling.tiles import Tile, cut_into_tiles, sample_tiles
 
 
 @settings(deadline=None, max_examples=60)
