@@ -19,9 +19,9 @@ from PIL import Image, ImageFilter
 
 from bench.paired import time_in_turn
 from fastnst import Stylizer
-from fastnst.batch import Outcome, paint_batch, write_result
+from fastnst.files.batch import Outcome, paint_batch, write_result
+from fastnst.files.plan import Task
 from fastnst.image.file import Picture, encode_image, output_format, read_image
-from fastnst.result_plan import Task
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ from fastnst.cli.progress import Progress, TileProgress
 from fastnst.errors import MISTAKE, FastnstError
 
 if TYPE_CHECKING:
-    from fastnst.batch import Paint
+    from fastnst.files.batch import Paint
+    from fastnst.files.plan import Plan, Task
     from fastnst.image.file import Picture
-    from fastnst.result_plan import Plan, Task
 
 
 _EXAMPLES = """\b
@@ -150,7 +150,7 @@ class _Options:
 
 def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     """Paint one image from standard input, to standard output, or both."""
-    from fastnst.batch import write_result
+    from fastnst.files.batch import write_result
     from fastnst.image.file import WRITABLE_SUFFIXES, encode_image, output_format
 
     if len(images) > 1:
@@ -195,9 +195,9 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
 
 def _stylize_files(images: Sequence[str], options: _Options) -> None:
     """Paint files, folders and patterns, each image for itself."""
-    from fastnst.batch import Outcome, paint_batch
+    from fastnst.files.batch import Outcome, paint_batch
+    from fastnst.files.plan import plan_results
     from fastnst.image.file import encode_image, output_format
-    from fastnst.result_plan import plan_results
     from fastnst.style_library import list_styles
 
     plan = plan_results(

@@ -171,7 +171,7 @@ def _plan(
     videos: Sequence[str], style: str, output: str | None, overwrite: bool, styles: Collection[str]
 ) -> tuple[list[_Task], list[str]]:
     """Return what is to be done, and a line for each video that cannot be."""
-    from fastnst.result_plan import cannot_become
+    from fastnst.files.plan import cannot_become
     from fastnst.video_writer import VIDEO_SUFFIXES
 
     sources, problems = _find(videos, styles)

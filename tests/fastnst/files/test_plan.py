@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fastnst import FastnstError
-from fastnst.result_plan import Plan, plan_results
+from fastnst.files.plan import Plan, plan_results
 
 
 @pytest.fixture(autouse=True)

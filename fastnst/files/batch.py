@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
+from fastnst.files.plan import Task
 from fastnst.image.file import Picture
-from fastnst.result_plan import Task
 
 Paint = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """Takes RGB of shape (H, W, 3), uint8, and returns the same shape and type, as a `Stylizer` does."""

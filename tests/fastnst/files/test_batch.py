@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from fastnst import FastnstError
-from fastnst.batch import DiskFullError, Outcome, paint_batch, write_result
+from fastnst.files.batch import DiskFullError, Outcome, paint_batch, write_result
+from fastnst.files.plan import Task
 from fastnst.image.file import Picture, encode_image, read_image
-from fastnst.result_plan import Task
 from tests.fastnst.make_images import encoded
 
 PATIENCE = 60

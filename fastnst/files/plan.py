@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastnst.errors import FastnstError
+from fastnst.files.search import FolderIdentities, FoundImage, find_images
 from fastnst.image.file import WRITABLE_SUFFIXES, output_format
-from fastnst.image_search import FolderIdentities, FoundImage, find_images
 
 
 @dataclass(frozen=True)
