@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fastnst.flicker import FlickerMeter
-from fastnst.video_reader import Frame, VideoReader
+from fastnst.video.reader import Frame, VideoReader
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnst.optical_flow import Floats, Image, OpticalFlow
-from fastnst.scene_cut import is_cut
-from fastnst.video_extra import import_cv2
+from fastnst.video.imports import import_cv2
+from fastnst.video.optical_flow import Floats, Image, OpticalFlow
+from fastnst.video.scene_cut import is_cut
 
 
 class FlickerMeter:

@@ -68,7 +68,7 @@ def video(
     if reduce is not None and reduce < 16:
         raise FastnstError(f"--reduce must be at least 16, not {reduce}")
     from fastnst.style_library import list_styles
-    from fastnst.video_extra import import_av, import_cv2
+    from fastnst.video.imports import import_av, import_cv2
 
     import_av()
     if stabilize:
@@ -105,10 +105,10 @@ class _Task:
 
 
 def _stylize(task: _Task, painter: Painter, stabilize: bool, reduce: int | None, crf: int) -> None:
-    from fastnst.stabilizer import Stabilizer
-    from fastnst.video_reader import VideoReader
-    from fastnst.video_stylizer import stylize_video
-    from fastnst.video_writer import partial_path
+    from fastnst.video.pipeline import stylize_video
+    from fastnst.video.reader import VideoReader
+    from fastnst.video.stabilizer import Stabilizer
+    from fastnst.video.writer import partial_path
 
     start = time.perf_counter()
     if stabilize:
@@ -172,7 +172,7 @@ def _plan(
 ) -> tuple[list[_Task], list[str]]:
     """Return what is to be done, and a line for each video that cannot be."""
     from fastnst.files.plan import cannot_become
-    from fastnst.video_writer import VIDEO_SUFFIXES
+    from fastnst.video.writer import VIDEO_SUFFIXES
 
     sources, problems = _find(videos, styles)
     folder, file = None, None
@@ -214,7 +214,7 @@ def _plan(
 
 def _occupied(result: Path, *, overwrite: bool) -> str | None:
     """Return what stands in a result's place, as a line, or None."""
-    from fastnst.video_writer import partial_path
+    from fastnst.video.writer import partial_path
 
     # The name that the result has until it is whole must be free as well, and is the longer one.
     for path in (result, partial_path(result)):

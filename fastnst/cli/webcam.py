@@ -38,11 +38,11 @@ def webcam(
         raise FastnstError(f"--camera must be at least 0, not {camera}")
     if size < 16:
         raise FastnstError(f"--size must be at least 16, not {size}")
-    from fastnst.video_extra import import_cv2_with_window
+    from fastnst.video.imports import import_cv2_with_window
 
     import_cv2_with_window()  # before the model is loaded, which takes longer
     from fastnst.painter import Painter
-    from fastnst.webcam import show_webcam
+    from fastnst.video.webcam import show_webcam
 
     with warnings_as_lines():
         painter = Painter(model, device=device, threads=threads)
@@ -54,7 +54,7 @@ def webcam(
 
 def _stabilized(painter: Painter) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
     """Return what paints one picture after the other without flicker, as `fastnst video --stabilize` does."""
-    from fastnst.stabilizer import Stabilizer
+    from fastnst.video.stabilizer import Stabilizer
 
     stabilizer = Stabilizer()
 

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from fastnst import FastnstError, video_extra, webcam
+from fastnst import FastnstError
+from fastnst.video import imports as video_extra
+from fastnst.video import webcam
 from tests.fastnst.make_videos import decoded, make_video, moving, packets_of, scene, times_of
 
 Run = Callable[..., Result]
@@ -294,7 +296,7 @@ def test_webcam_stabilizes_as_video_does(run: Run, invert: Path, fake, monkeypat
             events.append("shot")
 
     stabilizer = SimpleNamespace(track=lambda image: next(motions), blend=lambda painted, motion: painted)
-    monkeypatch.setattr("fastnst.stabilizer.Stabilizer", lambda: stabilizer)
+    monkeypatch.setattr("fastnst.video.stabilizer.Stabilizer", lambda: stabilizer)
     monkeypatch.setattr("fastnst.painter.Painter.for_video", lambda painter: Steady())
     window = fake([scene(48, 64)] * 3, [-1, -1, ord("q")])
     assert run("webcam", "-m", invert, "--stabilize").exit_code == 0

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.video_extra import import_cv2
+from fastnst.video.imports import import_cv2
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]

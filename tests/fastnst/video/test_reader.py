@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fastnst import FastnstError, FastnstWarning
-from fastnst.video_color import VideoColor
-from fastnst.video_reader import Frame, VideoReader
+from fastnst.video.color import VideoColor
+from fastnst.video.reader import Frame, VideoReader
 from tests.fastnst.make_videos import TIME_BASE, av, make_video, moving, scene
 
 UNEVEN = [0, 3000, 9000, 10_000, 20_000, 21_000, 30_000, 45_000, 48_000, 60_000]

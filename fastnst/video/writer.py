@@ -12,8 +12,8 @@ from typing import Any
 
 from fastnst.atomic_write import atomic_write, remove_partial_writes
 from fastnst.errors import FastnstError, FastnstWarning
-from fastnst.video_extra import import_av
-from fastnst.video_reader import Frame, VideoReader
+from fastnst.video.imports import import_av
+from fastnst.video.reader import Frame, VideoReader
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 """The suffixes that results may have."""

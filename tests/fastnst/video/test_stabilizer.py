@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fastnst.flicker import FlickerMeter
-from fastnst.optical_flow import OpticalFlow
-from fastnst.scene_cut import is_cut
-from fastnst.stabilizer import Motion, Stabilizer
+from fastnst.video.optical_flow import OpticalFlow
+from fastnst.video.scene_cut import is_cut
+from fastnst.video.stabilizer import Motion, Stabilizer
 from tests.fastnst.make_videos import moving, scene
 
 HEIGHT, WIDTH = 96, 128

@@ -12,10 +12,10 @@ import pytest
 
 from fastnst import FastnstError
 from fastnst.errors import FastnstWarning
-from fastnst.stabilizer import Stabilizer
-from fastnst.video_reader import Frame, VideoReader
-from fastnst.video_stylizer import stylize_video
-from fastnst.video_writer import VideoWriter, partial_path, write_video
+from fastnst.video.pipeline import stylize_video
+from fastnst.video.reader import Frame, VideoReader
+from fastnst.video.stabilizer import Stabilizer
+from fastnst.video.writer import VideoWriter, partial_path, write_video
 from tests.fastnst.make_videos import av, decoded, make_video, moving, packets_of, scene, times_of
 
 UNEVEN = [0, 3000, 9000, 10_000, 20_000, 21_000, 30_000, 45_000, 48_000, 60_000]

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError, FastnstWarning
-from fastnst.video_color import VideoColor
-from fastnst.video_extra import import_av
+from fastnst.video.color import VideoColor
+from fastnst.video.imports import import_av
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError
-from fastnst.video_extra import import_cv2_with_window
+from fastnst.video.imports import import_cv2_with_window
 
 _QUIT = {ord("q"), ord("Q"), 27}  # 27 is Escape
 

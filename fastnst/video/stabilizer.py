@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.optical_flow import Floats, Image, OpticalFlow
-from fastnst.scene_cut import is_cut
-from fastnst.video_extra import import_cv2
+from fastnst.video.imports import import_cv2
+from fastnst.video.optical_flow import Floats, Image, OpticalFlow
+from fastnst.video.scene_cut import is_cut
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.stabilizer import Motion, Stabilizer
-from fastnst.video_reader import Frame, VideoReader
-from fastnst.video_writer import VideoWriter, write_video
+from fastnst.video.reader import Frame, VideoReader
+from fastnst.video.stabilizer import Motion, Stabilizer
+from fastnst.video.writer import VideoWriter, write_video
 
 Paint: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """What paints a picture: RGB of shape (H, W, 3), uint8, to the same shape."""
