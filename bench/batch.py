@@ -17,7 +17,7 @@ from statistics import median
 import numpy as np
 from PIL import Image, ImageFilter
 
-from bench.paired import time_in_turn
+from bench.instruments.paired import time_in_turn
 from fastnst import Stylizer
 from fastnst.files.batch import Outcome, paint_batch, write_result
 from fastnst.files.plan import Task

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from fastnst.flicker import FlickerMeter
+from bench.instruments.flicker_meter import FlickerMeter
 from fastnst.video.reader import Frame, VideoReader
 
 

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.paired import time_in_turn
+from bench.instruments.paired import time_in_turn
 from fastnst import Stylizer
 from fastnst.model.session import available_devices
 from fastnst.style_library import list_bundled_styles

@@ -20,10 +20,10 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from bench.held_memory import held_memory
+from bench.instruments.held_memory import held_memory
+from bench.instruments.paired import time_in_turn
+from bench.instruments.plain_loop import plain_steps
 from bench.loader import enough_photos, loader_rate, photos_needed, write_photos
-from bench.paired import time_in_turn
-from bench.plain_loop import plain_steps
 from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
 from train.memory import keep_freed_memory
 from train.photo_loader import PhotoLoader

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fastnst.flicker import FlickerMeter
+from bench.instruments.flicker_meter import FlickerMeter
 from fastnst.video.optical_flow import OpticalFlow
 from fastnst.video.scene_cut import is_cut
 from fastnst.video.stabilizer import Motion, Stabilizer

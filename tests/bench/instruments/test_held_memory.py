@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.held_memory import held_memory
+from bench.instruments.held_memory import held_memory
 
 # Holds 40 MB, and starts a process that shares them and holds 80 MB of its own.
 PROGRAM = """
