@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from train.checkpoint import load_checkpoint
+from train.network.checkpoint import load_checkpoint
 
 _BASELINE = "vgg19"
 

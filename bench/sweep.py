@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from train.checkpoint import load_checkpoint
 from train.config import DEFAULT_STYLE_WEIGHT
+from train.network.checkpoint import load_checkpoint
 
 # The network sees a crop of this side in the unit that --images counts in.
 _UNIT = 128

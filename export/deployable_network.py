@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from train.transformer_net import TransformerNet
+from train.network.transformer_net import TransformerNet
 
 
 class DeployableNetwork(nn.Module):

@@ -1,6 +1,7 @@
 """Exact rewrites of a style network's graph, for speed: convolutions at full size, computed at half of it.
 
-They are those of training: `train.upsampled_conv` and `train.subpixel_conv`, which say why they are faster.
+They are those of training: `train.network.upsampled_conv` and `train.network.subpixel_conv`, which say why
+they are faster.
 Their kernels are computed in the graph, from the ones that were trained: runtimes fold that when they load
 the model, and who reads the weights finds them as they are in the network.
 """
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from export.node_attribute import attribute
-from train.upsampled_conv import SMOOTHING
+from train.network.upsampled_conv import SMOOTHING
 
 # More channels than this fill a processor's vectors by themselves.
 _FEW_CHANNELS = 4

@@ -26,7 +26,7 @@ from fastnst.model.metadata import (
 )
 
 if TYPE_CHECKING:
-    from train.checkpoint import StyleCheckpoint
+    from train.network.checkpoint import StyleCheckpoint
 
 VERSION_KEY = "fastnst.version"
 WEIGHTS_KEY = "export.weights"

@@ -15,7 +15,7 @@ from export.onnx_graph import build_model, store_weights_as_float16
 from export.verification import FLOAT16_TOLERANCE, FLOAT32_TOLERANCE, Verification, verify
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
-from train.checkpoint import StyleCheckpoint, load_checkpoint
+from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 import fastnst
 from export.deployable_network import DeployableNetwork
 from fastnst.errors import FastnstError
-from train.transformer_net import TransformerNet
+from train.network.transformer_net import TransformerNet
 
 INPUT = "image"
 OUTPUT = "stylized"

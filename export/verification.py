@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from export.onnx_graph import DIMENSIONS, INPUT, IR_VERSION, OPSET, OUTPUT
 from fastnst.errors import FastnstError
-from train.transformer_net import TransformerNet
+from train.network.transformer_net import TransformerNet
 
 # (N, H, W). All odd, so that padding and cropping are at work: smaller than the least size inside the
 # network; two different images in a batch, upright; one large enough for a tail of rare differences to show.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastnst.errors import FastnstError
-from train.network_shape import NETWORKS, OUTER_KERNEL_SIZES, NetworkName, NetworkShape
+from train.network.shape import NETWORKS, OUTER_KERNEL_SIZES, NetworkName, NetworkShape
 
 LossNetworkName = Literal["auto", "vgg16", "vgg19", "compact"]
 Optimizer = Literal["muon", "adam"]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from train.generated_image import GeneratedImage
 from train.muon import Muon
-from train.transformer_net import TransformerNet
+from train.network.transformer_net import TransformerNet
 
 _T = TypeVar("_T")
 

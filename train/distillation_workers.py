@@ -26,10 +26,10 @@ from train.distillation_student import Student
 from train.distillation_targets import TEACHER, Basis, Targets, Teacher
 from train.initial_weights import read_initial_weights
 from train.memory import keep_freed_memory
-from train.network_shape import NETWORKS
+from train.network.shape import NETWORKS
+from train.network.transformer_net import TransformerNet
 from train.photos import PhotoFolder, open_photos, validation_images, whole_images
 from train.style_image import load_style_image
-from train.transformer_net import TransformerNet
 from train.vgg_features import VGGFeatures, load_vgg_state
 
 _PHOTO_SIZE = 400

@@ -17,14 +17,14 @@ from torch import Tensor
 from fastnst.errors import FastnstError
 from fastnst.model.metadata import FORMAT_KEY, check_format, read_metadata
 from fastnst.style_library import find_style, list_bundled_styles
-from train.checkpoint import NETWORK_PREFIX, load_checkpoint
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
-from train.network_shape import NETWORKS, NetworkShape
+from train.network.checkpoint import NETWORK_PREFIX, load_checkpoint
+from train.network.shape import NETWORKS, NetworkShape
+from train.network.transformer_net import TransformerNet
 from train.photos import TrainingPhotos, validation_images
 from train.style_transfer import StyleTransfer
 from train.terminal import say
-from train.transformer_net import TransformerNet
 
 NONE = "none"
 AUTO = "auto"

@@ -16,7 +16,6 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from fastnst.atomic_write import remove_partial_writes
 from fastnst.errors import FastnstError
 from train.atomic_checkpoint_io import AtomicCheckpointIO
-from train.checkpoint import StyleCheckpoint, load_checkpoint
 from train.config import GENERATED_DATA, TrainingConfig
 from train.crop_schedule import CropSchedule
 from train.final_measure import find_quality_features, measure_and_tell
@@ -25,6 +24,7 @@ from train.loss_network import LossNetwork
 from train.loss_network_choice import load_loss_network
 from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
+from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 from train.out_of_memory import advise_on_memory
 from train.photo_data_module import PhotoDataModule
 from train.photos import TrainingPhotos, validation_images

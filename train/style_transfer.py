@@ -14,16 +14,16 @@ from torch import Tensor
 
 import fastnst
 from fastnst.errors import FastnstError
-from train.checkpoint import FORMAT, KEY
 from train.config import Decay, TrainingConfig
 from train.crop_schedule import CropSchedule
 from train.loss_network import LossNetwork
 from train.muon import Muon
+from train.network.checkpoint import FORMAT, KEY
+from train.network.transformer_net import TransformerNet
 from train.perceptual_loss import PerceptualLoss, PerceptualLosses
 from train.quality import Quality
 from train.style_image import StyleImage
 from train.teacher import Teacher
-from train.transformer_net import TransformerNet
 
 
 class StyleTransfer(pl.LightningModule):

@@ -13,9 +13,9 @@ import torch
 
 from export import onnx_export
 from export.onnx_export import ExportedStyle, export_onnx
-from train.checkpoint import FORMAT, KEY, NETWORK_PREFIX
 from train.config import TrainingConfig
-from train.transformer_net import TransformerNet
+from train.network.checkpoint import FORMAT, KEY, NETWORK_PREFIX
+from train.network.transformer_net import TransformerNet
 
 WriteCheckpoint = Callable[..., Path]
 

@@ -6,7 +6,7 @@ import torch
 
 from export.graph_rewrites import compute_at_half_size
 from export.onnx_graph import build_model, store_weights_as_float16
-from train.transformer_net import TransformerNet
+from train.network.transformer_net import TransformerNet
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from export.onnx_graph import store_weights_as_float16
 from export.verification import example_photos, stylize_in_pytorch
 from fastnst import FastnstError, __version__
 from fastnst.model.metadata import read_metadata
-from train.checkpoint import load_checkpoint
-from train.transformer_net import TransformerNet
+from train.network.checkpoint import load_checkpoint
+from train.network.transformer_net import TransformerNet
 
 
 def _levels_apart(session, network: TransformerNet, images: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 
 from export.verification import FLOAT16_TOLERANCE, FLOAT32_TOLERANCE, check_contract, example_photos, verify
 from fastnst import FastnstError
-from train.transformer_net import TransformerNet
+from train.network.transformer_net import TransformerNet
 
 
 def _perturb(model: onnx.ModelProto, name: str, by: float) -> None:

@@ -2,7 +2,7 @@
 
 import torch
 
-from train.checkpoint import load_checkpoint
+from train.network.checkpoint import load_checkpoint
 
 
 def assert_same_state(ours, theirs):

@@ -7,7 +7,7 @@ import pytest
 from fastnst.errors import FastnstError
 from train.compact_features import COMPACT_LAYERS
 from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, STRENGTHS, TrainingConfig
-from train.network_shape import NETWORKS
+from train.network.shape import NETWORKS
 from train.precision import PRECISIONS
 from train.vgg_features import layer_names
 

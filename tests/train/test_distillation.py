@@ -16,8 +16,8 @@ from train.distillation_start import pruned_state
 from train.distillation_student import Student, distillation_loss
 from train.distillation_targets import TEACHER_KEYS, Teacher, find_basis, plain_gram
 from train.gram_matrix import gram_matrix
+from train.network.transformer_net import TransformerNet
 from train.perceptual_loss import PerceptualLoss
-from train.transformer_net import TransformerNet
 from train.vgg_features import VGGFeatures, random_vgg_state
 
 

@@ -12,8 +12,8 @@ import torch
 
 from tests.train.compare_states import assert_same_state
 from tests.train.wandb_file import WandbRun
-from train.checkpoint import load_checkpoint
 from train.config import TrainingConfig
+from train.network.checkpoint import load_checkpoint
 from train.resumed_options import check_resumable
 from train.tracking import log_model_artifact
 

@@ -7,7 +7,7 @@ import torch
 from fastnst.errors import FastnstError
 from tests.fastnst import tiny_models
 from tests.train.compare_states import assert_same_state
-from train.checkpoint import load_checkpoint
+from train.network.checkpoint import load_checkpoint
 from train.teacher import Teacher
 
 

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from train.network_shape import NETWORKS
-from train.transformer_net import TransformerNet, pad_to_stride
+from train.network.shape import NETWORKS
+from train.network.transformer_net import TransformerNet, pad_to_stride
 
 
 @pytest.fixture(scope="module")

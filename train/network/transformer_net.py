@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.instance_norm import InstanceNorm2d
-from train.network_shape import OUTER_KERNEL_SIZES
-from train.reflection_pad import reflection_pad
-from train.subpixel_conv import subpixel_conv
-from train.upsampled_conv import upsampled_conv
+from train.network.instance_norm import InstanceNorm2d
+from train.network.reflection_pad import reflection_pad
+from train.network.shape import OUTER_KERNEL_SIZES
+from train.network.subpixel_conv import subpixel_conv
+from train.network.upsampled_conv import upsampled_conv
 
 # Two stride-2 convolutions: the residual blocks run at a quarter of the image's height and width.
 STRIDE = 4
@@ -27,8 +27,8 @@ class TransformerNet(nn.Module):
     * instance norm in the place of batch norm (Ulyanov et al. 2016, arXiv:1607.08022);
     * bilinear resize and convolution in the place of transposed convolution, which leaves checkerboards
       (Odena et al. 2016, distill.pub/2016/deconv-checkerboard) unless it is smoothed: training and style
-      files compute it so, the same function (`train.upsampled_conv`). The nearest neighbour, which most
-      followed that article with, leaves steps of 4 pixels that training sharpens to a mesh;
+      files compute it so, the same function (`train.network.upsampled_conv`). The nearest neighbour, which
+      most followed that article with, leaves steps of 4 pixels that training sharpens to a mesh;
     * reflection padding in every convolution, residual blocks included, so that they keep the size; the
       paper pads the image by 40 pixels once and crops inside the blocks;
     * a sigmoid in the place of the scaled tanh: the same function of an affinely scaled input.

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.train.compare_functions import assert_same_function, random
-from train.upsampled_conv import upsampled_conv
+from train.network.upsampled_conv import upsampled_conv
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 7), (8, 8)])

@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.reflection_pad import reflection_pad
+from train.network.reflection_pad import reflection_pad
 
 
 @settings(deadline=None, max_examples=40)

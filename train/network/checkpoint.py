@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from fastnst.errors import FastnstError
-from train.network_shape import NetworkShape
-from train.transformer_net import TransformerNet
+from train.network.shape import NetworkShape
+from train.network.transformer_net import TransformerNet
 
 # The key of a Lightning checkpoint under which fastnst's own entries are.
 KEY = "fastnst"

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.train.compare_functions import assert_same_function, random
-from train.subpixel_conv import subpixel_conv
+from train.network.subpixel_conv import subpixel_conv
 
 
 @pytest.mark.parametrize("kernel", [3, 9])

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from train.instance_norm import InstanceNorm2d
+from train.network.instance_norm import InstanceNorm2d
 
 
 def random(*shape, seed=0):

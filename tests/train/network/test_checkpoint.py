@@ -6,8 +6,8 @@ import torch
 
 from fastnst.errors import FastnstError
 from train.atomic_checkpoint_io import AtomicCheckpointIO
-from train.checkpoint import FORMAT, KEY, load_checkpoint
-from train.transformer_net import TransformerNet
+from train.network.checkpoint import FORMAT, KEY, load_checkpoint
+from train.network.transformer_net import TransformerNet
 
 
 def make_state(**record):
