@@ -16,14 +16,14 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from train.compact_features import CompactFeatures, random_compact_state
 from train.config import LossNetworkName, TrainingConfig
-from train.loss_network import LossNetwork
+from train.loss.compact import CompactFeatures, random_compact_state
+from train.loss.loss_network import LossNetwork
+from train.loss.painting import StyleImage
+from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.memory import keep_freed_memory
 from train.precision import resolve_precision
-from train.style_image import StyleImage
 from train.style_transfer import StyleTransfer
-from train.vgg_features import VGGFeatures, random_vgg_state
 
 _NETWORKS: tuple[LossNetworkName, ...] = ("vgg19", "vgg16", "compact")
 _ALONE = "none"

@@ -25,13 +25,13 @@ from bench.instruments.paired import time_in_turn
 from bench.instruments.plain_loop import plain_steps
 from bench.loader import enough_photos, loader_rate, photos_needed, write_photos
 from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
+from train.loss.painting import StyleImage
+from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.memory import keep_freed_memory
 from train.photo_loader import PhotoLoader
 from train.photos import PhotoFolder, open_photos
 from train.precision import resolve_accelerator, resolve_precision
-from train.style_image import StyleImage
 from train.style_transfer import StyleTransfer
-from train.vgg_features import VGGFeatures, random_vgg_state
 
 # What VGG-16's and VGG-19's layers are called in torchvision, for the plain loop.
 _INDICES = {

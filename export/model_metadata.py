@@ -198,8 +198,8 @@ def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:
     weights = options["loss_network_weights"]
     if weights is not None:  # the user's own file, whose licence only they know
         return {"training.loss_network_weights": Path(weights).name}
-    from train.compact_features import ARCHITECTURE, COMPACT_WEIGHTS, LICENCE
-    from train.vgg_features import ARCHITECTURES
+    from train.loss.compact import ARCHITECTURE, COMPACT_WEIGHTS, LICENCE
+    from train.loss.vgg import ARCHITECTURES
 
     if options["loss_network"] == ARCHITECTURE:
         name, licence = COMPACT_WEIGHTS.name, LICENCE

@@ -24,19 +24,19 @@ from torch import Tensor
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
-from train.compact_features import (
+from train.distillation_start import pruned_state
+from train.distillation_student import Student, distillation_loss
+from train.distillation_targets import TEACHER, TEACHER_KEYS, Targets, Teacher, find_basis
+from train.distillation_workers import Sources, TargetSupply
+from train.loss.compact import (
     COMPACT_WEIGHTS,
     LICENCE,
     CompactFeatures,
     load_compact_state,
     weight_shapes,
 )
-from train.distillation_start import pruned_state
-from train.distillation_student import Student, distillation_loss
-from train.distillation_targets import TEACHER, TEACHER_KEYS, Targets, Teacher, find_basis
-from train.distillation_workers import Sources, TargetSupply
+from train.loss.vgg import load_vgg_state
 from train.memory import keep_freed_memory
-from train.vgg_features import load_vgg_state
 
 _EXAMPLES = """\
 example:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.compact_features import COMPACT_LAYERS, HEADS, MEAN, STD, TRUNK
 from train.distillation_targets import Basis
+from train.loss.compact import COMPACT_LAYERS, HEADS, MEAN, STD, TRUNK
 
 # Positions of each image on which the equations are set up, and the part of their mean energy that is added
 # to each unknown's, so that no solution is large.

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.compact_features import COMPACT_LAYERS, MEAN, STD, compact_activations
 from train.config import DEFAULT_STYLE_WEIGHT
 from train.distillation_targets import CONTENT_LAYER, STYLE_LAYERS, Targets, plain_gram, training_loss
-from train.perceptual_loss import relative_squared_error
+from train.loss.compact import COMPACT_LAYERS, MEAN, STD, compact_activations
+from train.loss.perceptual_loss import relative_squared_error
 
 # Gradients are compared pixel by pixel and in means over squares of these sides: what a ReLU's kink does to a
 # single pixel matters less than where an area is sent.

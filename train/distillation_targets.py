@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.compact_features import COMPACT_LAYERS, head_channels
 from train.distillation_images import ImageGroup
-from train.gram_matrix import gram_matrix
-from train.perceptual_loss import relative_squared_error
-from train.vgg_features import VGGFeatures
+from train.loss.compact import COMPACT_LAYERS, head_channels
+from train.loss.gram_matrix import gram_matrix
+from train.loss.perceptual_loss import relative_squared_error
+from train.loss.vgg import VGGFeatures
 
 TEACHER = "vgg19"
 # Torchvision's names of its convolutions up to relu4_1.

@@ -12,7 +12,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from train.perceptual_loss import PerceptualLosses
+from train.loss.perceptual_loss import PerceptualLosses
 from train.style_transfer import StyleTransfer
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from tqdm import tqdm
 
-from train.perceptual_loss import PerceptualLosses
+from train.loss.perceptual_loss import PerceptualLosses
 from train.progress import clock
 
 _BAR_SECONDS = 0.5

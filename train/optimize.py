@@ -33,7 +33,7 @@ from train.config import (
 from train.out_of_memory import advise_on_memory
 
 if TYPE_CHECKING:
-    from train.perceptual_loss import PerceptualLoss
+    from train.loss.perceptual_loss import PerceptualLoss
 
 _DESCRIPTION = """\
 Stylise one photo by optimising its pixels (Gatys, Ecker, Bethge 2016): the slow way, which needs no
@@ -266,9 +266,9 @@ def _device(name: str) -> str:
 
 def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, PerceptualLoss]:
     """Return the loss, and the options with what `auto` came to."""
-    from train.loss_network_choice import load_loss_network
-    from train.perceptual_loss import PerceptualLoss
-    from train.style_image import load_style_image
+    from train.loss.choice import load_loss_network
+    from train.loss.painting import load_style_image
+    from train.loss.perceptual_loss import PerceptualLoss
 
     style = load_style_image(config.style, config.style_size)
     config, features = load_loss_network(config, _say)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.perceptual_loss import PerceptualLoss, PerceptualLosses
+from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
 from train.style_transfer import detach
 
 OnStep = Callable[[int, PerceptualLosses, Tensor], bool | None]

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train.gram_matrix import gram_matrix
 from train.image_tensor import image_to_tensor
-from train.loss_network import LossNetwork
-from train.perceptual_loss import relative_squared_error
-from train.vgg_features import VGGFeatures, load_vgg_state
+from train.loss.gram_matrix import gram_matrix
+from train.loss.loss_network import LossNetwork
+from train.loss.perceptual_loss import relative_squared_error
+from train.loss.vgg import VGGFeatures, load_vgg_state
 
 LOSS_NETWORK = "vgg19"
 CONTENT_LAYERS = ("relu3_3", "relu4_1")

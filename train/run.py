@@ -20,8 +20,9 @@ from train.config import GENERATED_DATA, TrainingConfig
 from train.crop_schedule import CropSchedule
 from train.final_measure import find_quality_features, measure_and_tell
 from train.initial_weights import find_initial_weights, start_from_best
-from train.loss_network import LossNetwork
-from train.loss_network_choice import load_loss_network
+from train.loss.choice import load_loss_network
+from train.loss.loss_network import LossNetwork
+from train.loss.painting import StyleImage, load_style_image
 from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
 from train.network.checkpoint import StyleCheckpoint, load_checkpoint
@@ -34,7 +35,6 @@ from train.progress import TrainingProgress, clock
 from train.quality import Quality
 from train.resumed_options import check_resumable, with_settled_options
 from train.rolling_checkpoint import RollingCheckpoint
-from train.style_image import StyleImage, load_style_image
 from train.style_transfer import StyleTransfer
 from train.teacher import Teacher
 from train.terminal import print_path, say, set_up_terminal

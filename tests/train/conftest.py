@@ -18,10 +18,10 @@ from PIL import Image
 from tests.train.make_photos import make_jpeg, make_pixels
 from train.cli import main
 from train.config import TrainingConfig
+from train.loss.painting import load_style_image
+from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.quality import CONTENT_LAYERS, STYLE_LAYERS
-from train.style_image import load_style_image
 from train.style_transfer import StyleTransfer
-from train.vgg_features import VGGFeatures, random_vgg_state
 
 
 class TinyStyle(NamedTuple):

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from fastnst.errors import FastnstError
-from train.compact_features import COMPACT_LAYERS
 from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, STRENGTHS, TrainingConfig
+from train.loss.compact import COMPACT_LAYERS
+from train.loss.vgg import layer_names
 from train.network.shape import NETWORKS
 from train.precision import PRECISIONS
-from train.vgg_features import layer_names
 
 
 def config(**options):

@@ -7,10 +7,10 @@ from PIL import Image
 
 from tests.train.make_photos import make_pixels
 from train import distill_loss_network
-from train.compact_features import COMPACT_LAYERS, load_compact_state, random_compact_state
 from train.distill_loss_network import main
 from train.distillation_workers import _spread
-from train.vgg_features import random_vgg_state
+from train.loss.compact import COMPACT_LAYERS, load_compact_state, random_compact_state
+from train.loss.vgg import random_vgg_state
 
 
 @pytest.fixture(scope="module")

@@ -4,21 +4,21 @@ import torch
 
 from tests.train.make_photos import make_pixels
 from train import distillation_start
-from train.compact_features import (
+from train.distillation_images import STYLE_SIDE, DistillationImages, ImageGroup
+from train.distillation_start import pruned_state
+from train.distillation_student import Student, distillation_loss
+from train.distillation_targets import TEACHER_KEYS, Teacher, find_basis, plain_gram
+from train.loss.compact import (
     COMPACT_LAYERS,
     TRUNK,
     CompactFeatures,
     head_channels,
     random_compact_state,
 )
-from train.distillation_images import STYLE_SIDE, DistillationImages, ImageGroup
-from train.distillation_start import pruned_state
-from train.distillation_student import Student, distillation_loss
-from train.distillation_targets import TEACHER_KEYS, Teacher, find_basis, plain_gram
-from train.gram_matrix import gram_matrix
+from train.loss.gram_matrix import gram_matrix
+from train.loss.perceptual_loss import PerceptualLoss
+from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.network.transformer_net import TransformerNet
-from train.perceptual_loss import PerceptualLoss
-from train.vgg_features import VGGFeatures, random_vgg_state
 
 
 @pytest.fixture(scope="module")

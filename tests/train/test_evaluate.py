@@ -22,11 +22,11 @@ from train import evaluation
 from train.artefacts import measure_artefacts
 from train.evaluate import main
 from train.image_tensor import image_to_tensor
-from train.perceptual_loss import PerceptualLoss
+from train.loss.painting import load_style_image
+from train.loss.perceptual_loss import PerceptualLoss
 from train.photos import open_photos, validation_images
 from train.preview_grid import compose_grid
 from train.quality import CONTENT_LAYERS, STYLE_LAYERS, load_quality_features, measure_quality
-from train.style_image import load_style_image
 
 ROOT = Path(__file__).parents[2]
 

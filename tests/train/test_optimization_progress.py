@@ -6,8 +6,8 @@ import torch
 
 from tests.train.test_progress import Terminal
 from train import optimization_progress
+from train.loss.perceptual_loss import PerceptualLosses
 from train.optimization_progress import OptimizationProgress
-from train.perceptual_loss import PerceptualLosses
 
 
 @pytest.fixture

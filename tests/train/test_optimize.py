@@ -9,14 +9,15 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from train import loss_network_choice, optimize, pixel_optimization
+from train import optimize, pixel_optimization
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor, tensor_to_image
+from train.loss import choice as loss_network_choice
+from train.loss.painting import load_style_image
+from train.loss.perceptual_loss import PerceptualLoss
+from train.loss.vgg import VGGFeatures, load_vgg_state
 from train.optimization_progress import OptimizationProgress
 from train.optimize import main
-from train.perceptual_loss import PerceptualLoss
-from train.style_image import load_style_image
-from train.vgg_features import VGGFeatures, load_vgg_state
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("relu1_2", "relu2_2")

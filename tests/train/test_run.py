@@ -18,13 +18,13 @@ from export.model_metadata import describe_style
 from fastnst import style_library
 from tests.train.compare_states import assert_same_state
 from tests.train.make_photos import make_jpeg, write_shards
-from train import loss_network_choice
 from train.config import TrainingConfig
+from train.loss import choice as loss_network_choice
+from train.loss.painting import load_style_image
+from train.loss.vgg import DownloadError, VGGFeatures, load_vgg_state
 from train.network.checkpoint import load_checkpoint
 from train.network.transformer_net import TransformerNet
-from train.style_image import load_style_image
 from train.style_transfer import StyleTransfer
-from train.vgg_features import DownloadError, VGGFeatures, load_vgg_state
 
 
 @pytest.fixture

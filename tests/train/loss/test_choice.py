@@ -7,11 +7,11 @@ import safetensors.torch
 import torch
 
 from fastnst.errors import FastnstError
-from train import loss_network_choice
-from train.compact_features import CompactFeatures
 from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
-from train.loss_network_choice import load_loss_network
-from train.vgg_features import DownloadError, random_vgg_state
+from train.loss import choice as loss_network_choice
+from train.loss.choice import load_loss_network
+from train.loss.compact import CompactFeatures
+from train.loss.vgg import DownloadError, random_vgg_state
 
 VGG_LAYERS = {name: ("relu3_3", *DEFAULT_STYLE_LAYERS[name]) for name in ("vgg16", "vgg19")}
 

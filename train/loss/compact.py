@@ -1,7 +1,7 @@
 """The compact loss network: VGG-19's features from a network with a quarter of its arithmetic, in 1.8 MB.
 
 It comes with this package, so that a style can be trained without a download. How it was made stands in
-`train/COMPACT.md`, and `python -m train.distill_loss_network` makes it again.
+`train/loss/COMPACT.md`, and `python -m train.distill_loss_network` makes it again.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.loss_network import LossNetwork
+from train.loss.loss_network import LossNetwork
 
 ARCHITECTURE = "compact"
-COMPACT_WEIGHTS = Path(__file__).with_name("compact_features.safetensors")
+COMPACT_WEIGHTS = Path(__file__).with_name("compact.safetensors")
 LICENCE = (
     "CC BY 4.0; distilled for fastnst from VGG-19, CC BY 4.0, Visual Geometry Group, University of Oxford"
 )
@@ -29,7 +29,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 # Its 3x3 convolutions, with a ReLU each, are VGG-19's with fewer channels: (name, block, number, channels). A
 # 2x2 max pooling comes before each block but the first. With half of these, a network in training finds too
-# much that they overlook (train/COMPACT.md), and is hardly faster: its own convolutions take longer.
+# much that they overlook (train/loss/COMPACT.md), and is hardly faster: its own convolutions take longer.
 _WIDTHS = ((32, 32), (64, 64), (128, 128, 128, 128), (256,))
 TRUNK = tuple(
     (f"conv{block + 1}_{conv + 1}", block, conv, width)

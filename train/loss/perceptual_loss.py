@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from train.gram_matrix import gram_matrix
-from train.loss_network import LossNetwork
-from train.repetition_loss import RepetitionLoss
+from train.loss.gram_matrix import gram_matrix
+from train.loss.loss_network import LossNetwork
+from train.loss.repetition_loss import RepetitionLoss
 
 # Far below the energy of any features, and far enough above 0 that the quotient stays in float32's range.
 _LEAST_ENERGY = 1e-20

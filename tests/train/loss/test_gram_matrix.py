@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.gram_matrix import gram_matrix
+from train.loss.gram_matrix import gram_matrix
 
 CHANNELS_LAST = torch.channels_last
 

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from fastnst.errors import FastnstError
-from tests.train.test_vgg_features import ConvolutionCounter
-from train.compact_features import (
+from tests.train.loss.test_vgg import ConvolutionCounter
+from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
+from train.loss.compact import (
     COMPACT_LAYERS,
     COMPACT_WEIGHTS,
     CompactFeatures,
@@ -16,8 +17,7 @@ from train.compact_features import (
     random_compact_state,
     weight_shapes,
 )
-from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
-from train.vgg_features import VGGFeatures, random_vgg_state
+from train.loss.vgg import VGGFeatures, random_vgg_state
 
 
 @pytest.fixture(scope="module")

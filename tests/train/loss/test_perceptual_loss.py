@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.train.test_gram_matrix import numpy_gram
-from tests.train.test_vgg_features import ConvolutionCounter
-from train.gram_matrix import gram_matrix
-from train.perceptual_loss import PerceptualLoss, relative_squared_error, total_variation
-from train.vgg_features import VGGFeatures, random_vgg_state
+from tests.train.loss.test_gram_matrix import numpy_gram
+from tests.train.loss.test_vgg import ConvolutionCounter
+from train.loss.gram_matrix import gram_matrix
+from train.loss.perceptual_loss import PerceptualLoss, relative_squared_error, total_variation
+from train.loss.vgg import VGGFeatures, random_vgg_state
 
 LAYERS = ("relu1_2", "relu2_1", "relu2_2")
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.compact_features import COMPACT_LAYERS, CompactFeatures, load_compact_state
 from train.config import AUTO_LOSS_NETWORK, LossNetworkName, TrainingConfig
 from train.config import COMPACT_LOSS_NETWORK as COMPACT
-from train.loss_network import LossNetwork
-from train.vgg_features import DownloadError, VGGFeatures, layer_names, load_vgg_state, recognize_architecture
+from train.loss.compact import COMPACT_LAYERS, CompactFeatures, load_compact_state
+from train.loss.loss_network import LossNetwork
+from train.loss.vgg import DownloadError, VGGFeatures, layer_names, load_vgg_state, recognize_architecture
 
 # What `auto` came to, for the processes that Lightning starts to train together with this one: a download
 # that fails here and succeeds there would have them minimise different losses.

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from train.repetition_loss import RepetitionLoss, spectral_concentration
+from train.loss.repetition_loss import RepetitionLoss, spectral_concentration
 
 
 def noise(*shape, seed=0, deviation=0.1):

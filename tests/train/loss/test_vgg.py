@@ -10,8 +10,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from fastnst.errors import FastnstError
-from train import vgg_features
-from train.vgg_features import DownloadError, VGGFeatures, layer_names, load_vgg_state, random_vgg_state
+from train.loss import vgg as vgg_features
+from train.loss.vgg import DownloadError, VGGFeatures, layer_names, load_vgg_state, random_vgg_state
 
 # The independent reference; it takes seconds to import.
 torchvision_models = pytest.importorskip("torchvision.models")

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from fastnst.errors import FastnstError
 from train.answer_within import answer_within
-from train.loss_network import LossNetwork
+from train.loss.loss_network import LossNetwork
 
 
 @dataclass(frozen=True)

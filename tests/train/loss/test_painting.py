@@ -7,7 +7,7 @@ from PIL import Image
 
 from fastnst.errors import FastnstError
 from tests.train.make_photos import make_pixels
-from train.style_image import load_style_image
+from train.loss.painting import load_style_image
 
 
 def save(path, image, **options):
