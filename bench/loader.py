@@ -25,11 +25,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from train.generated_photos import GeneratedPhotos
-from train.photo_cache import PhotoCache
-from train.photo_crops import random_crop_box
-from train.photo_loader import PhotoLoader
-from train.photos import PhotoFolder, open_photos
+from train.photos.cache import PhotoCache
+from train.photos.crops import random_crop_box
+from train.photos.folder import PhotoFolder, open_photos
+from train.photos.generated import GeneratedPhotos
+from train.photos.loader import PhotoLoader
 
 _BATCH_SIZE = 16
 

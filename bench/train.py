@@ -28,8 +28,8 @@ from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
 from train.loss.painting import StyleImage
 from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.memory import keep_freed_memory
-from train.photo_loader import PhotoLoader
-from train.photos import PhotoFolder, open_photos
+from train.photos.folder import PhotoFolder, open_photos
+from train.photos.loader import PhotoLoader
 from train.precision import resolve_accelerator, resolve_precision
 from train.style_transfer import StyleTransfer
 

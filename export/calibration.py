@@ -13,8 +13,8 @@ from onnx import helper
 
 from export.onnx_graph import INPUT
 from fastnst.errors import FastnstError
-from train.generated_photos import GeneratedPhotos
-from train.photos import photos_to_judge, whole_images
+from train.photos.folder import photos_to_judge, whole_images
+from train.photos.generated import GeneratedPhotos
 
 # Twice as many moved the error by less than 1 dB.
 _PHOTOS = 8

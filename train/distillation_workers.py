@@ -30,7 +30,7 @@ from train.loss.vgg import VGGFeatures, load_vgg_state
 from train.memory import keep_freed_memory
 from train.network.shape import NETWORKS
 from train.network.transformer_net import TransformerNet
-from train.photos import PhotoFolder, open_photos, validation_images, whole_images
+from train.photos.folder import PhotoFolder, open_photos, validation_images, whole_images
 
 _PHOTO_SIZE = 400
 _PAINTING_SIZE = 768

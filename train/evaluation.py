@@ -22,7 +22,7 @@ from train.loss.loss_network import LossNetwork
 from train.loss.painting import load_style_image
 from train.loss.perceptual_loss import PerceptualLoss
 from train.out_of_memory import advise_on_memory
-from train.photos import photos_to_judge, whole_images
+from train.photos.folder import photos_to_judge, whole_images
 from train.pixel_optimization import steps_to_reach
 from train.precision import resolve_accelerator
 from train.preview_grid import compose_grid

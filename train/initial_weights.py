@@ -22,7 +22,7 @@ from train.image_tensor import image_to_tensor
 from train.network.checkpoint import NETWORK_PREFIX, load_checkpoint
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.transformer_net import TransformerNet
-from train.photos import TrainingPhotos, validation_images
+from train.photos.folder import TrainingPhotos, validation_images
 from train.style_transfer import StyleTransfer
 from train.terminal import say
 

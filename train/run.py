@@ -27,8 +27,9 @@ from train.memory import keep_freed_memory
 from train.metrics import MetricsLogging, loss_metrics
 from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 from train.out_of_memory import advise_on_memory
-from train.photo_data_module import PhotoDataModule
-from train.photos import TrainingPhotos, validation_images
+from train.photos.data_module import PhotoDataModule
+from train.photos.folder import TrainingPhotos, validation_images
+from train.photos.sources import open_training_photos
 from train.precision import resolve_accelerator, resolve_precision
 from train.preview_grid import PreviewGrid
 from train.progress import TrainingProgress, clock
@@ -39,7 +40,6 @@ from train.style_transfer import StyleTransfer
 from train.teacher import Teacher
 from train.terminal import print_path, say, set_up_terminal
 from train.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
-from train.training_photos import open_training_photos
 
 # Photos in the preview grid, and their longer side while training goes on.
 _PREVIEW_PHOTOS = 4

@@ -186,7 +186,7 @@ def test_metadata_of_a_style_that_the_compact_network_trained(write_checkpoint, 
     options = {**checkpoint.options, "loss_network": "compact", "loss_network_weights": None}
     metadata = describe_style(dataclasses.replace(checkpoint, options=options))
     assert metadata["training.loss_network"] == "compact"
-    assert metadata["training.loss_network_weights"] == "compact_features.safetensors"
+    assert metadata["training.loss_network_weights"] == "compact.safetensors"
     assert "Visual Geometry Group" in metadata["training.loss_network_licence"]
 
 

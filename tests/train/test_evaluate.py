@@ -24,7 +24,7 @@ from train.evaluate import main
 from train.image_tensor import image_to_tensor
 from train.loss.painting import load_style_image
 from train.loss.perceptual_loss import PerceptualLoss
-from train.photos import open_photos, validation_images
+from train.photos.folder import open_photos, validation_images
 from train.preview_grid import compose_grid
 from train.quality import CONTENT_LAYERS, STYLE_LAYERS, load_quality_features, measure_quality
 

@@ -7,8 +7,8 @@ import pytest
 
 from fastnst.image.oklab import rgb_to_oklab
 from train.generated_image import GeneratedImage
-from train.generated_photos import GeneratedPhotos, generated_photo
-from train.photo_crops import decode_photo, whole_photo
+from train.photos.crops import decode_photo, whole_photo
+from train.photos.generated import GeneratedPhotos, generated_photo
 
 ROOT = Path(__file__).parents[2]
 COUNT = 32

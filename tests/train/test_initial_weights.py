@@ -19,7 +19,7 @@ from train.initial_weights import find_initial_weights, read_initial_weights, st
 from train.network.checkpoint import FORMAT, KEY
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.transformer_net import TransformerNet
-from train.photos import open_photos, validation_images
+from train.photos.folder import open_photos, validation_images
 
 
 def make_network(seed=0, width=4, residual_blocks=1, outer_kernel_size=9):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fastnst.errors import FastnstError
 from train.image_tensor import image_to_tensor
-from train.photo_crops import to_rgb
+from train.photos.crops import to_rgb
 
 
 @dataclass(frozen=True)

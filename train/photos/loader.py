@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
 from fastnst.errors import FastnstError
-from train.generated_photos import GeneratedPhotos, generated_photo
-from train.photo_cache import PhotoCache
-from train.photo_crops import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError, decode_photo, random_crop
-from train.photo_stream import PhotoStream
-from train.photos import MixedPhotos, PhotoFolder, TrainingPhotos
+from train.photos.cache import PhotoCache
+from train.photos.crops import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError, decode_photo, random_crop
+from train.photos.folder import MixedPhotos, PhotoFolder, TrainingPhotos
+from train.photos.generated import GeneratedPhotos, generated_photo
+from train.photos.stream import PhotoStream
 
 _log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from PIL import Image
 
 from fastnst.errors import FastnstError
 from tests.train.make_photos import make_plain, number_of, write_folder, write_shards
-from train import photo_loader
-from train.generated_photos import generated_photo
-from train.photo_crops import decode_photo
-from train.photo_loader import PhotoLoader
-from train.photos import MixedPhotos, open_photos
+from train.photos import loader as photo_loader
+from train.photos.crops import decode_photo
+from train.photos.folder import MixedPhotos, open_photos
+from train.photos.generated import generated_photo
+from train.photos.loader import PhotoLoader
 
 ASSETS = os.environ.get("FASTNST_ASSETS")
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError
 from train.config import GENERATED_DATA
-from train.generated_photos import GeneratedPhotos
-from train.photo_crops import PHOTO_SUFFIXES, Photo, UnreadablePhotoError, readable_photos, whole_photo
-from train.photo_stream import SHARD_SUFFIXES, PhotoStream
+from train.photos.crops import PHOTO_SUFFIXES, Photo, UnreadablePhotoError, readable_photos, whole_photo
+from train.photos.generated import GeneratedPhotos
+from train.photos.stream import SHARD_SUFFIXES, PhotoStream
 
 _log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ import torch.distributed
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.photo_cache import PhotoCache
-from train.photo_loader import PhotoBatch, PhotoLoader
-from train.photos import MixedPhotos, PhotoFolder, TrainingPhotos
+from train.photos.cache import PhotoCache
+from train.photos.folder import MixedPhotos, PhotoFolder, TrainingPhotos
+from train.photos.loader import PhotoBatch, PhotoLoader
 
 log = logging.getLogger(__name__)
 

@@ -17,15 +17,16 @@ import torch
 from PIL import Image
 
 from tests.train.make_photos import encode, make_jpeg, make_pixels, write_shards
-from tests.train.numbered_photos import numbered_photo, put_slowly
-from train import photo_cache, photo_loader
-from train.photo_cache import PhotoCache
-from train.photo_data_module import PhotoDataModule
-from train.photo_loader import PhotoLoader
-from train.photos import open_photos
+from tests.train.photos.numbered_photos import numbered_photo, put_slowly
+from train.photos import cache as photo_cache
+from train.photos import loader as photo_loader
+from train.photos.cache import PhotoCache
+from train.photos.data_module import PhotoDataModule
+from train.photos.folder import open_photos
+from train.photos.loader import PhotoLoader
 
-ROOT = Path(__file__).parents[2]
-ALONE = [sys.executable, "-m", "tests.train.numbered_photos"]
+ROOT = Path(__file__).parents[3]
+ALONE = [sys.executable, "-m", "tests.train.photos.numbered_photos"]
 
 pytestmark = [
     # Python 3.12 warns of fork beside threads, and torch of more workers than cores: neither is the subject.

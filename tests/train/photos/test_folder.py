@@ -10,10 +10,10 @@ import pytest
 
 from fastnst.errors import FastnstError
 from tests.train.make_photos import make_jpeg, make_plain, number_of, write_folder, write_shards
-from train import photos as photos_module
-from train.generated_photos import GeneratedPhotos
-from train.photo_stream import PhotoStream
-from train.photos import MixedPhotos, PhotoFolder, open_photos, photos_to_judge, validation_images
+from train.photos import folder as photos_module
+from train.photos.folder import MixedPhotos, PhotoFolder, open_photos, photos_to_judge, validation_images
+from train.photos.generated import GeneratedPhotos
+from train.photos.stream import PhotoStream
 
 ASSETS = os.environ.get("FASTNST_ASSETS")
 

@@ -13,8 +13,8 @@ from torchvision.transforms import RandomResizedCrop
 
 from fastnst.errors import FastnstError
 from tests.train.make_photos import encode, make_jpeg, make_pixels
-from train import photo_crops
-from train.photo_crops import (
+from train.photos import crops as photo_crops
+from train.photos.crops import (
     Photo,
     UnreadablePhotoError,
     decode_photo,

@@ -9,7 +9,7 @@ from huggingface_hub import HfApi
 from fastnst.errors import FastnstError
 from train.answer_within import answer_within
 from train.config import DEFAULT_DATA, GENERATED_DATA, TrainingConfig
-from train.photos import TrainingPhotos, open_photos
+from train.photos.folder import TrainingPhotos, open_photos
 from train.terminal import say
 
 _HUB_SECONDS = 10.0  # `datasets` itself tries for a minute or more

@@ -9,12 +9,13 @@ from huggingface_hub import HfApi
 
 from fastnst.errors import FastnstError
 from tests.train.make_photos import make_plain, write_folder, write_shards
-from train import photo_stream, training_photos
 from train.config import TrainingConfig
-from train.generated_photos import GeneratedPhotos
-from train.photo_stream import PhotoStream
-from train.photos import PhotoFolder
-from train.training_photos import open_training_photos
+from train.photos import sources as training_photos
+from train.photos import stream as photo_stream
+from train.photos.folder import PhotoFolder
+from train.photos.generated import GeneratedPhotos
+from train.photos.sources import open_training_photos
+from train.photos.stream import PhotoStream
 
 LOOKING = "looking for detection-datasets/coco on the Hugging Face hub\n"
 LINE = (

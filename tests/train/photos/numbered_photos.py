@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from train import photo_cache
-from train.photo_cache import PhotoCache
+from train.photos import cache as photo_cache
+from train.photos.cache import PhotoCache
 
 
 def numbered_photo(number: int) -> np.ndarray:
