@@ -27,7 +27,7 @@ from bench.instruments.paired import time_in_turn
 from fastnst import Stylizer
 from fastnst.model.session import available_devices
 from fastnst.style_library import list_bundled_styles
-from train.generated_image import GeneratedImage
+from train.generated.photo.image import GeneratedImage
 from train.initial_weights import shape_in
 from train.network.shape import NETWORKS, NetworkName
 from train.network.transformer_net import TransformerNet

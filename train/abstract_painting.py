@@ -18,8 +18,8 @@ from PIL import Image
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.image.file import output_format
-from train.abstract_composition import ASPECT, Composition, Palette
-from train.brush import Canvas, Colour
+from train.generated.painting.brush import Canvas, Colour
+from train.generated.painting.composition import ASPECT, Composition, Palette
 
 DEFAULT_SEED = 11
 DEFAULT_SIZE = 1024

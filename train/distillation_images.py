@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from train.generated_image import GeneratedImage
+from train.generated.photo.image import GeneratedImage
 from train.muon import Muon
 from train.network.transformer_net import TransformerNet
 

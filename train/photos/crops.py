@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.generated_image import GeneratedImage
+from train.generated.photo.image import GeneratedImage
 
 _log = logging.getLogger(__name__)
 

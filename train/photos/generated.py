@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from train.generated_image import GeneratedImage
+from train.generated.photo.image import GeneratedImage
 from train.photos.crops import Photo
 
 # Images of the series with seed 0 from this number on are held out. Training never comes so far.
@@ -10,7 +10,7 @@ _FIRST_HELD_OUT = 1 << 40
 
 
 class GeneratedPhotos:
-    """Images of dead leaves in the place of photos, see `train.generated_image`.
+    """Images of dead leaves in the place of photos, see `train.generated.photo.image`.
 
     Args:
         validation_photos: How many to hold out of training.

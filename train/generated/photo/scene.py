@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from train import texture_bank
-from train.dead_leaves import Floats, Leaves
-from train.leaf_groups import Look, cut_leaves, draw_look, power_law
-from train.natural_colours import Palette
+from train.generated.photo import texture_bank
+from train.generated.photo.dead_leaves import Floats, Leaves
+from train.generated.photo.leaf_groups import Look, cut_leaves, draw_look, power_law
+from train.generated.photo.palette import Palette
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from train.brush import Canvas, Stroke
+from train.generated.painting.brush import Canvas, Stroke
 
 WHITE, RED, INK = (1.0, 1.0, 1.0), (0.9, 0.1, 0.1), (0.1, 0.1, 0.1)
 

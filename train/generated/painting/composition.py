@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.brush import UNITS, Canvas, Colour, Plane, Stroke
+from train.generated.painting.brush import UNITS, Canvas, Colour, Plane, Stroke
 
 ASPECT = 0.8
 """Height of the canvas over its width."""

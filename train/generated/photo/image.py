@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from train.dead_leaves import Floats, Leaves, label, paint
-from train.generated_scene import Scene, draw_scene
+from train.generated.photo.dead_leaves import Floats, Leaves, label, paint
+from train.generated.photo.scene import Scene, draw_scene
 
 _Planes = NDArray[np.float32]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from train import texture_bank
-from train.dead_leaves import Floats, Leaves
+from train.generated.photo import texture_bank
+from train.generated.photo.dead_leaves import Floats, Leaves
 
 _POINTS = 32  # of an outline
 _ANGLES = 2 * np.pi * np.arange(_POINTS) / _POINTS

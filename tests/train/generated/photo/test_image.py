@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from fastnst.image.oklab import rgb_to_oklab
-from train.generated_image import GeneratedImage
+from train.generated.photo.image import GeneratedImage
 from train.photos.crops import decode_photo, whole_photo
 from train.photos.generated import GeneratedPhotos, generated_photo
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 COUNT = 32
 
 DIGEST = """
 import hashlib
-from train.generated_image import GeneratedImage
+from train.generated.photo.image import GeneratedImage
 for number in {numbers}:
     print(hashlib.sha256(GeneratedImage(5, number).pixels(96).tobytes()).hexdigest())
 """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from fastnst.image.oklab import oklab_to_rgb
-from train.texture_bank import LEVELS_PER_DEVIATION, SIDE, texture_bank
+from train.generated.photo.texture_bank import LEVELS_PER_DEVIATION, SIDE, texture_bank
 
 Floats = NDArray[np.float64]
 _Plane = NDArray[np.float32]
