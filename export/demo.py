@@ -25,7 +25,7 @@ from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.model.metadata import read_metadata
 from fastnst.style_library import list_bundled_styles
-from train.abstract_painting import DEFAULT_SEED
+from train.generated.painting.__main__ import DEFAULT_SEED
 
 # Of scikit-image's sample photos, those that its package brings along: all in the public domain or CC0.
 _PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -128,7 +128,7 @@ class _Demo:
         model, painted = self.folder / f"{self.style}.onnx", self.folder / "painted"
         photos = self._write_photos()
         if not painting.exists():
-            self._step("a painting", ["train.abstract_painting", "--seed", self.seed, "-o", painting])
+            self._step("a painting", ["train.generated.painting", "--seed", self.seed, "-o", painting])
         options = ["--style", painting, "--name", self.style, "--output", self.folder]
         rights = ["--style-author", "fastnst", "--style-licence", "free to use"]
         self._step("a style, trained from it", ["train", "--preset=demo", *options, *rights, *self.training])

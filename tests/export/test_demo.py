@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 import export.cli
-import train.abstract_painting
 import train.cli
+import train.generated.painting.__main__
 from export import demo
 from fastnst.cli import cli
 from fastnst.style_library import Style
@@ -44,8 +44,8 @@ class Commands:
         self.ran.append([module, *rest])
         if module in self.fail:
             return self.fail[module]
-        if module == "train.abstract_painting":
-            return train.abstract_painting.main(rest)
+        if module == "train.generated.painting":
+            return train.generated.painting.__main__.main(rest)
         if module == "train":
             return self.train(rest)
         if module == "export":
@@ -72,7 +72,7 @@ def commands(write_checkpoint):
 def no_time_lost(tmp_path, monkeypatch, traced):
     """One flat style in the place of the bundled ones, and a painting and an exported network at hand."""
     painting = np.random.default_rng(0).integers(0, 255, (32, 40, 3), np.uint8)
-    monkeypatch.setattr(train.abstract_painting, "draw_abstract_painting", lambda *_: painting)
+    monkeypatch.setattr(train.generated.painting, "draw_abstract_painting", lambda *_: painting)
     bundled = flat(tmp_path / "wave.onnx", 10, 60, 160)
     monkeypatch.setenv("FASTNST_STYLES", str(tmp_path))
     monkeypatch.setattr(demo, "list_bundled_styles", lambda: [Style("wave", bundled, "bundled")])
@@ -125,7 +125,7 @@ def test_from_nothing_to_the_page(commands, folder, capsys):
     out, err = capsys.readouterr()
     assert out.splitlines()[-1] == str(folder / "index.html")
     assert [ran[0] for ran in commands.ran] == [
-        "train.abstract_painting",
+        "train.generated.painting",
         "train",
         "export",
         "fastnst",
@@ -172,7 +172,7 @@ def test_a_second_run_does_only_what_is_left(commands, folder):
     times = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     commands.ran.clear()
     assert demo.main(["-o", str(folder)], commands) == 0
-    assert "train.abstract_painting" not in [ran[0] for ran in commands.ran]
+    assert "train.generated.painting" not in [ran[0] for ran in commands.ran]
     changed = {path.name for path, time in times.items() if path.stat().st_mtime_ns != time}
     own = {f"{photo}.abstract_11.jpg" for photo in PHOTOS}  # the style may have been trained anew
     assert changed <= {"index.html", *own}

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from fastnst.errors import FastnstError
-from train.abstract_painting import draw_abstract_painting, main
+from train.generated.painting.__main__ import draw_abstract_painting, main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def test_a_painting_is_a_landscape_in_rgb(painting):
 
 def test_the_command_writes_the_same_bytes_in_another_process(painting, tmp_path):
     path = tmp_path / "mine.png"
-    command = [sys.executable, "-m", "train.abstract_painting", "--seed", "3", "--size", "160", "-o", path]
+    command = [sys.executable, "-m", "train.generated.painting", "--seed", "3", "--size", "160", "-o", path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == f"{path}\n"
     assert (np.asarray(Image.open(path)) == painting).all()

@@ -1,4 +1,4 @@
-"""An abstract painting that the project draws itself: `python -m train.abstract_painting -o painting.png`.
+"""An abstract painting that the project draws itself: `python -m train.generated.painting -o painting.png`.
 
 A painting to train a style from that belongs to nobody else: every stroke comes from random numbers.
 """
@@ -96,12 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise FastnstError(f"{message} (python -m train.abstract_painting --help says more)")
+        raise FastnstError(f"{message} (python -m train.generated.painting --help says more)")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
-        prog="python -m train.abstract_painting",
+        prog="python -m train.generated.painting",
         description="Draw an abstract painting to train a style from: another seed is another painting.",
         allow_abbrev=False,
     )
