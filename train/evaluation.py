@@ -21,9 +21,9 @@ from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import load_style_image
 from train.loss.perceptual_loss import PerceptualLoss
+from train.optimize.pixels import steps_to_reach
 from train.out_of_memory import advise_on_memory
 from train.photos.folder import photos_to_judge, whole_images
-from train.pixel_optimization import steps_to_reach
 from train.precision import resolve_accelerator
 from train.preview_grid import compose_grid
 from train.quality import CONTENT_LAYERS, STYLE_LAYERS, Quality, load_quality_features, measure_quality

@@ -9,17 +9,18 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from train import optimize, pixel_optimization
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss import choice as loss_network_choice
 from train.loss.painting import load_style_image
 from train.loss.perceptual_loss import PerceptualLoss
 from train.loss.vgg import VGGFeatures, load_vgg_state
-from train.optimization_progress import OptimizationProgress
-from train.optimize import main
+from train.optimize import __main__ as optimize
+from train.optimize import pixels as pixel_optimization
+from train.optimize.__main__ import main
+from train.optimize.progress import OptimizationProgress
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LAYERS = ("relu1_2", "relu2_2")
 
 

@@ -220,8 +220,8 @@ def _optimize_picture(options: _Options, picture: Picture) -> bool:
 
     from train.image_tensor import image_to_tensor, tensor_to_image
     from train.memory import keep_freed_memory
-    from train.optimization_progress import OptimizationProgress, describe
-    from train.pixel_optimization import optimize_pixels
+    from train.optimize.pixels import optimize_pixels
+    from train.optimize.progress import OptimizationProgress, describe
     from train.progress import clock
 
     device = _device(options.device)

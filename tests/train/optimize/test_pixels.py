@@ -10,7 +10,7 @@ from tests.train.make_photos import make_pixels
 from train.image_tensor import image_to_tensor
 from train.loss.perceptual_loss import PerceptualLoss
 from train.loss.vgg import VGGFeatures, random_vgg_state
-from train.pixel_optimization import optimize_pixels, steps_to_reach
+from train.optimize.pixels import optimize_pixels, steps_to_reach
 
 LAYERS = ("relu1_2", "relu2_2")
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tests.train.test_progress import Terminal
-from train import optimization_progress
 from train.loss.perceptual_loss import PerceptualLosses
-from train.optimization_progress import OptimizationProgress
+from train.optimize import progress as optimization_progress
+from train.optimize.progress import OptimizationProgress
 
 
 @pytest.fixture
