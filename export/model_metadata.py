@@ -174,7 +174,7 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 
 
 def _describe_quality(quality: Mapping[str, Any]) -> dict[str, Any]:
-    from train.quality import LOSS_NETWORK  # with PyTorch, which `is_current` does without
+    from train.evaluate.quality import LOSS_NETWORK  # with PyTorch, which `is_current` does without
 
     return {
         CONTENT_LOST_KEY: quality["content"],

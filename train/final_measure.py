@@ -11,10 +11,10 @@ from torch import Tensor
 
 from fastnst.errors import FastnstError
 from train.config import COMPACT_LOSS_NETWORK, TrainingConfig
+from train.evaluate.quality import LOSS_NETWORK as QUALITY_NETWORK
+from train.evaluate.quality import Quality, load_quality_features, measure_quality
 from train.loss.loss_network import LossNetwork
 from train.loss.vgg import downloaded_weights
-from train.quality import LOSS_NETWORK as QUALITY_NETWORK
-from train.quality import Quality, load_quality_features, measure_quality
 from train.terminal import say
 
 _SILENT_SECONDS = 5.0

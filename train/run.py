@@ -18,6 +18,7 @@ from fastnst.errors import FastnstError
 from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.config import GENERATED_DATA, TrainingConfig
 from train.crop_schedule import CropSchedule
+from train.evaluate.quality import Quality
 from train.final_measure import find_quality_features, measure_and_tell
 from train.initial_weights import find_initial_weights, start_from_best
 from train.loss.choice import load_loss_network
@@ -33,7 +34,6 @@ from train.photos.sources import open_training_photos
 from train.precision import resolve_accelerator, resolve_precision
 from train.preview_grid import PreviewGrid
 from train.progress import TrainingProgress, clock
-from train.quality import Quality
 from train.resumed_options import check_resumable, with_settled_options
 from train.rolling_checkpoint import RollingCheckpoint
 from train.style_transfer import StyleTransfer

@@ -18,9 +18,9 @@ from PIL import Image
 from tests.train.make_photos import make_jpeg, make_pixels
 from train.cli import main
 from train.config import TrainingConfig
+from train.evaluate.quality import CONTENT_LAYERS, STYLE_LAYERS
 from train.loss.painting import load_style_image
 from train.loss.vgg import VGGFeatures, random_vgg_state
-from train.quality import CONTENT_LAYERS, STYLE_LAYERS
 from train.style_transfer import StyleTransfer
 
 

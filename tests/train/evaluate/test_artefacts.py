@@ -3,8 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from train.artefacts import checkerboard, dots, frame, measure_artefacts, repetition
-from train.cielab import colour_distance
+from train.evaluate.artefacts import checkerboard, dots, frame, measure_artefacts, repetition
+from train.evaluate.cielab import colour_distance
 
 SIZE = 160
 SEEDS = range(3)

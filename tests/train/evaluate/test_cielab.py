@@ -3,7 +3,7 @@ import pytest
 from skimage.color import rgb2lab
 
 from tests.train.make_photos import make_pixels
-from train.cielab import colour_distance, rgb_to_lab
+from train.evaluate.cielab import colour_distance, rgb_to_lab
 
 
 def test_conversion_is_that_of_scikit_image():

@@ -15,8 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from fastnst.stylizer import Stylizer
-from train.artefacts import Artefacts, measure_artefacts
 from train.config import DEFAULT_STYLE_WEIGHT, LEAST_SIZE, MOST_SIZE, TrainingConfig
+from train.evaluate.artefacts import Artefacts, measure_artefacts
+from train.evaluate.quality import (
+    CONTENT_LAYERS,
+    STYLE_LAYERS,
+    Quality,
+    load_quality_features,
+    measure_quality,
+)
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import load_style_image
@@ -26,7 +33,6 @@ from train.out_of_memory import advise_on_memory
 from train.photos.folder import photos_to_judge, whole_images
 from train.precision import resolve_accelerator
 from train.preview_grid import compose_grid
-from train.quality import CONTENT_LAYERS, STYLE_LAYERS, Quality, load_quality_features, measure_quality
 from train.terminal import say
 
 DIRECT_SIZE = 256

@@ -18,17 +18,17 @@ from PIL import Image
 from fastnst.errors import FastnstError
 from tests.fastnst.tiny_models import CONTRACT, invert, invert_float
 from tests.train.make_photos import make_jpeg, make_pixels
-from train import evaluation
-from train.artefacts import measure_artefacts
-from train.evaluate import main
+from train.evaluate import evaluation
+from train.evaluate.__main__ import main
+from train.evaluate.artefacts import measure_artefacts
+from train.evaluate.quality import CONTENT_LAYERS, STYLE_LAYERS, load_quality_features, measure_quality
 from train.image_tensor import image_to_tensor
 from train.loss.painting import load_style_image
 from train.loss.perceptual_loss import PerceptualLoss
 from train.photos.folder import open_photos, validation_images
 from train.preview_grid import compose_grid
-from train.quality import CONTENT_LAYERS, STYLE_LAYERS, load_quality_features, measure_quality
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from train.cielab import colour_distance, rgb_to_lab
+from train.evaluate.cielab import colour_distance, rgb_to_lab
 
 Image = NDArray[np.uint8]
 _Plane = NDArray[np.float64]
@@ -56,8 +56,8 @@ class Artefacts:
         repetition: See `repetition`, likewise over those that have flat tiles.
         frame_colour: See `frame`; 1 is none.
         frame_contrast: See `frame`; 1 is none.
-        colour_distance: See `train.cielab.colour_distance`, mean over the pictures; 0 is the painting's own
-            colours.
+        colour_distance: See `train.evaluate.cielab.colour_distance`, mean over the pictures; 0 is the
+            painting's own colours.
     """
 
     checkerboard: float

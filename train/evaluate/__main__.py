@@ -20,7 +20,7 @@ from fastnst.style_library import find_style
 from train.config import GENERATED_DATA, LEAST_SIZE, MOST_SIZE
 
 if TYPE_CHECKING:
-    from train.evaluation import DirectOptimization, Evaluation
+    from train.evaluate.evaluation import DirectOptimization, Evaluation
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -192,7 +192,7 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
     try:
         _say("loading PyTorch")
         from fastnst.cli.one_line import warnings_as_lines
-        from train.evaluation import Request, evaluate
+        from train.evaluate.evaluation import Request, evaluate
         from train.terminal import set_up_terminal
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("train", "fastnst"):

@@ -4,8 +4,8 @@ import torch
 from torch.nn.functional import interpolate
 
 from tests.train.make_photos import make_pixels
+from train.evaluate.quality import CONTENT_LAYERS, STYLE_LAYERS, measure_quality
 from train.loss.vgg import VGGFeatures, random_vgg_state
-from train.quality import CONTENT_LAYERS, STYLE_LAYERS, measure_quality
 
 
 @pytest.fixture(scope="module")
