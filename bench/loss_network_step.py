@@ -23,7 +23,7 @@ from train.loss.painting import StyleImage
 from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.memory import keep_freed_memory
 from train.precision import resolve_precision
-from train.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer
 
 _NETWORKS: tuple[LossNetworkName, ...] = ("vgg19", "vgg16", "compact")
 _ALONE = "none"

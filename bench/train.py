@@ -31,7 +31,7 @@ from train.memory import keep_freed_memory
 from train.photos.folder import PhotoFolder, open_photos
 from train.photos.loader import PhotoLoader
 from train.precision import resolve_accelerator, resolve_precision
-from train.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer
 
 # What VGG-16's and VGG-19's layers are called in torchvision, for the plain loop.
 _INDICES = {

@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from train.generated.photo.image import GeneratedImage
-from train.muon import Muon
 from train.network.transformer_net import TransformerNet
+from train.step.muon import Muon
 
 _T = TypeVar("_T")
 

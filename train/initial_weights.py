@@ -23,7 +23,7 @@ from train.network.checkpoint import NETWORK_PREFIX, load_checkpoint
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.transformer_net import TransformerNet
 from train.photos.folder import TrainingPhotos, validation_images
-from train.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer
 from train.terminal import say
 
 NONE = "none"

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from train.loss.perceptual_loss import PerceptualLosses
-from train.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer
 
 
 class MetricsLogging(Callback):

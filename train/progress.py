@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
-from train.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer
 
 _BAR_SECONDS = 0.5
 _LINE_SECONDS = 5.0

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer
 
 # On a GPU the check for a bad loss waits for the device; this keeps the waits apart.
 _CHECK_EVERY_STEPS = 50

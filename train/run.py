@@ -17,7 +17,6 @@ from fastnst.atomic_write import remove_partial_writes
 from fastnst.errors import FastnstError
 from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.config import GENERATED_DATA, TrainingConfig
-from train.crop_schedule import CropSchedule
 from train.evaluate.quality import Quality
 from train.final_measure import find_quality_features, measure_and_tell
 from train.initial_weights import find_initial_weights, start_from_best
@@ -36,8 +35,9 @@ from train.preview_grid import PreviewGrid
 from train.progress import TrainingProgress, clock
 from train.resumed_options import check_resumable, with_settled_options
 from train.rolling_checkpoint import RollingCheckpoint
-from train.style_transfer import StyleTransfer
-from train.teacher import Teacher
+from train.step.crop_schedule import CropSchedule
+from train.step.style_transfer import StyleTransfer
+from train.step.teacher import Teacher
 from train.terminal import print_path, say, set_up_terminal
 from train.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
 

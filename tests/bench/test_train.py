@@ -6,8 +6,8 @@ import torch
 from bench import train
 from bench.loader import enough_photos, photos_needed
 from tests.train.make_photos import make_jpeg
-from train.muon import Muon
-from train.style_transfer import StyleTransfer
+from train.step.muon import Muon
+from train.step.style_transfer import StyleTransfer
 
 
 @pytest.fixture

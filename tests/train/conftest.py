@@ -21,7 +21,7 @@ from train.config import TrainingConfig
 from train.evaluate.quality import CONTENT_LAYERS, STYLE_LAYERS
 from train.loss.painting import load_style_image
 from train.loss.vgg import VGGFeatures, random_vgg_state
-from train.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer
 
 
 class TinyStyle(NamedTuple):

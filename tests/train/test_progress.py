@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from train import progress
-from train.crop_schedule import CropSchedule
 from train.progress import TrainingProgress, clock
+from train.step.crop_schedule import CropSchedule
 
 
 class Terminal(io.StringIO):

@@ -24,7 +24,7 @@ from train.loss.painting import load_style_image
 from train.loss.vgg import DownloadError, VGGFeatures, load_vgg_state
 from train.network.checkpoint import load_checkpoint
 from train.network.transformer_net import TransformerNet
-from train.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer
 
 
 @pytest.fixture

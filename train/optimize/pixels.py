@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fastnst.errors import FastnstError
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
-from train.style_transfer import detach
+from train.step.style_transfer import detach
 
 OnStep = Callable[[int, PerceptualLosses, Tensor], bool | None]
 """Takes the number of steps done, the losses of the image and the image; True ends the optimisation."""

@@ -15,15 +15,15 @@ from torch import Tensor
 import fastnst
 from fastnst.errors import FastnstError
 from train.config import Decay, TrainingConfig
-from train.crop_schedule import CropSchedule
 from train.evaluate.quality import Quality
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import StyleImage
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
-from train.muon import Muon
 from train.network.checkpoint import FORMAT, KEY
 from train.network.transformer_net import TransformerNet
-from train.teacher import Teacher
+from train.step.crop_schedule import CropSchedule
+from train.step.muon import Muon
+from train.step.teacher import Teacher
 
 
 class StyleTransfer(pl.LightningModule):

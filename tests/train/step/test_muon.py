@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.muon import Muon, orthogonalize
+from train.step.muon import Muon, orthogonalize
 
 
 def random(*shape, seed=0):

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.crop_schedule import CropSchedule
+from train.step.crop_schedule import CropSchedule
 
 
 def test_each_stage_has_crops_of_twice_the_side_and_the_same_arithmetic():

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from fastnst.errors import FastnstError
-from train.crop_schedule import CropSchedule
-from train.muon import Muon
-from train.style_transfer import learning_rate_factor
+from train.step.crop_schedule import CropSchedule
+from train.step.muon import Muon
+from train.step.style_transfer import learning_rate_factor
 
 
 def factors(steps, warmup, decay, stages=1):

@@ -8,7 +8,7 @@ from fastnst.errors import FastnstError
 from tests.fastnst import tiny_models
 from tests.train.compare_states import assert_same_state
 from train.network.checkpoint import load_checkpoint
-from train.teacher import Teacher
+from train.step.teacher import Teacher
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_run_copies_its_teacher_first_and_goes_on_where_it_was_interrupted(
 
 
 def _interrupt(monkeypatch, step):
-    from train.style_transfer import StyleTransfer
+    from train.step.style_transfer import StyleTransfer
 
     original = StyleTransfer.training_step
 
