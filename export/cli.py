@@ -158,7 +158,7 @@ def _track(style: ExportedStyle) -> None:
     if not run:
         return
     try:
-        from train.tracking import log_model_artifact
+        from train.report.tracking import log_model_artifact
 
         _say("adding it to the run's artifacts on wandb")
         log_model_artifact(run, style.path)

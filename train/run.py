@@ -24,22 +24,22 @@ from train.loss.choice import load_loss_network
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import StyleImage, load_style_image
 from train.memory import keep_freed_memory
-from train.metrics import MetricsLogging, loss_metrics
 from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 from train.out_of_memory import advise_on_memory
 from train.photos.data_module import PhotoDataModule
 from train.photos.folder import TrainingPhotos, validation_images
 from train.photos.sources import open_training_photos
 from train.precision import resolve_accelerator, resolve_precision
-from train.preview_grid import PreviewGrid
-from train.progress import TrainingProgress, clock
+from train.report.metrics import MetricsLogging, loss_metrics
+from train.report.preview import PreviewGrid
+from train.report.progress import TrainingProgress, clock
+from train.report.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
 from train.resumed_options import check_resumable, with_settled_options
 from train.rolling_checkpoint import RollingCheckpoint
 from train.step.crop_schedule import CropSchedule
 from train.step.style_transfer import StyleTransfer
 from train.step.teacher import Teacher
 from train.terminal import print_path, say, set_up_terminal
-from train.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
 
 # Photos in the preview grid, and their longer side while training goes on.
 _PREVIEW_PHOTOS = 4

@@ -117,7 +117,9 @@ def test_the_file_becomes_an_artifact_of_the_run(traced, write_checkpoint, tmp_p
     run = {"logger": "wandb", "id": "abc", "project": "fastnst", "mode": "offline", "folder": "runs"}
     path = write_checkpoint(tmp_path / "tracked.ckpt", tracking_run=run)
     logged = []
-    monkeypatch.setattr("train.tracking.log_model_artifact", lambda *arguments: logged.append(arguments))
+    monkeypatch.setattr(
+        "train.report.tracking.log_model_artifact", lambda *arguments: logged.append(arguments)
+    )
     assert main([str(path)]) == 0
     assert logged == [(run, tmp_path / "tracked.onnx")]
 
@@ -127,7 +129,7 @@ def test_a_failing_tracker_does_not_fail_the_export(traced, write_checkpoint, tm
         raise ConnectionError("no network")
 
     path = write_checkpoint(tmp_path / "tracked.ckpt", tracking_run={"logger": "wandb"})
-    monkeypatch.setattr("train.tracking.log_model_artifact", fail)
+    monkeypatch.setattr("train.report.tracking.log_model_artifact", fail)
     assert main([str(path)]) == 0
     captured = capsys.readouterr()
     assert "warning: not added to the wandb run: no network" in captured.err

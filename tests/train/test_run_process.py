@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from tests.train.compare_states import assert_same_state
-from tests.train.wandb_file import WandbRun
+from tests.train.report.wandb_file import WandbRun
 from train.config import TrainingConfig
 from train.network.checkpoint import load_checkpoint
+from train.report.tracking import log_model_artifact
 from train.resumed_options import check_resumable
-from train.tracking import log_model_artifact
 
 ROOT = Path(__file__).parents[2]
 

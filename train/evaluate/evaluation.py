@@ -32,7 +32,7 @@ from train.optimize.pixels import steps_to_reach
 from train.out_of_memory import advise_on_memory
 from train.photos.folder import photos_to_judge, whole_images
 from train.precision import resolve_accelerator
-from train.preview_grid import compose_grid
+from train.report.preview import compose_grid
 from train.terminal import say
 
 DIRECT_SIZE = 256

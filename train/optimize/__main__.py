@@ -222,7 +222,7 @@ def _optimize_picture(options: _Options, picture: Picture) -> bool:
     from train.memory import keep_freed_memory
     from train.optimize.pixels import optimize_pixels
     from train.optimize.progress import OptimizationProgress, describe
-    from train.progress import clock
+    from train.report.progress import clock
 
     device = _device(options.device)
     if device == "cpu":

@@ -26,7 +26,7 @@ from train.image_tensor import image_to_tensor
 from train.loss.painting import load_style_image
 from train.loss.perceptual_loss import PerceptualLoss
 from train.photos.folder import open_photos, validation_images
-from train.preview_grid import compose_grid
+from train.report.preview import compose_grid
 
 ROOT = Path(__file__).parents[3]
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from tests.train.test_progress import Terminal
+from tests.train.report.test_progress import Terminal
 from train.loss.perceptual_loss import PerceptualLosses
 from train.optimize import progress as optimization_progress
 from train.optimize.progress import OptimizationProgress

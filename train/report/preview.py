@@ -17,9 +17,9 @@ from PIL import Image, ImageOps
 
 from fastnst.atomic_write import atomic_write
 from train.image_tensor import image_to_tensor, tensor_to_image
-from train.metrics import loss_metrics
+from train.report.metrics import loss_metrics
+from train.report.tracking import log_picture
 from train.step.style_transfer import StyleTransfer
-from train.tracking import log_picture
 
 log = logging.getLogger(__name__)
 

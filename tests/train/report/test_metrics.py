@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.metrics import loss_metrics, peak_memory_gib
+from train.report.metrics import loss_metrics, peak_memory_gib
 
 
 def test_losses_are_named_by_stage_term_and_layer(tiny_module):

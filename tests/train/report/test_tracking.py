@@ -5,9 +5,15 @@ import pytest
 import wandb
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from train import tracking
 from train.config import TrainingConfig
-from train.tracking import artifact_name, describe_logger, log_model_artifact, make_logger, run_identity
+from train.report import tracking
+from train.report.tracking import (
+    artifact_name,
+    describe_logger,
+    log_model_artifact,
+    make_logger,
+    run_identity,
+)
 
 
 @pytest.fixture(autouse=True)

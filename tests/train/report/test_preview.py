@@ -5,7 +5,7 @@ from PIL import Image
 
 from tests.train.make_photos import make_pixels
 from train.image_tensor import image_to_tensor, tensor_to_image
-from train.preview_grid import PreviewGrid, compose_grid
+from train.report.preview import PreviewGrid, compose_grid
 
 
 def test_the_painting_stands_left_of_the_photos_above_their_stylised_selves():

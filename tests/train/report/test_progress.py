@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from train import progress
-from train.progress import TrainingProgress, clock
+from train.report import progress
+from train.report.progress import TrainingProgress, clock
 from train.step.crop_schedule import CropSchedule
 
 
