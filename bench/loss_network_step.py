@@ -21,8 +21,8 @@ from train.loss.compact import CompactFeatures, random_compact_state
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import StyleImage
 from train.loss.vgg import VGGFeatures, random_vgg_state
-from train.memory import keep_freed_memory
-from train.precision import resolve_precision
+from train.machine.freed_memory import keep_freed_memory
+from train.machine.precision import resolve_precision
 from train.step.style_transfer import StyleTransfer
 
 _NETWORKS: tuple[LossNetworkName, ...] = ("vgg19", "vgg16", "compact")

@@ -27,10 +27,10 @@ from bench.loader import enough_photos, loader_rate, photos_needed, write_photos
 from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
 from train.loss.painting import StyleImage
 from train.loss.vgg import VGGFeatures, random_vgg_state
-from train.memory import keep_freed_memory
+from train.machine.freed_memory import keep_freed_memory
+from train.machine.precision import resolve_accelerator, resolve_precision
 from train.photos.folder import PhotoFolder, open_photos
 from train.photos.loader import PhotoLoader
-from train.precision import resolve_accelerator, resolve_precision
 from train.step.style_transfer import StyleTransfer
 
 # What VGG-16's and VGG-19's layers are called in torchvision, for the plain loop.

@@ -36,7 +36,7 @@ from train.loss.compact import (
     weight_shapes,
 )
 from train.loss.vgg import load_vgg_state
-from train.memory import keep_freed_memory
+from train.machine.freed_memory import keep_freed_memory
 
 _EXAMPLES = """\
 example:

@@ -27,7 +27,7 @@ from train.initial_weights import read_initial_weights
 from train.loss.compact import COMPACT_LAYERS
 from train.loss.painting import load_style_image
 from train.loss.vgg import VGGFeatures, load_vgg_state
-from train.memory import keep_freed_memory
+from train.machine.freed_memory import keep_freed_memory
 from train.network.shape import NETWORKS
 from train.network.transformer_net import TransformerNet
 from train.photos.folder import PhotoFolder, open_photos, validation_images, whole_images

@@ -23,13 +23,13 @@ from train.initial_weights import find_initial_weights, start_from_best
 from train.loss.choice import load_loss_network
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import StyleImage, load_style_image
-from train.memory import keep_freed_memory
+from train.machine.freed_memory import keep_freed_memory
+from train.machine.out_of_memory import advise_on_memory
+from train.machine.precision import resolve_accelerator, resolve_precision
 from train.network.checkpoint import StyleCheckpoint, load_checkpoint
-from train.out_of_memory import advise_on_memory
 from train.photos.data_module import PhotoDataModule
 from train.photos.folder import TrainingPhotos, validation_images
 from train.photos.sources import open_training_photos
-from train.precision import resolve_accelerator, resolve_precision
 from train.report.metrics import MetricsLogging, loss_metrics
 from train.report.preview import PreviewGrid
 from train.report.progress import TrainingProgress, clock

@@ -8,8 +8,8 @@ from fastnst.errors import FastnstError
 from train.config import DEFAULT_STYLE_LAYERS, DEFAULT_STYLE_WEIGHT, STRENGTHS, TrainingConfig
 from train.loss.compact import COMPACT_LAYERS
 from train.loss.vgg import layer_names
+from train.machine.precision import PRECISIONS
 from train.network.shape import NETWORKS
-from train.precision import PRECISIONS
 
 
 def config(**options):

@@ -28,10 +28,10 @@ from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import load_style_image
 from train.loss.perceptual_loss import PerceptualLoss
+from train.machine.out_of_memory import advise_on_memory
+from train.machine.precision import resolve_accelerator
 from train.optimize.pixels import steps_to_reach
-from train.out_of_memory import advise_on_memory
 from train.photos.folder import photos_to_judge, whole_images
-from train.precision import resolve_accelerator
 from train.report.preview import compose_grid
 from train.terminal import say
 

@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.answer_within import answer_within
 from train.loss.loss_network import LossNetwork
+from train.machine.answer_within import answer_within
 
 
 @dataclass(frozen=True)

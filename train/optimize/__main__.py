@@ -30,7 +30,7 @@ from train.config import (
     LossNetworkName,
     TrainingConfig,
 )
-from train.out_of_memory import advise_on_memory
+from train.machine.out_of_memory import advise_on_memory
 
 if TYPE_CHECKING:
     from train.loss.perceptual_loss import PerceptualLoss
@@ -219,7 +219,7 @@ def _optimize_picture(options: _Options, picture: Picture) -> bool:
     import torch
 
     from train.image_tensor import image_to_tensor, tensor_to_image
-    from train.memory import keep_freed_memory
+    from train.machine.freed_memory import keep_freed_memory
     from train.optimize.pixels import optimize_pixels
     from train.optimize.progress import OptimizationProgress, describe
     from train.report.progress import clock
@@ -256,7 +256,7 @@ def _optimize_picture(options: _Options, picture: Picture) -> bool:
 
 
 def _device(name: str) -> str:
-    from train.precision import resolve_accelerator
+    from train.machine.precision import resolve_accelerator
 
     try:
         return resolve_accelerator(name)

@@ -7,8 +7,8 @@ import dataclasses
 from huggingface_hub import HfApi
 
 from fastnst.errors import FastnstError
-from train.answer_within import answer_within
 from train.config import DEFAULT_DATA, GENERATED_DATA, TrainingConfig
+from train.machine.answer_within import answer_within
 from train.photos.folder import TrainingPhotos, open_photos
 from train.terminal import say
 

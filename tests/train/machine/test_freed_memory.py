@@ -3,14 +3,14 @@ import sys
 
 import pytest
 
-from train import memory
-from train.memory import keep_freed_memory
+from train.machine import freed_memory as memory
+from train.machine.freed_memory import keep_freed_memory
 
 # Page faults of allocating, filling and freeing 64 MB ten times over, once the heap has found its size. In a
 # process of its own: the setting stays for as long as a process lives.
 COUNT_FAULTS = """
 import resource, sys, torch
-from train.memory import keep_freed_memory
+from train.machine.freed_memory import keep_freed_memory
 if "keep" in sys.argv:
     assert keep_freed_memory()
 for _ in range(8):

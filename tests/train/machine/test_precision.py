@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from fastnst.errors import FastnstError
-from train import precision
-from train.precision import resolve_accelerator, resolve_precision
+from train.machine import precision
+from train.machine.precision import resolve_accelerator, resolve_precision
 
 
 @pytest.fixture
