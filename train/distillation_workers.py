@@ -23,7 +23,6 @@ from train.config import DEFAULT_STYLE_WEIGHT
 from train.distillation_images import DistillationImages, ImageGroup
 from train.distillation_student import Student
 from train.distillation_targets import TEACHER, Basis, Targets, Teacher
-from train.initial_weights import read_initial_weights
 from train.loss.compact import COMPACT_LAYERS
 from train.loss.painting import load_style_image
 from train.loss.vgg import VGGFeatures, load_vgg_state
@@ -31,6 +30,7 @@ from train.machine.freed_memory import keep_freed_memory
 from train.network.shape import NETWORKS
 from train.network.transformer_net import TransformerNet
 from train.photos.folder import PhotoFolder, open_photos, validation_images, whole_images
+from train.run.start import read_initial_weights
 
 _PHOTO_SIZE = 400
 _PAINTING_SIZE = 768

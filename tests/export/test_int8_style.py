@@ -17,7 +17,7 @@ from export.onnx_graph import store_weights_as_float16
 from export.verification import example_photos, verify_quantized
 from fastnst import FastnstError, Stylizer
 from fastnst.model.metadata import read_metadata
-from train.initial_weights import read_initial_weights
+from train.run.start import read_initial_weights
 
 
 @pytest.fixture(scope="module", autouse=True)

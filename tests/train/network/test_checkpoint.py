@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from fastnst.errors import FastnstError
-from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.network.checkpoint import FORMAT, KEY, load_checkpoint
 from train.network.transformer_net import TransformerNet
+from train.run.atomic_checkpoint_io import AtomicCheckpointIO
 
 
 def make_state(**record):

@@ -12,14 +12,14 @@ from export.onnx_graph import build_model, store_weights_as_float16
 from fastnst import style_library
 from fastnst.errors import FastnstError
 from fastnst.style_library import Style
-from train import initial_weights
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
-from train.initial_weights import find_initial_weights, read_initial_weights, start_from_best
 from train.network.checkpoint import FORMAT, KEY
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.transformer_net import TransformerNet
 from train.photos.folder import open_photos, validation_images
+from train.run import start as initial_weights
+from train.run.start import find_initial_weights, read_initial_weights, start_from_best
 
 
 def make_network(seed=0, width=4, residual_blocks=1, outer_kernel_size=9):

@@ -15,11 +15,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from fastnst.atomic_write import remove_partial_writes
 from fastnst.errors import FastnstError
-from train.atomic_checkpoint_io import AtomicCheckpointIO
 from train.config import GENERATED_DATA, TrainingConfig
 from train.evaluate.quality import Quality
-from train.final_measure import find_quality_features, measure_and_tell
-from train.initial_weights import find_initial_weights, start_from_best
 from train.loss.choice import load_loss_network
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import StyleImage, load_style_image
@@ -34,8 +31,11 @@ from train.report.metrics import MetricsLogging, loss_metrics
 from train.report.preview import PreviewGrid
 from train.report.progress import TrainingProgress, clock
 from train.report.tracking import close_logger, describe_logger, log_quality, make_logger, run_identity
-from train.resumed_options import check_resumable, with_settled_options
-from train.rolling_checkpoint import RollingCheckpoint
+from train.run.atomic_checkpoint_io import AtomicCheckpointIO
+from train.run.final_quality import find_quality_features, measure_and_tell
+from train.run.resumed_options import check_resumable, with_settled_options
+from train.run.rolling_checkpoint import RollingCheckpoint
+from train.run.start import find_initial_weights, start_from_best
 from train.step.crop_schedule import CropSchedule
 from train.step.style_transfer import StyleTransfer
 from train.step.teacher import Teacher

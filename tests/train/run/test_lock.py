@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from fastnst.errors import FastnstError
-from train.run_lock import run_lock
+from train.run.lock import run_lock
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 pytest.importorskip("fcntl", reason="Windows has no such lock")
 
 HOLD = """
 import sys
 from pathlib import Path
-from train.run_lock import run_lock
+from train.run.lock import run_lock
 with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -15,9 +15,9 @@ from tests.train.report.wandb_file import WandbRun
 from train.config import TrainingConfig
 from train.network.checkpoint import load_checkpoint
 from train.report.tracking import log_model_artifact
-from train.resumed_options import check_resumable
+from train.run.resumed_options import check_resumable
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 TWO_PROCESSES = {"learning_rate": 1e-4, "log_every": 2}
 

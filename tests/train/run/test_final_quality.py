@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from train import final_measure
 from train.config import TrainingConfig
-from train.final_measure import find_quality_features
+from train.run import final_quality as final_measure
+from train.run.final_quality import find_quality_features
 
 
 @pytest.fixture

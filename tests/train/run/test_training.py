@@ -122,7 +122,7 @@ def test_a_run_killed_while_measuring_goes_on_with_the_measuring(tiny, train, tm
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("train.run.measure_and_tell", killed)
+        patch.setattr("train.run.training.measure_and_tell", killed)
         code, out, _ = train(tiny.arguments(tmp_path))
     assert (code, out) == (130, "")
     trained = load_checkpoint(tmp_path / "tiny.ckpt")
@@ -255,7 +255,7 @@ def test_a_resumed_run_does_not_choose_its_start_again(
         code, _, err = train(tiny.arguments(tmp_path / "parts", init=init))
         assert code == 2
         assert f"init was {chosen} and is now {init}" in err.splitlines()[-1]
-    monkeypatch.setattr("train.run.start_from_best", lambda *_: pytest.fail("it has its weights"))
+    monkeypatch.setattr("train.run.training.start_from_best", lambda *_: pytest.fail("it has its weights"))
     code, _, err = train(tiny.arguments(tmp_path / "parts", init="auto"))
     assert code == 0, err
     assert "starting from" not in err
@@ -548,9 +548,9 @@ def test_memory_that_does_not_suffice_is_one_line(tiny, train, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("part", "option"),
     [
-        ("train.run.StyleTransfer", "--style-size (now 32)"),
-        ("train.run.start_from_best", "--image-size (now 32)"),
-        ("train.run.measure_and_tell", "--quality-size (now 32)"),
+        ("train.run.training.StyleTransfer", "--style-size (now 32)"),
+        ("train.run.training.start_from_best", "--image-size (now 32)"),
+        ("train.run.training.measure_and_tell", "--quality-size (now 32)"),
     ],
 )
 def test_memory_that_does_not_suffice_elsewhere_names_its_option(

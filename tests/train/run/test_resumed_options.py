@@ -4,7 +4,7 @@ import pytest
 
 from fastnst.errors import FastnstError
 from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
-from train.resumed_options import check_resumable, with_settled_options
+from train.run.resumed_options import check_resumable, with_settled_options
 
 
 def config(**options):
