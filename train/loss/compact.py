@@ -1,7 +1,7 @@
 """The compact loss network: VGG-19's features from a network with a quarter of its arithmetic, in 1.8 MB.
 
 It comes with this package, so that a style can be trained without a download. How it was made stands in
-`train/loss/COMPACT.md`, and `python -m train.distill_loss_network` makes it again.
+`train/loss/COMPACT.md`, and `python -m train.distillation` makes it again.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.distillation_images import ImageGroup
+from train.distillation.images import ImageGroup
 from train.loss.compact import COMPACT_LAYERS, head_channels
 from train.loss.gram_matrix import gram_matrix
 from train.loss.perceptual_loss import relative_squared_error

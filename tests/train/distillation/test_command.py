@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from tests.train.make_photos import make_pixels
-from train import distill_loss_network
-from train.distill_loss_network import main
-from train.distillation_workers import _spread
+from train.distillation import __main__ as distill_loss_network
+from train.distillation.__main__ import main
+from train.distillation.workers import _spread
 from train.loss.compact import COMPACT_LAYERS, load_compact_state, random_compact_state
 from train.loss.vgg import random_vgg_state
 

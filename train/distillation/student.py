@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train.config import DEFAULT_STYLE_WEIGHT
-from train.distillation_targets import CONTENT_LAYER, STYLE_LAYERS, Targets, plain_gram, training_loss
+from train.distillation.targets import CONTENT_LAYER, STYLE_LAYERS, Targets, plain_gram, training_loss
 from train.loss.compact import COMPACT_LAYERS, MEAN, STD, compact_activations
 from train.loss.perceptual_loss import relative_squared_error
 

@@ -1,4 +1,4 @@
-"""Make the compact loss network from VGG-19: `python -m train.distill_loss_network`.
+"""Make the compact loss network from VGG-19: `python -m train.distillation`.
 
 The student learns to answer as VGG-19 does in three ways. Its features are those of VGG-19, projected onto
 their principal directions; its Gram matrices differ between two images as VGG-19's do; and, since that is
@@ -24,10 +24,10 @@ from torch import Tensor
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
-from train.distillation_start import pruned_state
-from train.distillation_student import Student, distillation_loss
-from train.distillation_targets import TEACHER, TEACHER_KEYS, Targets, Teacher, find_basis
-from train.distillation_workers import Sources, TargetSupply
+from train.distillation.start import pruned_state
+from train.distillation.student import Student, distillation_loss
+from train.distillation.targets import TEACHER, TEACHER_KEYS, Targets, Teacher, find_basis
+from train.distillation.workers import Sources, TargetSupply
 from train.loss.compact import (
     COMPACT_WEIGHTS,
     LICENCE,
@@ -40,7 +40,7 @@ from train.machine.freed_memory import keep_freed_memory
 
 _EXAMPLES = """\
 example:
-  python -m train.distill_loss_network --teacher vgg19.pth --data train2017/ \\
+  python -m train.distillation --teacher vgg19.pth --data train2017/ \\
     --paintings kandinsky.jpg starry_night.jpg wave.jpg --networks kandinsky starry_night wave
 """
 
@@ -89,12 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise FastnstError(f"{message} (python -m train.distill_loss_network --help says more)")
+        raise FastnstError(f"{message} (python -m train.distillation --help says more)")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _OneLineParser(
-        prog="python -m train.distill_loss_network",
+        prog="python -m train.distillation",
         description="Distil VGG-19 into the compact loss network.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

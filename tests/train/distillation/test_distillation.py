@@ -3,11 +3,11 @@ import pytest
 import torch
 
 from tests.train.make_photos import make_pixels
-from train import distillation_start
-from train.distillation_images import STYLE_SIDE, DistillationImages, ImageGroup
-from train.distillation_start import pruned_state
-from train.distillation_student import Student, distillation_loss
-from train.distillation_targets import TEACHER_KEYS, Teacher, find_basis, plain_gram
+from train.distillation import start as distillation_start
+from train.distillation.images import STYLE_SIDE, DistillationImages, ImageGroup
+from train.distillation.start import pruned_state
+from train.distillation.student import Student, distillation_loss
+from train.distillation.targets import TEACHER_KEYS, Teacher, find_basis, plain_gram
 from train.loss.compact import (
     COMPACT_LAYERS,
     TRUNK,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.distillation_targets import Basis
+from train.distillation.targets import Basis
 from train.loss.compact import COMPACT_LAYERS, HEADS, MEAN, STD, TRUNK
 
 # Positions of each image on which the equations are set up, and the part of their mean energy that is added

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from fastnst.errors import FastnstError
 from train.config import DEFAULT_STYLE_WEIGHT
-from train.distillation_images import DistillationImages, ImageGroup
-from train.distillation_student import Student
-from train.distillation_targets import TEACHER, Basis, Targets, Teacher
+from train.distillation.images import DistillationImages, ImageGroup
+from train.distillation.student import Student
+from train.distillation.targets import TEACHER, Basis, Targets, Teacher
 from train.loss.compact import COMPACT_LAYERS
 from train.loss.painting import load_style_image
 from train.loss.vgg import VGGFeatures, load_vgg_state
