@@ -19,7 +19,7 @@ from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from train.config import TrainingConfig
 from train.run.lock import run_lock
 
-PRESETS = Path(__file__).parent / "configs"
+PRESETS = Path(__file__).parent / "presets"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +92,7 @@ def _config(parsed: jsonargparse.Namespace) -> TrainingConfig:
 
 
 def preset_names() -> list[str]:
-    """Return the names of the presets in train/configs."""
+    """Return the names of the presets in train/presets."""
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
 
