@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from export.model_metadata import is_current
+from export.metadata import is_current
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.model.metadata import GENERATED, MEASURED_ON_KEY
 from fastnst.style_library import find_style
 
 if TYPE_CHECKING:
-    from export.int8_style import QuantizedStyle
-    from export.onnx_export import ExportedStyle
+    from export.int8.style_file import QuantizedStyle
+    from export.style_file import ExportedStyle
 
 
 _EXAMPLES = """\
@@ -125,11 +125,11 @@ def _export(options: argparse.Namespace) -> None:
 
         _say(f"reading {checkpoint}")
         if options.int8:
-            from export.int8_style import export_int8
+            from export.int8.style_file import export_int8
 
             _say_int8(export_int8(checkpoint, path, photos=options.calibration_photos, progress=_say))
             return
-        from export.onnx_export import export_onnx
+        from export.style_file import export_onnx
 
         style = export_onnx(checkpoint, path, half=options.half, progress=_say)
     except ModuleNotFoundError as error:

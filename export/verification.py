@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from export.onnx_graph import DIMENSIONS, INPUT, IR_VERSION, OPSET, OUTPUT
+from export.graph.build import DIMENSIONS, INPUT, IR_VERSION, OPSET, OUTPUT
 from fastnst.errors import FastnstError
 from train.network.transformer_net import TransformerNet
 

@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 import torch
 
-from export import onnx_export
-from export.onnx_export import ExportedStyle, export_onnx
+from export import style_file as onnx_export
+from export.style_file import ExportedStyle, export_onnx
 from train.config import TrainingConfig
 from train.network.checkpoint import FORMAT, KEY, NETWORK_PREFIX
 from train.network.transformer_net import TransformerNet

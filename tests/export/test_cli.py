@@ -86,7 +86,7 @@ def test_unless_current_exports_only_what_has_changed(traced, run_folder, capsys
     arguments = [str(run_folder / "kandinsky.ckpt"), "--unless-current"]
     assert main(arguments) == 0
     assert "up to date" not in capsys.readouterr().out
-    monkeypatch.setattr("export.onnx_export.build_model", lambda *_, **__: pytest.fail("not needed"))
+    monkeypatch.setattr("export.style_file.build_model", lambda *_, **__: pytest.fail("not needed"))
     assert main(arguments) == 0
     output = capsys.readouterr().out
     assert "kandinsky.onnx is up to date with" in output
@@ -164,7 +164,7 @@ def test_a_damaged_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):
 
 
 def test_a_missing_package_is_named(checkpoint, monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "export.onnx_export")
+    monkeypatch.delitem(sys.modules, "export.style_file")
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert main([str(checkpoint)]) == 2
     assert "exporting needs onnx, which is not installed" in capsys.readouterr().err
@@ -174,7 +174,7 @@ def test_an_interruption_is_said_and_leaves_nothing(run_folder, monkeypatch, cap
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("export.onnx_export.build_model", interrupt)
+    monkeypatch.setattr("export.style_file.build_model", interrupt)
     assert main([str(run_folder / "kandinsky.ckpt")]) == 130
     assert capsys.readouterr().err.endswith("export: interrupted\n")
     assert not (run_folder / "kandinsky.onnx").exists()

@@ -15,10 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from export.deployable_network import DeployableNetwork
-from export.model_metadata import describe_style
-from export.onnx_export import ExportedStyle, export_onnx
-from export.onnx_graph import store_weights_as_float16
+from export.graph.build import store_weights_as_float16
+from export.graph.deployable_network import DeployableNetwork
+from export.metadata import describe_style
+from export.style_file import ExportedStyle, export_onnx
 from export.verification import example_photos, stylize_in_pytorch
 from fastnst import FastnstError, __version__
 from fastnst.model.metadata import read_metadata

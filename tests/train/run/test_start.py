@@ -8,7 +8,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from export.onnx_graph import build_model, store_weights_as_float16
+from export.graph.build import build_model, store_weights_as_float16
 from fastnst import style_library
 from fastnst.errors import FastnstError
 from fastnst.style_library import Style

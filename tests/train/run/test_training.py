@@ -14,7 +14,7 @@ import torch
 from huggingface_hub import HfApi
 from PIL import Image
 
-from export.model_metadata import describe_style
+from export.metadata import describe_style
 from fastnst import style_library
 from tests.train.compare_states import assert_same_state
 from tests.train.make_photos import make_jpeg, write_shards

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from export.calibration import Range, Ranges
-from export.node_attribute import attribute
+from export.graph.attribute import attribute
+from export.int8.calibration import Range, Ranges
 
 # 7 bits and a sign's half: processors without VNNI add two products of a uint8 and an int8 in 16 bits, and
 # clip the sum (VPMADDUBSW). 2 * 255 * 63 fits. The eighth bit would be worth 0.5 to 2 dB on the others.
@@ -61,7 +61,7 @@ def quantize(model: onnx.ModelProto, measure: Callable[[Iterable[str]], Ranges])
 
     Args:
         model: A style network that fastnst exported, or is about to, with float32 or float16 weights.
-        measure: Returns the ranges of values of the graph by their names (`export.calibration`).
+        measure: Returns the ranges of values of the graph by their names (`export.int8.calibration`).
 
     Raises:
         ValueError: If the model has fewer than three convolutions.

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from PIL import Image
 
-from export.demo_page import render_demo_page
+from export.demo.page import render_demo_page
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.model.metadata import read_metadata

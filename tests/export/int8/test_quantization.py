@@ -6,9 +6,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from export.calibration import measure_ranges
-from export.onnx_graph import store_weights_as_float16
-from export.quantization import quantize
+from export.graph.build import store_weights_as_float16
+from export.int8.calibration import measure_ranges
+from export.int8.quantization import quantize
 from export.verification import check_contract, example_photos
 
 LEAST = 36  # dB

@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
 
-from export.onnx_graph import INPUT
+from export.graph.build import INPUT
 from fastnst.errors import FastnstError
 from train.photos.folder import photos_to_judge, whole_images
 from train.photos.generated import GeneratedPhotos

@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import fastnst
-from export.deployable_network import DeployableNetwork
+from export.graph.deployable_network import DeployableNetwork
 from fastnst.errors import FastnstError
 from train.network.transformer_net import TransformerNet
 

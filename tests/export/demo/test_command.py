@@ -20,12 +20,12 @@ from PIL import Image
 import export.cli
 import train.cli
 import train.generated.painting.__main__
-from export import demo
+from export.demo import __main__ as demo
 from fastnst.cli import cli
 from fastnst.style_library import Style
 from tests.fastnst.flat_style import flat
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 
 

@@ -4,8 +4,8 @@ import onnxruntime
 import pytest
 import torch
 
-from export.graph_rewrites import compute_at_half_size
-from export.onnx_graph import build_model, store_weights_as_float16
+from export.graph.build import build_model, store_weights_as_float16
+from export.graph.rewrites import compute_at_half_size
 from train.network.transformer_net import TransformerNet
 
 

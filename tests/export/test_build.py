@@ -10,9 +10,9 @@ import onnx
 import pytest
 import torch
 
-from export import onnx_export
-from export.model_metadata import is_current
-from export.onnx_export import export_onnx
+from export import style_file as onnx_export
+from export.metadata import is_current
+from export.style_file import export_onnx
 from fastnst import FastnstError
 
 

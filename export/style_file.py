@@ -9,9 +9,9 @@ from pathlib import Path
 
 import onnx
 
-from export.graph_rewrites import compute_at_half_size
-from export.model_metadata import describe_export, describe_style, file_sha256
-from export.onnx_graph import build_model, store_weights_as_float16
+from export.graph.build import build_model, store_weights_as_float16
+from export.graph.rewrites import compute_at_half_size
+from export.metadata import describe_export, describe_style, file_sha256
 from export.verification import FLOAT16_TOLERANCE, FLOAT32_TOLERANCE, Verification, verify
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
@@ -61,7 +61,7 @@ def export_onnx(
 ) -> ExportedStyle:
     """Write a checkpoint's style as one ONNX file, once it has been run and found to be the same network.
 
-    The file takes uint8 RGB images of any size and gives the same, see `export.onnx_graph.build_model`.
+    The file takes uint8 RGB images of any size and gives the same, see `export.graph.build.build_model`.
     The same checkpoint always gives the same bytes.
 
     Args:

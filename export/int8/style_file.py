@@ -9,10 +9,10 @@ from pathlib import Path
 
 import onnx
 
-from export.calibration import Ranges, calibration_photos, measure_ranges
-from export.model_metadata import INT8, WEIGHTS_KEY, describe_quantization
-from export.onnx_export import build_style, check_writable, serialize, write_model
-from export.quantization import quantize
+from export.int8.calibration import Ranges, calibration_photos, measure_ranges
+from export.int8.quantization import quantize
+from export.metadata import INT8, WEIGHTS_KEY, describe_quantization
+from export.style_file import build_style, check_writable, serialize, write_model
 from export.verification import verify_quantized
 from fastnst.errors import FastnstError
 from fastnst.model.metadata import FORMAT_KEY, check_format, read_metadata
@@ -44,7 +44,7 @@ def export_int8(
 ) -> QuantizedStyle:
     """Write a style as an ONNX file with int8 weights, once its pictures have been found to be near enough.
 
-    The file keeps the contract of `export.onnx_export.export_onnx`. The same source always gives the same
+    The file keeps the contract of `export.style_file.export_onnx`. The same source always gives the same
     bytes.
 
     Args:

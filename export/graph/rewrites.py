@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from export.node_attribute import attribute
+from export.graph.attribute import attribute
 from train.network.upsampled_conv import SMOOTHING
 
 # More channels than this fill a processor's vectors by themselves.
@@ -40,7 +40,7 @@ def compute_at_half_size(model: onnx.ModelProto) -> int:
       many, and depth to space. Its input must have even height and width.
 
     Args:
-        model: A traced style network (`export.onnx_graph.build_model`).
+        model: A traced style network (`export.graph.build.build_model`).
 
     Returns:
         How many convolutions were rewritten.

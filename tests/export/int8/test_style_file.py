@@ -9,11 +9,12 @@ import onnx
 import pytest
 from PIL import Image
 
-from export import int8_style, verification
-from export.calibration import calibration_photos
+from export import verification
 from export.cli import main
-from export.int8_style import export_int8
-from export.onnx_graph import store_weights_as_float16
+from export.graph.build import store_weights_as_float16
+from export.int8 import style_file as int8_style
+from export.int8.calibration import calibration_photos
+from export.int8.style_file import export_int8
 from export.verification import example_photos, verify_quantized
 from fastnst import FastnstError, Stylizer
 from fastnst.model.metadata import read_metadata
@@ -164,7 +165,7 @@ def test_unless_current_tells_int8_from_float(traced, checkpoint, tmp_path, caps
     assert main(arguments) == 0
     assert main([*arguments, "--int8"]) == 0  # into the same file, as it was asked for
     assert "int8 weights" in capsys.readouterr().out
-    monkeypatch.setattr("export.onnx_export.build_model", lambda *_, **__: pytest.fail("not needed"))
+    monkeypatch.setattr("export.style_file.build_model", lambda *_, **__: pytest.fail("not needed"))
     assert main([*arguments, "--int8"]) == 0
     assert "up to date" in capsys.readouterr().out
     monkeypatch.undo()
@@ -204,8 +205,8 @@ def test_photos_to_calibrate_on(tmp_path):
 
 
 def test_generated_photos_are_always_the_same(monkeypatch):
-    monkeypatch.setattr("export.calibration._PHOTOS", 2)
-    monkeypatch.setattr("export.calibration._SIZE", 64)
+    monkeypatch.setattr("export.int8.calibration._PHOTOS", 2)
+    monkeypatch.setattr("export.int8.calibration._SIZE", 64)
     one, other = calibration_photos(), calibration_photos()
     assert len(one) == 2
     for first, second in zip(one, other, strict=True):
