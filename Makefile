@@ -58,8 +58,8 @@ evaluate: install  ## Judge the style MODEL=name-or-file of STYLE=painting.jpg o
 	@$(BIN)/python -m train.evaluate --model "$$MODEL" --style "$$STYLE" --data "$$DATA" $(ARGS)
 
 gallery: install  ## Paint the pictures of both READMEs anew
-	@$(BIN)/python checkpoints/gallery.py
-	@$(BIN)/python checkpoints/control_gallery.py
+	@$(BIN)/python checkpoints/gallery/paint_styles.py
+	@$(BIN)/python checkpoints/gallery/paint_controls.py
 
 test: install  ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -1,6 +1,6 @@
 """Train one style at several strengths and with several brushes, and paint the README's pictures of both.
 
-    python checkpoints/option_gallery.py painting.jpg folder-of-photos -- --images 500
+    python checkpoints/gallery/paint_options.py painting.jpg folder-of-photos -- --images 500
 
 Each variant goes on from the bundled style of the painting's name; what stands behind -- goes to every
 training.
