@@ -72,7 +72,7 @@ def commands(write_checkpoint):
 def no_time_lost(tmp_path, monkeypatch, traced):
     """One flat style in the place of the bundled ones, and a painting and an exported network at hand."""
     painting = np.random.default_rng(0).integers(0, 255, (32, 40, 3), np.uint8)
-    monkeypatch.setattr(train.generated.painting, "draw_abstract_painting", lambda *_: painting)
+    monkeypatch.setattr(train.generated.painting.__main__, "draw_abstract_painting", lambda *_: painting)
     bundled = flat(tmp_path / "wave.onnx", 10, 60, 160)
     monkeypatch.setenv("FASTNST_STYLES", str(tmp_path))
     monkeypatch.setattr(demo, "list_bundled_styles", lambda: [Style("wave", bundled, "bundled")])
