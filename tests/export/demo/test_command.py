@@ -281,7 +281,7 @@ def test_a_browser_opens_only_for_who_sits_before_it(
 
 def test_ctrl_c_is_left_to_the_step_which_is_waited_for():
     program = (
-        "import sys; from export.demo import run_python\n"
+        "import sys; from export.demo.__main__ import run_python\n"
         "step = 'import signal, sys, time\\n' 'signal.signal(signal.SIGINT, lambda *_: '\\\n"
         "  '(time.sleep(0.5), print(\"in order\", file=sys.stderr), sys.exit(130)))\\n' \\\n"
         "  'print(\"ready\", flush=True); time.sleep(60)'\n"

@@ -393,7 +393,7 @@ def test_a_folder_that_is_not_ones_own_is_told_at_once(evaluate, given, tmp_path
 
 def test_help_does_not_wait_for_pytorch():
     program = (
-        "import sys; from train.evaluate import main\n"
+        "import sys; from train.evaluate.__main__ import main\n"
         "try: main(['--help'])\n"
         "finally: assert not {'torch', 'lightning', 'datasets', 'onnxruntime', 'numpy'} & set(sys.modules)"
     )

@@ -182,7 +182,7 @@ def test_noise_follows_the_seed(given):
 
 def test_help_comes_without_pytorch():
     program = (
-        "import sys\nfrom train.optimize import main\n"
+        "import sys\nfrom train.optimize.__main__ import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as exit: code = exit.code\n"
         "slow = {'torch', 'lightning', 'tqdm', 'safetensors'}\n"
