@@ -71,10 +71,10 @@ def _train(style: Path, network: str, options: argparse.Namespace) -> _Result:
     if done.returncode:
         raise SystemExit(done.stderr.strip().splitlines()[-1])
     record = load_checkpoint(options.output / f"{name}.ckpt").record
-    if record["quality"] is None:
+    if record.quality is None:
         raise SystemExit("VGG-19, which C and S are measured with, cannot be had: give it with --vgg19")
-    quality = record["quality"]
-    return _Result(quality["content"], quality["style"], options.images / record["seconds"])
+    quality = record.quality
+    return _Result(quality.content, quality.style, options.images / record.seconds)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from train.loss.painting import StyleImage
 from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_precision
-from train.step.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer, make_loss
 
 _NETWORKS: tuple[LossNetworkName, ...] = ("vgg19", "vgg16", "compact")
 _ALONE = "none"
@@ -74,10 +74,11 @@ def _step(loss_network: LossNetworkName | None, image_size: int) -> Callable[[],
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (288, 384, 3), generator=generator, dtype=torch.uint8)
     half = resolve_precision("auto", "cpu") == "bf16-mixed"
+    painting = StyleImage(pixels.numpy(), "")
     module = StyleTransfer(
         config,
-        StyleImage(pixels.numpy(), ""),
-        _features(config.loss_network, layers),
+        painting,
+        make_loss(config, painting, _features(config.loss_network, layers)),
         max_steps=1,
         precision="bf16-mixed" if half else "32-true",
     )

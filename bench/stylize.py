@@ -29,8 +29,8 @@ from fastnst.model.session import available_devices
 from fastnst.style_library import list_bundled_styles
 from train.generated.photo.image import GeneratedImage
 from train.network.shape import NETWORKS, NetworkName
+from train.network.trained_weights import shape_in
 from train.network.transformer_net import TransformerNet
-from train.run.start import shape_in
 
 SIZES = ("256x256", "512x512", "1920x1080", "3840x2160")
 # From this size on a picture takes so many seconds that one round says enough.

@@ -131,12 +131,12 @@ def _measure(style: str, variant: str, checkpoint: Path, arguments: list[str]) -
     if done.returncode:
         return f"| {name} | {variant} | {done.stderr.strip().splitlines()[-1]} |"
     record = load_checkpoint(checkpoint).record
-    quality = record["quality"]
+    quality = record.quality
     if quality is None:
         return f"| {name} | {variant} | not measured: VGG-19 is missing |"
-    c, s = quality["content"], quality["style"]
+    c, s = quality.content, quality.style
     both = c + DEFAULT_STYLE_WEIGHT * s
-    return f"| {name} | {variant} | {c:.3f} | {s:.4f} | {both:.3f} | {record['seconds']:.0f} |"
+    return f"| {name} | {variant} | {c:.3f} | {s:.4f} | {both:.3f} | {record.seconds:.0f} |"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_accelerator, resolve_precision
 from train.photos.folder import PhotoFolder, open_photos
 from train.photos.loader import PhotoLoader
-from train.step.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer, make_loss
 
 # What VGG-16's and VGG-19's layers are called in torchvision, for the plain loop.
 _INDICES = {
@@ -140,7 +140,8 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
     layers = (*config.content_layers, *config.resolved_style_layers)
     features = VGGFeatures(config.loss_network, layers, random_vgg_state(config.loss_network, layers))
     style = StyleImage(_style().numpy(), "")
-    module = StyleTransfer(config, style, features, max_steps=1_000_000, precision=precision).to(device)
+    loss = make_loss(config, style, features)
+    module = StyleTransfer(config, style, loss, max_steps=1_000_000, precision=precision).to(device)
     module.move_loss_network()
     torch.backends.cudnn.benchmark = device.type == "cuda"  # as the trainer has it
     configured = module.configure_optimizers()

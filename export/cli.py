@@ -154,7 +154,7 @@ def _output_path(checkpoint: Path, output: Path | None, *, int8: bool) -> Path:
 
 def _track(style: ExportedStyle) -> None:
     """Add the file to the wandb run that trained it, if one did."""
-    run = style.checkpoint.record["tracking_run"]
+    run = style.checkpoint.record.tracking_run
     if not run:
         return
     try:
@@ -174,7 +174,7 @@ def _say_results(style: ExportedStyle) -> None:
     rows.append(("checkpoint", f"{checkpoint.path} ({checkpoint.steps:,} steps)"))
     if preview.exists():
         rows.append(("preview", str(preview)))
-    losses = record["losses"]
+    losses = record.losses
     shown = {
         name: losses[key]
         for name in ("content", "style")
@@ -183,8 +183,8 @@ def _say_results(style: ExportedStyle) -> None:
     }
     if shown:
         rows.append(("losses", ", ".join(f"{name} {value:.4g}" for name, value in shown.items())))
-    if quality := record["quality"]:
-        content, missed = quality["content"], quality["style"]
+    if quality := record.quality:
+        content, missed = quality.content, quality.style
         lost = "0 is the photo itself, good styles lose 0.3 to 0.4"
         plain = "a plain photo misses 0.5 to 1, good styles 0.02 to 0.03"
         if style.metadata.get(MEASURED_ON_KEY) == GENERATED:
@@ -199,10 +199,10 @@ def _say_results(style: ExportedStyle) -> None:
     rows.append(("error", f"at most {error} of 255 levels away from the network in PyTorch"))
     for heading, text in rows:
         _report(f"{heading:<10}  {text}")
-    if not checkpoint.finished:
+    if not record.finished:
         _say(
             "export: warning: the training is not finished, it was at step "
-            f"{checkpoint.steps:,} of {record['max_steps']:,}; `make train` goes on from there"
+            f"{checkpoint.steps:,} of {record.max_steps:,}; `make train` goes on from there"
         )
     _report(f"next: {_next_command(path)}")
 

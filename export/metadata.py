@@ -27,6 +27,7 @@ from fastnst.model.metadata import (
 
 if TYPE_CHECKING:
     from train.network.checkpoint import StyleCheckpoint
+    from train.network.record import Quality, RunRecord
 
 VERSION_KEY = "fastnst.version"
 WEIGHTS_KEY = "export.weights"
@@ -64,25 +65,25 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
     Returns:
         `fastnst.*`, `style.*`, `network.*` and `training.*`, and `quality.*` if it was measured.
     """
-    record, options, style = checkpoint.record, checkpoint.options, checkpoint.style
+    record, options, style = checkpoint.record, checkpoint.record.options, checkpoint.record.style
     entries: dict[str, Any] = {
         FORMAT_KEY: FORMAT,
         VERSION_KEY: fastnst.__version__,
-        STYLE_NAME_KEY: style["name"],
-        STYLE_SHA256_KEY: style["sha256"],
-        STYLE_AUTHOR_KEY: style["author"] or "unknown",
-        STYLE_LICENCE_KEY: style["licence"] or "unknown",
-        **{f"network.{key}": value for key, value in checkpoint.network_shape._asdict().items()},
-        "training.finished": checkpoint.finished,
+        STYLE_NAME_KEY: style.name,
+        STYLE_SHA256_KEY: style.sha256,
+        STYLE_AUTHOR_KEY: style.author or "unknown",
+        STYLE_LICENCE_KEY: style.licence or "unknown",
+        **{f"network.{key}": value for key, value in record.network_shape._asdict().items()},
+        "training.finished": record.finished,
         "training.steps": checkpoint.steps,
-        "training.images": checkpoint.steps * options["batch_size"] * record["world_size"],
+        "training.images": checkpoint.steps * options["batch_size"] * record.world_size,
         "training.data": _data_name(options["data"]),
         **{f"training.{option}": options[option] for option in _OPTIONS},
         **_describe_init(record),
         **_loss_network_origin(options),
-        "training.precision": record["precision"],
-        "training.seconds": round(record["seconds"], 1),
-        "training.version": record["version"],
+        "training.precision": record.precision,
+        "training.seconds": round(record.seconds, 1),
+        "training.version": record.version,
     }
     if options.get("strength") is not None:  # the style weight as the user put it
         entries["training.strength"] = options["strength"]
@@ -92,10 +93,10 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
         entries["training.style_layer_weights"] = options["style_layer_weights"]
     if options.get("generated_share"):
         entries["training.generated_share"] = options["generated_share"]
-    if record["losses"]:
-        entries["training.losses"] = record["losses"]
-    if record["quality"]:
-        entries |= _describe_quality(record["quality"]) | {MEASURED_ON_KEY: _data_name(options["data"])}
+    if record.losses:
+        entries["training.losses"] = record.losses
+    if record.quality:
+        entries |= _describe_quality(record.quality) | {MEASURED_ON_KEY: _data_name(options["data"])}
     return {key: _text(value) for key, value in entries.items()}
 
 
@@ -173,25 +174,24 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def _describe_quality(quality: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_quality(quality: Quality) -> dict[str, Any]:
     from train.evaluate.quality import LOSS_NETWORK  # with PyTorch, which `is_current` does without
 
     return {
-        CONTENT_LOST_KEY: quality["content"],
-        STYLE_MISSED_KEY: quality["style"],
-        "quality.photos": quality["photos"],
-        "quality.size": quality["size"],
+        CONTENT_LOST_KEY: quality.content,
+        STYLE_MISSED_KEY: quality.style,
+        "quality.photos": quality.photos,
+        "quality.size": quality.size,
         "quality.loss_network": LOSS_NETWORK,
-        "quality.content_by_layer": quality["content_by_layer"],
-        "quality.style_by_layer": quality["style_by_layer"],
+        "quality.content_by_layer": quality.content_by_layer,
+        "quality.style_by_layer": quality.style_by_layer,
     }
 
 
-def _describe_init(record: Mapping[str, Any]) -> dict[str, str]:
-    started_from = record.get("init")
-    if not started_from:  # as in checkpoints from before there was --init
+def _describe_init(record: RunRecord) -> dict[str, str]:
+    if not record.init:
         return {"training.init": "none"}
-    return {"training.init": started_from["name"], "training.init_sha256": started_from["sha256"]}
+    return {"training.init": record.init["name"], "training.init_sha256": record.init["sha256"]}
 
 
 def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:

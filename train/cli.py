@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config, preset = parse_arguments(sys.argv[1:] if arguments is None else arguments)
         # Only now: it takes seconds, and a mistake or --help should not.
-        from train.run.training import run
+        from train.run.run import run
 
         # Processes that Lightning starts are part of the run that holds the lock.
         lock = run_lock(config.checkpoint_path) if _process_number() == 0 else contextlib.nullcontext()

@@ -14,7 +14,8 @@ import torch
 from export import style_file as onnx_export
 from export.style_file import ExportedStyle, export_onnx
 from train.config import TrainingConfig
-from train.network.checkpoint import FORMAT, KEY, NETWORK_PREFIX
+from train.network.checkpoint import KEY, NETWORK_PREFIX
+from train.network.record import FORMAT
 from train.network.transformer_net import TransformerNet
 
 WriteCheckpoint = Callable[..., Path]

@@ -137,23 +137,27 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
     assert metadata.keys().isdisjoint({"training.init_sha256", "training.strength"})
 
 
+def with_options(checkpoint, options):
+    return dataclasses.replace(checkpoint, record=dataclasses.replace(checkpoint.record, options=options))
+
+
 def test_metadata_says_what_a_style_started_from_and_its_strength(write_checkpoint, tmp_path):
     started_from = {"name": "wave", "sha256": "ab" * 32}
     checkpoint = load_checkpoint(write_checkpoint(tmp_path / "tuned.ckpt", init=started_from))
-    assert checkpoint.options["strength"] is None
+    assert checkpoint.record.options["strength"] is None
     metadata = describe_style(checkpoint)
     assert (metadata["training.init"], metadata["training.init_sha256"]) == ("wave", "ab" * 32)
     assert "training.strength" not in metadata
-    options = {**checkpoint.options, "strength": 7, "style_weight": 25.6}
-    strong = describe_style(dataclasses.replace(checkpoint, options=options))
+    options = {**checkpoint.record.options, "strength": 7, "style_weight": 25.6}
+    strong = describe_style(with_options(checkpoint, options))
     assert (strong["training.strength"], strong["training.style_weight"]) == ("7", "25.6")
 
 
 def test_metadata_has_the_weights_of_the_style_layers_where_there_were_any(write_checkpoint, tmp_path):
     checkpoint = load_checkpoint(write_checkpoint(tmp_path / "style.ckpt"))
     assert "training.style_layer_weights" not in describe_style(checkpoint)
-    options = {**checkpoint.options, "style_layer_weights": [1.0, 1.0, 2.0, 2.0]}
-    described = describe_style(dataclasses.replace(checkpoint, options=options))
+    options = {**checkpoint.record.options, "style_layer_weights": [1.0, 1.0, 2.0, 2.0]}
+    described = describe_style(with_options(checkpoint, options))
     assert json.loads(described["training.style_layer_weights"]) == [1.0, 1.0, 2.0, 2.0]
 
 
@@ -161,8 +165,8 @@ def test_metadata_tells_generated_photos_from_a_folder_of_this_name(write_checkp
     checkpoint = load_checkpoint(write_checkpoint(tmp_path / "style.ckpt"))
     assert "training.generated_share" not in describe_style(checkpoint)
     for data, named in (("generated", "generated"), ("/home/me/generated", "./generated")):
-        options = {**checkpoint.options, "data": data}
-        described = describe_style(dataclasses.replace(checkpoint, options=options))
+        options = {**checkpoint.record.options, "data": data}
+        described = describe_style(with_options(checkpoint, options))
         assert described["training.data"] == described["quality.data"] == named
 
 
@@ -183,8 +187,8 @@ def test_metadata_of_an_unmeasured_style_with_its_own_loss_network(traced, write
 
 def test_metadata_of_a_style_that_the_compact_network_trained(write_checkpoint, tmp_path):
     checkpoint = load_checkpoint(write_checkpoint(tmp_path / "small.ckpt"))
-    options = {**checkpoint.options, "loss_network": "compact", "loss_network_weights": None}
-    metadata = describe_style(dataclasses.replace(checkpoint, options=options))
+    options = {**checkpoint.record.options, "loss_network": "compact", "loss_network_weights": None}
+    metadata = describe_style(with_options(checkpoint, options))
     assert metadata["training.loss_network"] == "compact"
     assert metadata["training.loss_network_weights"] == "compact.safetensors"
     assert "Visual Geometry Group" in metadata["training.loss_network_licence"]

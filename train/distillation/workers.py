@@ -28,9 +28,9 @@ from train.loss.painting import load_style_image
 from train.loss.vgg import VGGFeatures, load_vgg_state
 from train.machine.freed_memory import keep_freed_memory
 from train.network.shape import NETWORKS
+from train.network.trained_weights import read_trained_weights
 from train.network.transformer_net import TransformerNet
 from train.photos.folder import PhotoFolder, open_photos, validation_images, whole_images
-from train.run.start import read_initial_weights
 
 _PHOTO_SIZE = 400
 _PAINTING_SIZE = 768
@@ -91,7 +91,7 @@ class Sources:
         )
         networks = []
         for name in self.networks:
-            weights = read_initial_weights(name)
+            weights = read_trained_weights(name)
             if weights.shape != NETWORKS["full"]:
                 raise FastnstError(f"--networks {name} has {weights.shape}: give styles of the full network")
             network = TransformerNet(*weights.shape)

@@ -20,7 +20,6 @@ from train.evaluate.artefacts import Artefacts, measure_artefacts
 from train.evaluate.quality import (
     CONTENT_LAYERS,
     STYLE_LAYERS,
-    Quality,
     load_quality_features,
     measure_quality,
 )
@@ -30,6 +29,7 @@ from train.loss.painting import load_style_image
 from train.loss.perceptual_loss import PerceptualLoss
 from train.machine.out_of_memory import advise_on_memory
 from train.machine.precision import resolve_accelerator
+from train.network.record import Quality
 from train.optimize.pixels import steps_to_reach
 from train.photos.folder import photos_to_judge, whole_images
 from train.report.preview import compose_grid

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
@@ -17,31 +16,11 @@ from train.loss.gram_matrix import gram_matrix
 from train.loss.loss_network import LossNetwork
 from train.loss.perceptual_loss import relative_squared_error
 from train.loss.vgg import VGGFeatures, load_vgg_state
+from train.network.record import Quality
 
 LOSS_NETWORK = "vgg19"
 CONTENT_LAYERS = ("relu3_3", "relu4_1")
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_4", "relu4_1")
-
-
-@dataclass(frozen=True)
-class Quality:
-    """The measure of a style on some photos; every term is relative, 0 is perfect.
-
-    Attributes:
-        content: C, the content lost: mean of `content_by_layer`. The photo itself has 0.
-        style: S, the style missed: mean of `style_by_layer`. A plain photo has about 0.5 to 1.
-        content_by_layer: The content term of each layer, mean over the photos.
-        style_by_layer: The style term of each layer, mean over the photos.
-        photos: Number of photos.
-        size: Longer side of the largest photo in pixels.
-    """
-
-    content: float
-    style: float
-    content_by_layer: dict[str, float]
-    style_by_layer: dict[str, float]
-    photos: int
-    size: int
 
 
 def load_quality_features(weights: str | os.PathLike[str] | None = None) -> LossNetwork:

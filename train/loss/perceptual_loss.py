@@ -145,6 +145,11 @@ class PerceptualLoss(nn.Module):
         for layer in self.style_layers:
             self.register_buffer(f"gram_{layer}", gram_matrix(targets[layer]), persistent=False)
 
+    @property
+    def features(self) -> LossNetwork:
+        """The loss network."""
+        return self._features[0]
+
     def forward(self, stylized: Tensor, content: Tensor) -> PerceptualLosses:
         """Compare stylised images with the photos that they were made from and with the style.
 
@@ -160,7 +165,7 @@ class PerceptualLoss(nn.Module):
         """
         if stylized.shape != content.shape:
             raise ValueError(f"stylized is {tuple(stylized.shape)} but content is {tuple(content.shape)}")
-        (features,) = self._features
+        features = self.features
         with torch.no_grad():
             targets = features(content, self.content_layers)
         found = features(stylized, (*self.content_layers, *self.style_layers))

@@ -1,4 +1,4 @@
-"""Checkpoint files, read back as the style that they hold."""
+"""Reading a checkpoint file: the trained network and the record of its run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import Any
 import torch
 
 from fastnst.errors import FastnstError
-from train.network.shape import NetworkShape
+from train.network.record import FORMAT, RunRecord
 from train.network.transformer_net import TransformerNet
 
-# The key of a Lightning checkpoint under which fastnst's own entries are.
 KEY = "fastnst"
-FORMAT = 2
+"""Where a Lightning checkpoint holds the run's record."""
 NETWORK_PREFIX = "network."
 
 
@@ -27,27 +26,14 @@ class StyleCheckpoint:
     Attributes:
         path: The file.
         state: All of it, as Lightning saved it.
-        options: The run's options by name, plain values (see `train.config.TrainingConfig`).
-        style: What is known of the painting: `name`, `sha256`, `width`, `height`, `author`, `licence`.
         steps: Optimizer steps done.
-        finished: Whether the run reached its last step and was measured.
-        record: fastnst's own entries: `precision`, `seconds`, `losses`, `quality` and others.
+        record: What the run writes of itself.
     """
 
     path: Path
     state: Mapping[str, Any]
-    options: Mapping[str, Any]
-    style: Mapping[str, Any]
     steps: int
-    finished: bool
-    record: Mapping[str, Any]
-
-    @property
-    def network_shape(self) -> NetworkShape:
-        """The shape of the trained network."""
-        # Every network had the paper's outer kernels before there was the option.
-        options = {"outer_kernel_size": 9} | dict(self.options)
-        return NetworkShape(**{key: options[key] for key in NetworkShape._fields})
+    record: RunRecord
 
     def network(self) -> TransformerNet:
         """Return the trained network, on the CPU in float32 and evaluation mode.
@@ -55,7 +41,7 @@ class StyleCheckpoint:
         Raises:
             FastnstError: If the weights do not fit the network that the options describe.
         """
-        network = TransformerNet(*self.network_shape)
+        network = TransformerNet(*self.record.network_shape)
         weights = {
             name.removeprefix(NETWORK_PREFIX): value
             for name, value in self.state["state_dict"].items()
@@ -96,22 +82,17 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
             raise FastnstError(
                 f"{path} is damaged or no checkpoint: train again, or take another copy"
             ) from error
-    record = state.get(KEY) if isinstance(state, dict) else None
-    if not isinstance(record, dict) or "format" not in record or "state_dict" not in state:
+    entries = state.get(KEY) if isinstance(state, dict) else None
+    if not isinstance(entries, dict) or "format" not in entries or "state_dict" not in state:
         raise FastnstError(f"{path} is no checkpoint of fastnst")
-    if record["format"] > FORMAT:
+    if entries["format"] > FORMAT:
         raise FastnstError(f"{path} was written by a newer fastnst: update this one to read it")
-    if record["format"] < FORMAT:  # 1: the network enlarged by the nearest neighbour
+    if entries["format"] < FORMAT:  # 1: the network enlarged by the nearest neighbour
         raise FastnstError(
             f"{path} was written by an older fastnst with another network: train again (FRESH=1, --fresh); "
             "--init with the .onnx file that was exported from it saves most of the steps"
         )
-    return StyleCheckpoint(
-        path=path,
-        state=state,
-        options=record["options"],
-        style=record["style"],
-        steps=state["global_step"],
-        finished=record["finished"],
-        record=record,
-    )
+    try:
+        return StyleCheckpoint(path, state, state["global_step"], RunRecord.from_entries(entries))
+    except (KeyError, TypeError) as error:
+        raise FastnstError(f"{path} is no checkpoint of fastnst") from error

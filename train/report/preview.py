@@ -23,6 +23,11 @@ from train.step.style_transfer import StyleTransfer
 
 log = logging.getLogger(__name__)
 
+PREVIEW_PHOTOS = 4
+"""How many photos the picture shows."""
+PREVIEW_SIZE = 320
+"""Longer side of the photos in pixels, while training goes on."""
+
 _GAP = 8
 
 

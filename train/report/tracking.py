@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from PIL import Image
 
 from train.config import TrainingConfig
-from train.evaluate.quality import Quality
+from train.network.record import Quality
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from fastnst.errors import FastnstError
 from train.config import COMPACT_LOSS_NETWORK, TrainingConfig
 from train.evaluate.quality import LOSS_NETWORK as QUALITY_NETWORK
-from train.evaluate.quality import Quality, load_quality_features, measure_quality
+from train.evaluate.quality import load_quality_features, measure_quality
 from train.loss.loss_network import LossNetwork
 from train.loss.vgg import downloaded_weights
+from train.network.record import Quality
 from train.terminal import say
 
 _SILENT_SECONDS = 5.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable
@@ -15,11 +14,12 @@ from torch import Tensor
 import fastnst
 from fastnst.errors import FastnstError
 from train.config import Decay, TrainingConfig
-from train.evaluate.quality import Quality
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import StyleImage
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
-from train.network.checkpoint import FORMAT, KEY
+from train.network.checkpoint import KEY
+from train.network.record import PaintingRecord, Quality, RunRecord
+from train.network.trained_weights import TrainedWeights
 from train.network.transformer_net import TransformerNet
 from train.step.crop_schedule import CropSchedule
 from train.step.muon import Muon
@@ -32,14 +32,15 @@ class StyleTransfer(pl.LightningModule):
     Args:
         config: The run's options.
         style: The painting.
-        features: The loss network. It is held outside of the module tree, so that it stays out of
-            checkpoints, and moved to the device when training starts.
+        loss: The loss, see `make_loss`. Its loss network moves to the device when training starts.
         max_steps: Optimizer steps in all.
         precision: Lightning's name of the arithmetic, kept so that a resumed run uses the same.
+        start: The weights that the network starts from; random ones by default.
+        teacher: The style that the network copies in the first part of the run, if there is one.
 
     Attributes:
         network: What is trained.
-        teacher: Whom the network copies in the first part of the run, if it is given one.
+        teacher: As given.
         last_loss: What the last step minimised, without its gradient; None before the first.
         losses: Its terms; None before the first, and while the teacher is copied.
         quality: C and S, once measured.
@@ -52,9 +53,12 @@ class StyleTransfer(pl.LightningModule):
         self,
         config: TrainingConfig,
         style: StyleImage,
-        features: LossNetwork,
+        loss: PerceptualLoss,
         max_steps: int,
         precision: str,
+        *,
+        start: TrainedWeights | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -62,28 +66,20 @@ class StyleTransfer(pl.LightningModule):
         self.network = TransformerNet(*config.network_shape)
         # Convolutions are fastest with the channels innermost, on CPUs and on matrix units alike.
         self.network.to(memory_format=torch.channels_last)
-        self.loss = PerceptualLoss(
-            features,
-            style.to_tensor(),
-            content_layers=config.content_layers,
-            style_layers=config.resolved_style_layers,
-            style_layer_weights=config.style_layer_weights,
-            content_weight=config.content_weight,
-            style_weight=config.resolved_style_weight,
-            tv_weight=config.tv_weight,
-            repetition_weight=config.repetition_weight,
-        )
-        self.teacher: Teacher | None = None
+        self.started_from: dict[str, str] = {}
+        if start is not None:
+            self.network.load_state_dict(start.state)
+            self.started_from = {"name": start.name, "sha256": start.sha256}
+        self.loss = loss
+        self.teacher = teacher
         self.last_loss: Tensor | None = None
         self.losses: PerceptualLosses | None = None
         self.quality: Quality | None = None
         self.finished = False
         self.final_losses: dict[str, float] = {}
         self.tracking_run: dict[str, str] = {}
-        self.started_from: dict[str, str] = {}
         self.seconds = 0.0
         self.schedule = CropSchedule(config.image_size, config.crop_stages, max_steps)
-        self._features = (features,)  # the tuple hides it from the module tree
         self._compare: Callable[[Tensor], PerceptualLosses] = self.compare
         self._max_steps = max_steps
         self._precision = precision
@@ -97,7 +93,7 @@ class StyleTransfer(pl.LightningModule):
 
     def move_loss_network(self) -> None:
         """Move the loss network to where this module is; Lightning does not know of it."""
-        self._features[0].to(self.device)
+        self.loss.features.to(self.device)
 
     def on_fit_start(self) -> None:
         """Move the loss network to the device that Lightning chose, and compile the step if asked to."""
@@ -183,37 +179,58 @@ class StyleTransfer(pl.LightningModule):
             gradient.copy_(torch.where(finite, gradient * factor, 0))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what resuming and exporting need besides the weights."""
+        """Add the run's record to what Lightning saves."""
         height, width = self.style.pixels.shape[:2]
-        checkpoint[KEY] = {
-            "format": FORMAT,
-            "version": fastnst.__version__,
-            "options": self.config.to_dict(),
-            "style": {
-                "name": self.config.style_name,
-                "sha256": self.style.sha256,
-                "width": width,
-                "height": height,
-                "author": self.config.style_author,
-                "licence": self.config.style_licence,
-            },
-            "precision": self._precision,
-            "world_size": self.trainer.world_size,
-            "max_steps": self._max_steps,
-            "seconds": self.seconds,
-            "losses": self.final_losses,
-            "quality": None if self.quality is None else dataclasses.asdict(self.quality),
-            "finished": self.finished,
-            "tracking_run": self.tracking_run,
-            "init": self.started_from,
-        }
+        record = RunRecord(
+            version=fastnst.__version__,
+            options=self.config.to_dict(),
+            style=PaintingRecord(
+                name=self.config.style_name,
+                sha256=self.style.sha256,
+                width=width,
+                height=height,
+                author=self.config.style_author,
+                licence=self.config.style_licence,
+            ),
+            precision=self._precision,
+            world_size=self.trainer.world_size,
+            max_steps=self._max_steps,
+            seconds=self.seconds,
+            losses=self.final_losses,
+            quality=self.quality,
+            finished=self.finished,
+            tracking_run=self.tracking_run,
+            init=self.started_from,
+        )
+        checkpoint[KEY] = record.to_entries()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the clock's reading, the tracking run's identity and the weights' origin over."""
-        record = checkpoint[KEY]
-        self.seconds = self._seconds_before = record["seconds"]
-        self.tracking_run = self.tracking_run or record["tracking_run"]
-        self.started_from = record.get("init", {})
+        """Take over the training time, the tracking run's identity and the origin of the weights."""
+        record = RunRecord.from_entries(checkpoint[KEY])
+        self.seconds = self._seconds_before = record.seconds
+        self.tracking_run = self.tracking_run or dict(record.tracking_run)
+        self.started_from = dict(record.init)
+
+
+def make_loss(config: TrainingConfig, painting: StyleImage, features: LossNetwork) -> PerceptualLoss:
+    """Return the loss of a run, on the CPU.
+
+    Args:
+        config: The run's options, with the loss network settled.
+        painting: The painting.
+        features: The loss network.
+    """
+    return PerceptualLoss(
+        features,
+        painting.to_tensor(),
+        content_layers=config.content_layers,
+        style_layers=config.resolved_style_layers,
+        style_layer_weights=config.style_layer_weights,
+        content_weight=config.content_weight,
+        style_weight=config.resolved_style_weight,
+        tv_weight=config.tv_weight,
+        repetition_weight=config.repetition_weight,
+    )
 
 
 def detach(losses: PerceptualLosses) -> PerceptualLosses:

@@ -58,7 +58,8 @@ class Commands:
         assert preset == "demo"
         self.trained.append(config)
         if not config.checkpoint_path.exists():
-            style = {"name": config.style_name, "sha256": "5e" * 32, "author": "", "licence": ""}
+            style = {"name": config.style_name, "sha256": "5e" * 32, "width": 384, "height": 288}
+            style |= {"author": "", "licence": ""}
             self.write_checkpoint(config.checkpoint_path, style=style, seconds=285.4)
         return 0
 

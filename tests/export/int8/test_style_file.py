@@ -18,7 +18,7 @@ from export.int8.style_file import export_int8
 from export.verification import example_photos, verify_quantized
 from fastnst import FastnstError, Stylizer
 from fastnst.model.metadata import read_metadata
-from train.run.start import read_initial_weights
+from train.network.trained_weights import read_trained_weights
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,7 +77,7 @@ def test_a_video_is_stabilised(style):
 
 def test_training_does_not_go_on_from_int8_weights(style):
     with pytest.raises(FastnstError, match="int8 weights, too coarse for training to go on from") as caught:
-        read_initial_weights(str(style.path))
+        read_trained_weights(str(style.path))
     assert "\n" not in str(caught.value)
 
 

@@ -5,23 +5,19 @@ import pytest
 import torch
 
 from fastnst.errors import FastnstError
-from train.network.checkpoint import FORMAT, KEY, load_checkpoint
+from tests.train.network.record_entries import entries
+from train.network.checkpoint import KEY, load_checkpoint
+from train.network.record import FORMAT, PaintingRecord, Quality, RunRecord
 from train.network.transformer_net import TransformerNet
-from train.run.atomic_checkpoint_io import AtomicCheckpointIO
+from train.run.saving import AtomicCheckpointIO
 
 
 def make_state(**record):
     network = TransformerNet(4, 1)
-    entries = {
-        "format": FORMAT,
-        "options": {"width": 4, "residual_blocks": 1, "outer_kernel_size": 9},
-        "style": {"name": "wave", "sha256": "0"},
-        "finished": True,
-    }
     return {
         "global_step": 7,
         "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
-        KEY: entries | record,
+        KEY: entries(**record),
     }
 
 
@@ -33,7 +29,7 @@ def save(path, state):
 def test_a_checkpoint_is_read_back_as_the_style_that_it_holds(tmp_path):
     state = make_state()
     checkpoint = load_checkpoint(save(tmp_path / "new" / "wave.ckpt", state))
-    assert (checkpoint.steps, checkpoint.finished, checkpoint.style["name"]) == (7, True, "wave")
+    assert (checkpoint.steps, checkpoint.record.finished, checkpoint.record.style.name) == (7, True, "wave")
     network = checkpoint.network()
     assert not network.training
     for name, value in network.state_dict().items():
@@ -43,7 +39,38 @@ def test_a_checkpoint_is_read_back_as_the_style_that_it_holds(tmp_path):
 
 def test_a_checkpoint_from_before_there_were_other_outer_kernels_is_read(tmp_path):
     state = make_state(options={"width": 4, "residual_blocks": 1})
-    assert load_checkpoint(save(tmp_path / "wave.ckpt", state)).network_shape == (4, 1, 9)
+    assert load_checkpoint(save(tmp_path / "wave.ckpt", state)).record.network_shape == (4, 1, 9)
+
+
+def test_a_record_is_read_back_as_it_was_written():
+    quality = Quality(0.5, 0.02, {"relu3_3": 0.5}, {"relu1_2": 0.02}, photos=8, size=512)
+    record = RunRecord(
+        version="1.2",
+        options={"width": 4},
+        style=PaintingRecord("wave", "5e", 384, 256, "Hokusai", "public domain"),
+        precision="bf16-mixed",
+        world_size=2,
+        max_steps=600,
+        seconds=12.5,
+        losses={"val/style_loss": 0.1},
+        quality=quality,
+        finished=True,
+        tracking_run={"id": "7"},
+        init={"name": "sea", "sha256": "ab"},
+    )
+    assert RunRecord.from_entries(record.to_entries()) == record
+
+
+def test_a_record_from_before_there_was_init_is_read(tmp_path):
+    state = make_state()
+    del state[KEY]["init"]
+    assert load_checkpoint(save(tmp_path / "wave.ckpt", state)).record.init == {}
+
+
+@pytest.mark.parametrize("damage", [{"style": {}}, {"style": None}, {"quality": {"content": 1.0}}])
+def test_a_record_that_lacks_an_entry_is_one_line(tmp_path, damage):
+    with pytest.raises(FastnstError, match=r"wave\.ckpt is no checkpoint of fastnst"):
+        load_checkpoint(save(tmp_path / "wave.ckpt", make_state(**damage)))
 
 
 def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path, monkeypatch):

@@ -68,7 +68,7 @@ def killed_and_resumed(tiny, start, tmp_path_factory):
     process.send_signal(signal.SIGKILL)
     first_err = process.communicate()[1]
     left = load_checkpoint(output / "tiny.ckpt")
-    assert not left.finished, first_err
+    assert not left.record.finished, first_err
     process = start(arguments)
     out, err = process.communicate()
     assert process.returncode == 0, err
@@ -156,9 +156,9 @@ def test_the_dashboard_receives_pictures_of_the_same_photos_through_training(wan
 
 
 def test_the_dashboard_receives_the_quality(wandb_run, killed_and_resumed):
-    quality = load_checkpoint(killed_and_resumed[0] / "tiny.ckpt").record["quality"]
-    assert wandb_run.curve("quality/content") == [(12, pytest.approx(quality["content"]))]
-    assert wandb_run.curve("quality/style") == [(12, pytest.approx(quality["style"]))]
+    quality = load_checkpoint(killed_and_resumed[0] / "tiny.ckpt").record.quality
+    assert wandb_run.curve("quality/content") == [(12, pytest.approx(quality.content))]
+    assert wandb_run.curve("quality/style") == [(12, pytest.approx(quality.style))]
     assert wandb_run.curve("quality/style/relu4_1")
 
 
@@ -168,7 +168,7 @@ def test_the_exported_model_becomes_an_artifact_of_the_run_that_trained_it(
     record = load_checkpoint(killed_and_resumed[0] / "tiny.ckpt").record
     model = tmp_path / "tiny.onnx"
     model.write_bytes(b"a model")
-    log_model_artifact(record["tracking_run"], model)
+    log_model_artifact(record.tracking_run, model)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     added = WandbRun.ended_in(max(killed_and_resumed[0].glob("wandb/offline-run-*/*.wandb")))
     assert added.id == wandb_run.id
@@ -190,7 +190,7 @@ def test_two_processes_train_like_one_with_twice_the_batch(two_processes, tiny, 
     ):
         assert err.count(line) == 1, (line, err)
     two, one = load_checkpoint(output / "tiny.ckpt"), load_checkpoint(tmp_path / "tiny.ckpt")
-    assert (two.steps, two.record["world_size"], two.finished) == (6, 2, True)
+    assert (two.steps, two.record.world_size, two.record.finished) == (6, 2, True)
     ours, theirs = (
         torch.cat([value.flatten() for value in checkpoint.state["state_dict"].values()])
         for checkpoint in (two, one)

@@ -12,14 +12,17 @@ from export.graph.build import build_model, store_weights_as_float16
 from fastnst import style_library
 from fastnst.errors import FastnstError
 from fastnst.style_library import Style
+from tests.train.network.record_entries import entries
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
-from train.network.checkpoint import FORMAT, KEY
+from train.network.checkpoint import KEY
 from train.network.shape import NETWORKS, NetworkShape
+from train.network.trained_weights import read_trained_weights
 from train.network.transformer_net import TransformerNet
 from train.photos.folder import open_photos, validation_images
-from train.run import start as initial_weights
-from train.run.start import find_initial_weights, read_initial_weights, start_from_best
+from train.run import start as start_module
+from train.run.start import choose_start, find_starts
+from train.step.style_transfer import StyleTransfer
 
 
 def make_network(seed=0, width=4, residual_blocks=1, outer_kernel_size=9):
@@ -61,7 +64,7 @@ def write_checkpoint(path, network):
     state = {
         "global_step": 7,
         "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
-        KEY: {"format": FORMAT, "options": options, "style": {"name": "wave"}, "finished": True},
+        KEY: entries(options=options),
     }
     torch.save(state, path)
     return path
@@ -115,19 +118,19 @@ def digest(path):
 
 def test_a_checkpoint_gives_its_weights(network, tmp_path):
     path = write_checkpoint(tmp_path / "sea.ckpt", network)
-    weights = read_initial_weights(str(path))
+    weights = read_trained_weights(str(path))
     assert_weights(weights, network)
-    assert (weights.init, weights.name, weights.sha256) == (str(path), "sea.ckpt", digest(path))
+    assert (weights.source, weights.name, weights.sha256) == (str(path), "sea.ckpt", digest(path))
 
 
 def test_an_exported_style_gives_the_weights_that_it_was_made_of(network, exported):
-    weights = read_initial_weights(str(exported[0]))
+    weights = read_trained_weights(str(exported[0]))
     assert_weights(weights, network)
     assert (weights.name, weights.sha256) == ("whole.onnx", digest(exported[0]))
 
 
 def test_a_style_exported_in_half_gives_them_in_its_precision(network, exported):
-    weights = read_initial_weights(str(exported[1]))
+    weights = read_trained_weights(str(exported[1]))
     assert_weights(weights, network, rtol=2**-11, atol=2**-24)
     kernel = "residuals.0.block.1.weight"
     assert not torch.equal(weights.state[kernel], network.state_dict()[kernel])  # float16 it was
@@ -135,13 +138,13 @@ def test_a_style_exported_in_half_gives_them_in_its_precision(network, exported)
 
 def test_a_style_is_found_by_its_name(network, bundled):
     path = write_weights(bundled / "wave.onnx", network)
-    weights = read_initial_weights("wave")
+    weights = read_trained_weights("wave")
     assert_weights(weights, network)
-    assert (weights.init, weights.name, weights.sha256) == ("wave", "wave", digest(path))
+    assert (weights.source, weights.name, weights.sha256) == ("wave", "wave", digest(path))
 
 
 def test_the_styles_that_come_with_fastnst_can_be_gone_on_from():
-    weights = [read_initial_weights(style.name) for style in style_library.list_bundled_styles()]
+    weights = [read_trained_weights(style.name) for style in style_library.list_bundled_styles()]
     assert len(weights) == len(style_library.BUNDLED_STYLES)
     for each in weights:
         network = TransformerNet(*each.shape)
@@ -152,13 +155,13 @@ def test_a_file_from_before_outer_kernels_could_be_chosen_has_those_of_9(network
     metadata = metadata_of(network)
     del metadata["network.outer_kernel_size"]
     path = write_weights(tmp_path / "old.onnx", network, metadata)
-    assert_weights(read_initial_weights(str(path)), network)
+    assert_weights(read_trained_weights(str(path)), network)
 
 
 def test_random_weights_read_nothing(monkeypatch):
-    monkeypatch.setattr(initial_weights, "read_initial_weights", lambda _: pytest.fail("nothing to read"))
-    monkeypatch.setattr(initial_weights, "list_bundled_styles", lambda: pytest.fail("nothing to read"))
-    assert find_initial_weights(config("none")) == []
+    monkeypatch.setattr(start_module, "read_trained_weights", lambda _: pytest.fail("nothing to read"))
+    monkeypatch.setattr(start_module, "list_bundled_styles", lambda: pytest.fail("nothing to read"))
+    assert find_starts(config("none")) == []
 
 
 def test_another_network_is_one_line_that_says_what_differs(network, bundled, tmp_path):
@@ -179,7 +182,7 @@ def test_another_network_is_one_line_that_says_what_differs(network, bundled, tm
         ),
     ):
         with pytest.raises(FastnstError) as error:
-            find_initial_weights(config(**options))
+            find_starts(config(**options))
         assert str(error.value) == line
 
 
@@ -219,7 +222,7 @@ def test_a_style_without_its_weights_is_one_line(network, tmp_path, monkeypatch,
     (tmp_path / "private.bin").write_bytes(b"\0" * 12)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FastnstError, match="holds no weights that training can go on from") as error:
-        read_initial_weights("sea.onnx")
+        read_trained_weights("sea.onnx")
     assert "\n" not in str(error.value)
 
 
@@ -227,7 +230,7 @@ def test_a_style_without_its_weights_is_one_line(network, tmp_path, monkeypatch,
 def test_a_style_that_says_no_network_is_one_line(network, tmp_path, damage):
     path = write_weights(tmp_path / "sea.onnx", network, metadata_of(network) | damage)
     with pytest.raises(FastnstError, match="holds no weights that training can go on from"):
-        read_initial_weights(str(path))
+        read_trained_weights(str(path))
 
 
 def test_mistakes_are_one_line_that_names_the_option(network, bundled, tmp_path):
@@ -250,7 +253,7 @@ def test_mistakes_are_one_line_that_names_the_option(network, bundled, tmp_path)
         ("wav", "no style is called 'wav'; did you mean wave?"),
     ):
         with pytest.raises(FastnstError) as error:
-            read_initial_weights(str(init))
+            find_starts(config(init))
         assert str(error.value).startswith(f"--init {init}: ")
         assert line in str(error.value)
         assert "\n" not in str(error.value)
@@ -262,17 +265,17 @@ def test_auto_compares_the_bundled_styles_of_the_runs_network(bundled, capsys):
     write_weights(bundled / "c.onnx", make_network())
     write_weights(bundled / "of_my_own.onnx", make_network())
     (bundled / "wave.onnx").write_text("damaged")
-    (found,) = find_initial_weights(config("auto"))
-    assert found.init == "c"
+    (found,) = find_starts(config("auto"))
+    assert found.source == "c"
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("wave is not compared: ")
 
 
 def test_auto_is_random_weights_where_no_bundled_style_fits(bundled, capsys):
-    assert find_initial_weights(config("auto")) == []
+    assert find_starts(config("auto")) == []
     assert capsys.readouterr().err == "starting from random weights: there are no bundled styles\n"
     write_weights(bundled / "wave.onnx", make_network())
-    assert find_initial_weights(config("auto", width=6)) == []
+    assert find_starts(config("auto", width=6)) == []
     assert capsys.readouterr().err == (
         "starting from random weights: "
         "no bundled style has width 6, 1 residual block and outer kernels of 9\n"
@@ -288,10 +291,11 @@ def test_bundled_styles_are_those_of_fastnst_and_not_the_users(tmp_path, monkeyp
 
 
 def start(module, tiny, init):
-    module.config = config(init)
-    start_from_best(
-        module, find_initial_weights(module.config), open_photos(str(tiny.photos), validation_photos=2)
-    )
+    """Return a module like `module` that starts as `init` says, and what it starts from."""
+    options = config(init)
+    photos = open_photos(str(tiny.photos), validation_photos=2)
+    chosen = choose_start(options, find_starts(options), module.loss, photos)
+    return StyleTransfer(module.config, module.style, module.loss, 12, "32-true", start=chosen), chosen
 
 
 def test_auto_starts_from_the_style_with_the_lowest_loss(bundled, tiny, tiny_module, capsys):
@@ -307,11 +311,11 @@ def test_auto_starts_from_the_style_with_the_lowest_loss(bundled, tiny, tiny_mod
     # Not the first and not the last, so that an order by name does not find it by chance.
     for name, seed in zip("bac", (best, *others), strict=True):
         write_weights(bundled / f"{name}.onnx", make_network(seed))
-    start(tiny_module, tiny, "auto")
+    started, chosen = start(tiny_module, tiny, "auto")
     for name, value in make_network(best).state_dict().items():
-        assert torch.equal(tiny_module.network.state_dict()[name], value)
-    assert tiny_module.config.init == "b"
-    assert tiny_module.started_from == {"name": "b", "sha256": digest(bundled / "b.onnx")}
+        assert torch.equal(started.network.state_dict()[name], value)
+    assert chosen.source == "b"
+    assert started.started_from == {"name": "b", "sha256": digest(bundled / "b.onnx")}
     assert capsys.readouterr().err.splitlines()[-2:] == [
         "comparing the painting with 3 bundled styles",
         "starting from the bundled style b (--init none starts from nothing)",
@@ -322,9 +326,14 @@ def test_starting_draws_no_random_numbers_and_keeps_the_layout(bundled, tiny, ti
     for name in "ab":
         write_weights(bundled / f"{name}.onnx", make_network())
     state = torch.random.get_rng_state()
-    start(tiny_module, tiny, "auto")
+    photos = open_photos(str(tiny.photos), validation_photos=2)
+    options = config("auto")
+    chosen = choose_start(options, find_starts(options), tiny_module.loss, photos)
     assert torch.equal(torch.random.get_rng_state(), state)
-    kernel = tiny_module.network.residuals[0].block[1].weight
+    started = StyleTransfer(
+        tiny_module.config, tiny_module.style, tiny_module.loss, 12, "32-true", start=chosen
+    )
+    kernel = started.network.residuals[0].block[1].weight
     assert kernel.is_contiguous(memory_format=torch.channels_last)
     assert kernel.requires_grad
     assert kernel.grad is None
@@ -332,17 +341,19 @@ def test_starting_draws_no_random_numbers_and_keeps_the_layout(bundled, tiny, ti
 
 def test_a_named_style_is_taken_without_a_comparison(bundled, tiny, tiny_module, capsys, monkeypatch):
     write_weights(bundled / "wave.onnx", make_network(5))
-    monkeypatch.setattr(tiny_module, "compare", lambda _: pytest.fail("nothing to compare"))
-    start(tiny_module, tiny, "wave")
-    assert torch.equal(tiny_module.network.to_rgb.bias, make_network(5).to_rgb.bias)
-    assert (tiny_module.config.init, tiny_module.started_from["name"]) == ("wave", "wave")
+    monkeypatch.setattr(tiny_module.loss, "forward", lambda *_: pytest.fail("nothing to compare"))
+    started, chosen = start(tiny_module, tiny, "wave")
+    assert torch.equal(started.network.to_rgb.bias, make_network(5).to_rgb.bias)
+    assert (chosen.source, started.started_from["name"]) == ("wave", "wave")
     assert capsys.readouterr().err.splitlines()[-1] == "starting from wave"
 
 
 def test_random_weights_stay_as_they_are(bundled, tiny, tiny_module):
-    before = {name: value.clone() for name, value in tiny_module.network.state_dict().items()}
     for init in ("none", "auto"):  # auto, without any style to choose
-        start(tiny_module, tiny, init)
-        assert (tiny_module.config.init, tiny_module.started_from) == ("none", {})
-        for name, value in tiny_module.network.state_dict().items():
-            assert torch.equal(value, before[name])
+        torch.manual_seed(3)
+        started, chosen = start(tiny_module, tiny, init)
+        assert chosen is None
+        assert started.started_from == {}
+        torch.manual_seed(3)
+        for name, value in TransformerNet(*tiny_module.config.network_shape).state_dict().items():
+            assert torch.equal(value, started.network.state_dict()[name])

@@ -24,7 +24,7 @@ from train.loss.painting import load_style_image
 from train.loss.vgg import DownloadError, VGGFeatures, load_vgg_state
 from train.network.checkpoint import load_checkpoint
 from train.network.transformer_net import TransformerNet
-from train.step.style_transfer import StyleTransfer
+from train.step.style_transfer import StyleTransfer, make_loss
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def test_a_run_tells_what_it_does_and_how_it_ended(finished):
     assert "tiny: 24 crops of 32 px, 2 a step, preset default, vgg16, cpu" in err
     assert "curves: not kept" in err
     assert "step 12/12: " in err
-    assert f"content {record['losses']['val/content_loss']:.3f}" in err
-    assert f"C {record['quality']['content']:.3f} (content lost)" in err
-    assert f"S {record['quality']['style']:.4f} (style missed) at 32 px" in err
+    assert f"content {record.losses['val/content_loss']:.3f}" in err
+    assert f"C {record.quality.content:.3f} (content lost)" in err
+    assert f"S {record.quality.style:.4f} (style missed) at 32 px" in err
     assert f"preview: {output / 'tiny.png'}" in err
 
 
@@ -79,22 +79,21 @@ def test_a_checkpoint_holds_the_style_and_not_the_loss_network(finished, tiny):
     checkpoint = load_checkpoint(path)
     assert path.stat().st_size < 500_000 < tiny.vgg16.stat().st_size
     assert all(name.startswith("network.") for name in checkpoint.state["state_dict"])
-    assert (checkpoint.steps, checkpoint.finished) == (12, True)
-    assert checkpoint.record["max_steps"] == 12
-    assert checkpoint.record["seconds"] > 0
-    assert checkpoint.options["width"] == 4
-    assert checkpoint.style["name"] == "tiny"
+    assert (checkpoint.steps, checkpoint.record.finished) == (12, True)
+    assert checkpoint.record.max_steps == 12
+    assert checkpoint.record.seconds > 0
+    assert checkpoint.record.options["width"] == 4
+    assert checkpoint.record.style.name == "tiny"
     assert checkpoint.network()(torch.rand(1, 3, 9, 7)).shape == (1, 3, 9, 7)
-    assert {"train/style_loss", "val/style_loss", "val/content_loss/relu2_2"} <= set(
-        checkpoint.record["losses"]
-    )
+    assert {"train/style_loss", "val/style_loss", "val/content_loss/relu2_2"} <= set(checkpoint.record.losses)
 
 
 def test_a_run_minimises_its_loss(tiny, finished):
     features = VGGFeatures("vgg16", ["relu1_2", "relu2_2"], load_vgg_state("vgg16", tiny.vgg16))
     config = TrainingConfig(**tiny.options(finished[0]))
     torch.manual_seed(config.seed)
-    module = StyleTransfer(config, load_style_image(tiny.painting, 32), features, 12, "32-true")
+    painting = load_style_image(tiny.painting, 32)
+    module = StyleTransfer(config, painting, make_loss(config, painting, features), 12, "32-true")
     photos = torch.rand(2, 3, 32, 32)
     before = module.compare(photos).total.item()
     module.network = load_checkpoint(finished[0] / "tiny.ckpt").network()
@@ -122,17 +121,17 @@ def test_a_run_killed_while_measuring_goes_on_with_the_measuring(tiny, train, tm
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("train.run.training.measure_and_tell", killed)
+        patch.setattr("train.run.finish.measure_and_tell", killed)
         code, out, _ = train(tiny.arguments(tmp_path))
     assert (code, out) == (130, "")
     trained = load_checkpoint(tmp_path / "tiny.ckpt")
-    assert (trained.steps, trained.finished) == (12, False)
+    assert (trained.steps, trained.record.finished) == (12, False)
     (tmp_path / ".tiny.abcd_123.partial.ckpt").touch()
     code, out, err = train(tiny.arguments(tmp_path))
     assert code == 0, err
     measured = load_checkpoint(tmp_path / "tiny.ckpt")
-    assert (measured.steps, measured.finished) == (12, True)
-    assert measured.record["quality"]["photos"] == 2
+    assert (measured.steps, measured.record.finished) == (12, True)
+    assert measured.record.quality.photos == 2
     for name, weights in measured.state["state_dict"].items():
         assert torch.equal(weights, trained.state["state_dict"][name])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.ckpt", "tiny.png"]
@@ -168,7 +167,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, tiny, train,
         f"interrupted: {tmp_path / 'tiny.ckpt'} is saved; the same command goes on from there"
     )
     stopped = load_checkpoint(tmp_path / "tiny.ckpt")
-    assert (stopped.steps, stopped.finished) == (5, False)
+    assert (stopped.steps, stopped.record.finished) == (5, False)
 
     code, out, err = train(tiny.arguments(tmp_path, style_weight=3))
     assert (code, out) == (2, "")
@@ -219,13 +218,13 @@ def test_a_run_starts_from_another_style_and_says_so(bundled, finished, tiny, tr
     for name, value in load_checkpoint(source).state["state_dict"].items():
         assert torch.equal(started.state["state_dict"][name], value)
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    assert started.record["init"] == {"name": "tiny.ckpt", "sha256": digest}
-    assert started.options["init"] == str(source)
+    assert started.record.init == {"name": "tiny.ckpt", "sha256": digest}
+    assert started.record.options["init"] == str(source)
 
     code, _, err = train(tiny.arguments(tmp_path / "name", init="wave", **options))
     assert code == 0, err
     named = load_checkpoint(tmp_path / "name" / "tiny.ckpt")
-    assert (named.options["init"], named.record["init"]["name"]) == ("wave", "wave")
+    assert (named.record.options["init"], named.record.init["name"]) == ("wave", "wave")
     kernel = named.network().to_rgb.weight
     torch.manual_seed(2)
     assert torch.equal(kernel, TransformerNet(4, 1).to_rgb.weight)
@@ -233,7 +232,7 @@ def test_a_run_starts_from_another_style_and_says_so(bundled, finished, tiny, tr
 
 def test_a_run_from_random_weights_records_that(finished):
     checkpoint = load_checkpoint(finished[0] / "tiny.ckpt")
-    assert (checkpoint.options["init"], checkpoint.record["init"]) == ("none", {})
+    assert (checkpoint.record.options["init"], checkpoint.record.init) == ("none", {})
 
 
 def test_a_resumed_run_does_not_choose_its_start_again(
@@ -244,10 +243,10 @@ def test_a_resumed_run_does_not_choose_its_start_again(
     interrupt_in_step(5, signal.SIGINT)
     assert train(tiny.arguments(tmp_path / "parts", init="auto"))[0] == 130
     stopped = load_checkpoint(tmp_path / "parts" / "tiny.ckpt")
-    chosen = stopped.options["init"]
+    chosen = stopped.record.options["init"]
     assert f"starting from the bundled style {chosen} (--init none starts from nothing)" in err
     (other,) = {"kandinsky", "wave"} - {chosen}
-    assert stopped.record["init"]["name"] == chosen
+    assert stopped.record.init["name"] == chosen
 
     # Whatever is there by now, the run has its weights.
     shutil.rmtree(bundled)
@@ -255,14 +254,14 @@ def test_a_resumed_run_does_not_choose_its_start_again(
         code, _, err = train(tiny.arguments(tmp_path / "parts", init=init))
         assert code == 2
         assert f"init was {chosen} and is now {init}" in err.splitlines()[-1]
-    monkeypatch.setattr("train.run.training.start_from_best", lambda *_: pytest.fail("it has its weights"))
+    monkeypatch.setattr("train.run.settle.choose_start", lambda *_: pytest.fail("it has its weights"))
     code, _, err = train(tiny.arguments(tmp_path / "parts", init="auto"))
     assert code == 0, err
     assert "starting from" not in err
     assert_same_state(tmp_path / "parts" / "tiny.ckpt", tmp_path / "whole" / "tiny.ckpt")
     resumed = load_checkpoint(tmp_path / "parts" / "tiny.ckpt")
-    assert resumed.options["init"] == chosen
-    assert resumed.record["init"] == stopped.record["init"]
+    assert resumed.record.options["init"] == chosen
+    assert resumed.record.init == stopped.record.init
 
 
 def test_a_checkpoint_from_before_there_was_init_goes_on(tiny, train, tmp_path, interrupt_in_step):
@@ -275,8 +274,8 @@ def test_a_checkpoint_from_before_there_was_init_goes_on(tiny, train, tmp_path, 
     assert code == 0, err
     assert "at step 5 of 12" in err
     resumed = load_checkpoint(tmp_path / "tiny.ckpt")
-    assert (resumed.options["init"], resumed.record["init"]) == ("none", {})
-    assert (resumed.options["style_weight"], resumed.options["strength"]) == (8.0, 5)
+    assert (resumed.record.options["init"], resumed.record.init) == ("none", {})
+    assert (resumed.record.options["style_weight"], resumed.record.options["strength"]) == (8.0, 5)
 
 
 def test_sigterm_saves_too(tiny, train, tmp_path, interrupt_in_step):
@@ -320,7 +319,7 @@ def test_a_run_that_began_with_the_compact_network_goes_on_with_it(
     assert "loss_network was compact and is now vgg16" in err
     code, _, err = train(without_weights)
     assert code == 0, err
-    options = load_checkpoint(tmp_path / "tiny.ckpt").options
+    options = load_checkpoint(tmp_path / "tiny.ckpt").record.options
     assert (options["loss_network"], options["loss_network_weights"]) == ("compact", None)
 
 
@@ -385,9 +384,9 @@ def test_a_folder_with_generated_photos_trains_and_goes_on(tiny, train, tmp_path
     code, _, err = train(tiny.arguments(tmp_path / "parts", generated_share=0.5, cache_gb=0))
     assert code == 0, err
     assert_same_state(tmp_path / "parts" / "tiny.ckpt", tmp_path / "whole" / "tiny.ckpt")
-    record = load_checkpoint(tmp_path / "parts" / "tiny.ckpt")
-    assert record.options["generated_share"] == 0.5
-    assert describe_style(record)["training.generated_share"] == "0.5"
+    checkpoint = load_checkpoint(tmp_path / "parts" / "tiny.ckpt")
+    assert checkpoint.record.options["generated_share"] == 0.5
+    assert describe_style(checkpoint)["training.generated_share"] == "0.5"
 
 
 def test_a_run_that_found_no_hub_stays_with_generated_photos(
@@ -408,7 +407,7 @@ def test_a_run_that_found_no_hub_stays_with_generated_photos(
         code, _, err = train(unnamed(tmp_path / "parts"))
     assert code == 130, err
     assert err.count("training on generated photos") == 1
-    assert load_checkpoint(tmp_path / "parts" / "tiny.ckpt").options["data"] == "generated"
+    assert load_checkpoint(tmp_path / "parts" / "tiny.ckpt").record.options["data"] == "generated"
 
     # By now the hub may be there.
     monkeypatch.setattr(HfApi, "dataset_info", lambda *_, **__: pytest.fail("asked the hub"))
@@ -443,8 +442,8 @@ def test_a_style_without_weights_to_measure_it_with_is_finished_and_measured_lat
     assert code == 0, err
     assert "C and S will not be measured" in err
     checkpoint = load_checkpoint(tmp_path / "tiny.ckpt")
-    assert checkpoint.finished
-    assert checkpoint.record["quality"] is None
+    assert checkpoint.record.finished
+    assert checkpoint.record.quality is None
     code, out, err = train(tiny.arguments(tmp_path, images=2, quality_weights=tmp_path / "absent.pth"))
     assert (code, out) == (0, f"{tmp_path / 'tiny.ckpt'}\n")
     assert "tiny is already trained" in err
@@ -455,7 +454,7 @@ def test_a_style_without_weights_to_measure_it_with_is_finished_and_measured_lat
     code, _, err = train(tiny.arguments(tmp_path, images=2, quality_size=40))
     assert code == 0, err
     measured = load_checkpoint(tmp_path / "tiny.ckpt")
-    assert measured.record["quality"]["photos"] == 2
+    assert measured.record.quality.photos == 2
     for name, weights in measured.state["state_dict"].items():
         assert torch.equal(weights, checkpoint.state["state_dict"][name])
 
@@ -465,7 +464,7 @@ def test_a_style_that_is_not_to_be_measured_needs_no_weights_for_it(tiny, train,
     code, _, err = train(arguments)
     assert code == 0, err
     assert "measur" not in err
-    assert load_checkpoint(tmp_path / "tiny.ckpt").finished
+    assert load_checkpoint(tmp_path / "tiny.ckpt").record.finished
     assert "tiny is already trained" in train(arguments)[2]
 
 
@@ -548,9 +547,9 @@ def test_memory_that_does_not_suffice_is_one_line(tiny, train, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("part", "option"),
     [
-        ("train.run.training.StyleTransfer", "--style-size (now 32)"),
-        ("train.run.training.start_from_best", "--image-size (now 32)"),
-        ("train.run.training.measure_and_tell", "--quality-size (now 32)"),
+        ("train.run.settle.make_loss", "--style-size (now 32)"),
+        ("train.run.settle.choose_start", "--image-size (now 32)"),
+        ("train.run.finish.measure_and_tell", "--quality-size (now 32)"),
     ],
 )
 def test_memory_that_does_not_suffice_elsewhere_names_its_option(
@@ -567,7 +566,7 @@ def test_memory_that_does_not_suffice_elsewhere_names_its_option(
         monkeypatch.undo()
         code, _, err = train(tiny.arguments(tmp_path, images=2, quality_size=24))
         assert code == 0, err
-        assert load_checkpoint(tmp_path / "tiny.ckpt").record["quality"]["size"] == 24
+        assert load_checkpoint(tmp_path / "tiny.ckpt").record.quality.size == 24
 
 
 def test_any_other_error_of_a_step_is_not_hidden(tiny, train, tmp_path, monkeypatch):

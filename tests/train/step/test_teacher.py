@@ -67,7 +67,7 @@ def test_a_run_copies_its_teacher_first_and_goes_on_where_it_was_interrupted(
         code, _, err = train(tiny.arguments(output, **options))
         assert code == 0, err
         assert_same_state(output / "tiny.ckpt", tmp_path / "whole" / "tiny.ckpt")
-    assert load_checkpoint(tmp_path / "parts0" / "tiny.ckpt").options["teacher"] == str(negative)
+    assert load_checkpoint(tmp_path / "parts0" / "tiny.ckpt").record.options["teacher"] == str(negative)
 
 
 def _interrupt(monkeypatch, step):

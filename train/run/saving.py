@@ -1,7 +1,8 @@
-"""Keeping the run: one checkpoint renewed in place, never a bad one, and a clean stop on Ctrl-C."""
+"""Saving a run: one checkpoint file, replaced whole or not at all, and a clean stop on Ctrl-C."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -12,8 +13,10 @@ from typing import Any, NoReturn
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
+from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
 from train.step.style_transfer import StyleTransfer
 
@@ -138,3 +141,36 @@ class RollingCheckpoint(Checkpoint):
         while self._handlers:
             number, handler = self._handlers.popitem()
             signal.signal(number, handler)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoint files, written beside and renamed.
+
+    Lightning writes through a temporary file that may be on another disk, where the final step is a copy
+    that a kill cuts in half.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Args:
+            checkpoint: What to save.
+            path: The file.
+            storage_options: Not supported: checkpoints are local files.
+
+        Raises:
+            FastnstError: If the disk is full or read-only.
+            TypeError: If `storage_options` is given.
+        """
+        if storage_options is not None:
+            raise TypeError("checkpoints are local files: storage_options is not supported")
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as temporary:
+                torch.save(checkpoint, temporary)
+        # PyTorch's writer reports a full disk as a RuntimeError.
+        except (OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            raise FastnstError(f"cannot write the checkpoint {path}: {reason}") from error

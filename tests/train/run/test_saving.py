@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fastnst.errors import FastnstError
-from train.run.rolling_checkpoint import RollingCheckpoint
+from train.run.saving import RollingCheckpoint
 
 
 class Trainer(SimpleNamespace):

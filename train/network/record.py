@@ -1,0 +1,115 @@
+"""What a run writes of itself into its checkpoint, beside the weights: one writer, one reader."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from train.network.shape import NetworkShape
+
+FORMAT = 2
+"""Version of the record; it rises when files can no longer be read as before."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good a style is on some photos; every term is relative, and 0 is perfect.
+
+    Attributes:
+        content: C, the content lost: mean of `content_by_layer`. The photo itself has 0.
+        style: S, the style missed: mean of `style_by_layer`. A plain photo has about 0.5 to 1.
+        content_by_layer: The content term of each layer, mean over the photos.
+        style_by_layer: The style term of each layer, mean over the photos.
+        photos: Number of photos.
+        size: Longer side of the largest photo in pixels.
+    """
+
+    content: float
+    style: float
+    content_by_layer: dict[str, float]
+    style_by_layer: dict[str, float]
+    photos: int
+    size: int
+
+
+@dataclass(frozen=True)
+class PaintingRecord:
+    """The painting of a run.
+
+    Attributes:
+        name: Name of the style.
+        sha256: SHA-256 of the painting's file, in hexadecimal.
+        width: Width in pixels, as the loss network saw it.
+        height: Height, likewise.
+        author: Who painted it; empty if unknown.
+        licence: Its rights; empty if unknown.
+    """
+
+    name: str
+    sha256: str
+    width: int
+    height: int
+    author: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run, apart from its weights and its optimizer.
+
+    Attributes:
+        version: Version of fastnst that wrote the checkpoint.
+        options: The run's options by name, as `TrainingConfig.to_dict` returned them.
+        style: The painting.
+        precision: Lightning's name of the arithmetic.
+        world_size: Number of processes that train together.
+        max_steps: Optimizer steps in all.
+        seconds: Training time so far, over all resumed parts.
+        losses: Terms of the loss by their names on the dashboard; empty until the run is finished.
+        quality: C and S; None until they are measured.
+        finished: Whether the run reached its last step.
+        tracking_run: Identity of the run on the dashboard; empty without one.
+        init: `name` and `sha256` of the style whose weights came first; empty for random weights, and in
+            checkpoints older than the option.
+    """
+
+    version: str
+    options: Mapping[str, Any]
+    style: PaintingRecord
+    precision: str
+    world_size: int
+    max_steps: int
+    seconds: float
+    losses: Mapping[str, float]
+    quality: Quality | None
+    finished: bool
+    tracking_run: Mapping[str, str]
+    init: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def network_shape(self) -> NetworkShape:
+        """The shape of the trained network."""
+        # Every network had the paper's outer kernels before there was the option.
+        options = {"outer_kernel_size": 9} | dict(self.options)
+        return NetworkShape(**{key: options[key] for key in NetworkShape._fields})
+
+    def to_entries(self) -> dict[str, Any]:
+        """Return the record as plain values, for the checkpoint file."""
+        return {"format": FORMAT, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_entries(cls, entries: Mapping[str, Any]) -> RunRecord:
+        """Read what `to_entries` returned, in this version or an older one.
+
+        Raises:
+            KeyError: If an entry is missing.
+            TypeError: If an entry is of another type.
+        """
+        names = {each.name for each in dataclasses.fields(cls)} - {"init"}
+        values = {name: entries[name] for name in names} | {"init": entries.get("init", {})}
+        values["style"] = PaintingRecord(**values["style"])
+        if values["quality"] is not None:
+            values["quality"] = Quality(**values["quality"])
+        return cls(**values)

@@ -1,0 +1,138 @@
+"""The weights of a trained style, read from its checkpoint or from its ONNX file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor
+
+from fastnst.errors import FastnstError
+from fastnst.model.metadata import FORMAT_KEY, check_format, read_metadata
+from fastnst.style_library import find_style
+from train.network.checkpoint import NETWORK_PREFIX, load_checkpoint
+from train.network.shape import NetworkShape
+from train.network.transformer_net import TransformerNet
+
+# Where an exported file says how its weights are stored.
+_WEIGHTS_KEY = "export.weights"
+# The suffix of a kernel that the export stores as float16.
+_HALF_SUFFIX = ".float16"
+
+
+@dataclass(frozen=True)
+class TrainedWeights:
+    """The weights of a trained style.
+
+    Attributes:
+        source: The style's name or file, as the user gave it.
+        sha256: Of the file, as lower-case hexadecimal digits.
+        shape: Of the network.
+        state: Float32 tensors by their names in `TransformerNet.state_dict`.
+    """
+
+    source: str
+    sha256: str
+    shape: NetworkShape
+    state: Mapping[str, Tensor]
+
+    @property
+    def name(self) -> str:
+        """The name of the style or of the file, without the folders of this machine."""
+        return Path(self.source).name
+
+
+def read_trained_weights(source: str) -> TrainedWeights:
+    """Read the weights of a trained style; nothing in the file is executed.
+
+    Args:
+        source: A checkpoint (.ckpt) of `python -m train`; or an ONNX file that fastnst exported, with float32
+            or float16 weights, or its name, as `fastnst stylize --model` takes it.
+
+    Returns:
+        The weights, in float32.
+
+    Raises:
+        FastnstError: If the style or file is missing, damaged, or was not made by fastnst.
+    """
+    if source.endswith(".ckpt"):
+        return _read_checkpoint(source, Path(source).expanduser())
+    return read_style_weights(source, find_style(source))
+
+
+def read_style_weights(name: str, path: Path) -> TrainedWeights:
+    """Read the weights in a style file; see `read_trained_weights`."""
+    metadata = read_metadata(path)
+    check_format(metadata, path)
+    if FORMAT_KEY not in metadata:
+        raise FastnstError(f"{path} was not made by fastnst, and its network is another")
+    if metadata.get(_WEIGHTS_KEY) == "int8":
+        raise FastnstError(
+            f"{path} has int8 weights, too coarse for training to go on from: give the float file or the "
+            "checkpoint that it was made of"
+        )
+    try:
+        shape = shape_in(metadata)
+        content = path.read_bytes()
+        state = _state(onnx.load_model_from_string(content), shape)
+    # A file made by someone else makes protobuf, NumPy and PyTorch raise nearly anything.
+    except Exception as error:
+        raise FastnstError(f"{path} holds no weights that training can go on from") from error
+    return TrainedWeights(name, hashlib.sha256(content).hexdigest(), shape, state)
+
+
+def shape_in(metadata: Mapping[str, str]) -> NetworkShape:
+    """Read the shape of a style file's network.
+
+    Args:
+        metadata: Of a file that fastnst exported.
+
+    Returns:
+        The shape.
+
+    Raises:
+        KeyError: If an entry is missing.
+        ValueError: If one is no number.
+    """
+    return NetworkShape(
+        width=int(metadata["network.width"]),
+        residual_blocks=int(metadata["network.residual_blocks"]),
+        # Files of before there was a choice do not say it.
+        outer_kernel_size=int(metadata.get("network.outer_kernel_size", 9)),
+    )
+
+
+def _read_checkpoint(source: str, path: Path) -> TrainedWeights:
+    checkpoint = load_checkpoint(path)
+    return TrainedWeights(
+        source=source,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        shape=checkpoint.record.network_shape,
+        state=checkpoint.network().state_dict(),
+    )
+
+
+def _state(model: onnx.ModelProto, shape: NetworkShape) -> dict[str, Tensor]:
+    """Return the state dict in a model's initializers.
+
+    Raises:
+        KeyError: If a weight is missing.
+        ValueError: If one is in another file, or of another shape.
+    """
+    with torch.device("meta"):  # names and shapes alone: no memory, and no random numbers drawn
+        expected = TransformerNet(*shape).state_dict()
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    state = {}
+    for name, like in expected.items():
+        exported = NETWORK_PREFIX + name
+        tensor = tensors[exported] if exported in tensors else tensors[exported + _HALF_SUFFIX]
+        # A name of any file of this machine could stand in the model.
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tuple(tensor.dims) != tuple(like.shape):
+            raise ValueError(f"{exported} is not a tensor of shape {tuple(like.shape)} in the file itself")
+        state[name] = torch.tensor(numpy_helper.to_array(tensor), dtype=torch.float32)
+    return state

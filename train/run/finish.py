@@ -1,0 +1,91 @@
+"""The end of a run: the last preview, C and S, the last checkpoint, and what the user is told."""
+
+from __future__ import annotations
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from train.config import GENERATED_DATA, TrainingConfig
+from train.machine.out_of_memory import advise_on_memory
+from train.network.record import Quality
+from train.photos.folder import validation_images
+from train.report.metrics import loss_metrics
+from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE
+from train.report.progress import clock
+from train.report.tracking import log_quality
+from train.run.final_quality import measure_and_tell
+from train.run.settle import SettledRun
+from train.run.training import TrainedRun
+from train.step.style_transfer import StyleTransfer
+from train.terminal import print_path, say
+
+
+def finish(settled: SettledRun, trained: TrainedRun) -> Quality | None:
+    """Draw the last preview, measure the style, save the run and say how good it is.
+
+    Args:
+        settled: The run.
+        trained: Its training, which reached the last step.
+
+    Returns:
+        C and S, where they could be measured.
+
+    Raises:
+        FastnstError: If the memory does not suffice to measure; the trained style is saved before.
+    """
+    config, trainer, module = settled.config, trained.trainer, trained.module
+    trained.rolling.save(trainer, module)  # a signal may interrupt the measuring too
+    with advise_on_memory(
+        ("--quality-size", config.quality_size),
+        then=f"the style is trained, in {config.checkpoint_path}: nothing is lost",
+    ):
+        module.finished = True
+        if trainer.is_global_zero:
+            _measure(settled, trained)
+    trained.rolling.save(trainer, module)
+    _say_results(config, module)
+    return module.quality
+
+
+def _measure(settled: SettledRun, trained: TrainedRun) -> None:
+    config, trainer, module, preview = settled.config, trained.trainer, trained.module, trained.preview
+    device = trainer.strategy.root_device
+    module.to(device).eval()
+    module.move_loss_network()
+    say("drawing the preview")
+    shown = validation_images(settled.photos, config.quality_size or PREVIEW_SIZE)
+    preview.photos = shown[:PREVIEW_PHOTOS]
+    module.final_losses = preview.renew(module, trainer.global_step)
+    if module.losses is not None:
+        module.final_losses |= loss_metrics(module.losses, "train")
+    if settled.quality_network is None:
+        return
+    painting = module.style.to_tensor().to(device)
+    module.quality = measure_and_tell(module, shown, painting, settled.quality_network.to(device))
+    log_quality(module.logger, module.quality, trainer.global_step)
+
+
+@rank_zero_only
+def _say_results(config: TrainingConfig, module: StyleTransfer) -> None:
+    losses = module.final_losses
+    say(
+        f"trained in {clock(module.seconds)}; on {_kind_of_photos(config)} it never saw: "
+        f"content {losses['val/content_loss']:.3f}, style {losses['val/style_loss']:.4f}"
+    )
+    if module.quality is not None:
+        say(
+            f"C {module.quality.content:.3f} (content lost), S {module.quality.style:.4f} (style missed) "
+            f"at {module.quality.size} px{_not_comparable(config)}"
+        )
+    say(f"preview: {config.preview_path}")
+    say("checkpoint:")
+    print_path(config.checkpoint_path)
+
+
+def _kind_of_photos(config: TrainingConfig) -> str:
+    return "generated photos" if config.data == GENERATED_DATA else "photos"
+
+
+def _not_comparable(config: TrainingConfig) -> str:
+    if config.data != GENERATED_DATA:
+        return ""
+    return " on generated photos: not to be compared with those on real ones"

@@ -1,0 +1,163 @@
+"""Everything that a run decides before it trains: what it continues, with which data, loss and device."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from fastnst.atomic_write import remove_partial_writes
+from fastnst.errors import FastnstError
+from train.config import TrainingConfig
+from train.loss.choice import load_loss_network
+from train.loss.loss_network import LossNetwork
+from train.loss.painting import StyleImage, load_style_image
+from train.loss.perceptual_loss import PerceptualLoss
+from train.machine.freed_memory import keep_freed_memory
+from train.machine.out_of_memory import advise_on_memory
+from train.machine.precision import resolve_accelerator, resolve_precision
+from train.network.checkpoint import StyleCheckpoint, load_checkpoint
+from train.network.trained_weights import TrainedWeights
+from train.photos.folder import TrainingPhotos
+from train.photos.sources import open_training_photos
+from train.run.final_quality import find_quality_features
+from train.run.resumed_options import check_resumable, with_settled_options
+from train.run.start import NONE, choose_start, find_starts
+from train.step.crop_schedule import CropSchedule
+from train.step.style_transfer import make_loss
+from train.step.teacher import Teacher
+from train.terminal import print_path, say
+
+
+@dataclass(frozen=True)
+class SettledRun:
+    """A run that is ready to train.
+
+    Attributes:
+        config: The options; nothing in them is `auto` or left open but what Lightning decides.
+        preset: Name of the preset that the options came from.
+        painting: The painting.
+        previous: The checkpoint that the run continues, if there is one.
+        photos: The photos to train on, and those held out.
+        loss: The loss against the painting.
+        quality_network: What measures C and S at the end; None where they are not measured.
+        start: The weights that a new run starts from; None for random ones, and for a continued run.
+        teacher: The style that the network copies first, if it still does.
+        device: Lightning's name of the accelerator.
+        precision: Lightning's name of the arithmetic.
+    """
+
+    config: TrainingConfig
+    preset: str
+    painting: StyleImage
+    previous: StyleCheckpoint | None
+    photos: TrainingPhotos
+    loss: PerceptualLoss
+    quality_network: LossNetwork | None
+    start: TrainedWeights | None
+    teacher: Teacher | None
+    device: str
+    precision: str
+
+
+def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
+    """Settle all that a run depends on, and check it.
+
+    Args:
+        config: The options, as the user gave them.
+        preset: The name of the preset they came from.
+
+    Returns:
+        The run; None if the style is trained and measured already, which the user is told.
+
+    Raises:
+        FastnstError: If an option does not fit the painting, the photos, the checkpoint or the machine.
+    """
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FastnstError(f"cannot write to --output {config.output}: {error.strerror or error}") from error
+    remove_partial_writes(config.output, config.style_name)
+    painting = load_style_image(config.style, config.style_size)
+    previous = _previous_run(config, painting)
+    quality_network = None
+    if previous is not None:
+        config = with_settled_options(config, previous.record.options)
+        if previous.record.finished:
+            # The measure may be missing: it was interrupted, or VGG-19 could not be had.
+            if previous.record.quality is None:
+                quality_network = find_quality_features(config)
+            if quality_network is None:
+                _say_already_trained(config, previous)
+                return None
+    starts = [] if previous is not None else find_starts(config)
+    teacher = _teacher(config, previous)
+    device = resolve_accelerator(config.accelerator)
+    if device == "cpu":
+        keep_freed_memory()
+    if previous is None:
+        precision = resolve_precision(config.precision, device, processes=_processes(config))
+    else:
+        precision = previous.record.precision
+    config, photos = open_training_photos(config)
+    config, features = load_loss_network(config, say)
+    if quality_network is None:
+        quality_network = find_quality_features(config)
+    with advise_on_memory(("--style-size", config.style_size)):
+        loss = make_loss(config, painting, features)
+    start = None
+    if previous is None:
+        with advise_on_memory(("--image-size", config.image_size)):
+            start = choose_start(config, starts, loss, photos)
+        config = dataclasses.replace(config, init=NONE if start is None else start.source)
+    return SettledRun(
+        config=config,
+        preset=preset,
+        painting=painting,
+        previous=previous,
+        photos=photos,
+        loss=loss,
+        quality_network=quality_network,
+        start=start,
+        teacher=teacher,
+        device=device,
+        precision=precision,
+    )
+
+
+def _previous_run(config: TrainingConfig, painting: StyleImage) -> StyleCheckpoint | None:
+    if config.fresh or not config.checkpoint_path.exists():
+        return None
+    checkpoint = load_checkpoint(config.checkpoint_path)
+    if checkpoint.record.style.sha256 != painting.sha256:
+        raise FastnstError(
+            f"{checkpoint.path} is the style of another painting: give this one another NAME (--name), "
+            "or FRESH=1 (--fresh) to replace it"
+        )
+    # Also for a finished style: with other options it would be another one.
+    check_resumable(config, checkpoint.record.options)
+    return checkpoint
+
+
+def _say_already_trained(config: TrainingConfig, checkpoint: StyleCheckpoint) -> None:
+    say(
+        f"{config.style_name} is already trained: {checkpoint.path} ({checkpoint.steps} steps). "
+        "FRESH=1 (--fresh) trains it again."
+    )
+    print_path(checkpoint.path)
+
+
+def _teacher(config: TrainingConfig, previous: StyleCheckpoint | None) -> Teacher | None:
+    if config.teacher is None:
+        return None
+    if previous is not None:
+        schedule = CropSchedule(config.image_size, config.crop_stages, previous.record.max_steps)
+        if schedule.progress(previous.steps) >= config.teacher_share:
+            return None  # the network has learned from it
+    return Teacher(config.teacher)
+
+
+def _processes(config: TrainingConfig) -> int:
+    # There is no trainer yet that knows. "auto" is one process on a CPU, the only device where it matters.
+    devices = len(config.devices) if isinstance(config.devices, list) else str(config.devices)
+    per_node = devices if isinstance(devices, int) else int(devices) if devices.isdecimal() else 1
+    return per_node * config.num_nodes
