@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from export.metadata import is_current
-from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.errors import FastnstError
 from fastnst.model.metadata import GENERATED, MEASURED_ON_KEY
 from fastnst.style_library import find_style
+from train.command import CommandParser, naming_missing_packages, print_result, run_command, say
 
 if TYPE_CHECKING:
     from export.int8.style_file import QuantizedStyle
     from export.style_file import ExportedStyle
 
-
+_DESCRIPTION = """\
+Turn a checkpoint of `python -m train` into a style: one ONNX file that takes and gives images of any size,
+checked against the checkpoint before it is left under its name.
+"""
 _EXAMPLES = """\
 examples:
   python -m export checkpoints/kandinsky.ckpt            writes checkpoints/kandinsky.onnx
@@ -41,31 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 for an exported style, 2 for a mistake, 130 when interrupted.
     """
-    try:
-        options = _parser().parse_args(arguments)
-        _export(options)
-    except FastnstError as error:
-        _say(f"export: error: {error}")
-        return MISTAKE
-    except KeyboardInterrupt:
-        _say("export: interrupted")
-        return INTERRUPTED
-    return 0
+    return run_command("export", lambda: _export(_parser().parse_args(arguments)))
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise FastnstError(f"{message} (python -m export --help says more)")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
-        prog="python -m export",
-        description="Turn a checkpoint of `python -m train` into a style: one ONNX file that takes and gives "
-        "images of any size, checked against the checkpoint before it is left under its name.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> CommandParser:
+    parser = CommandParser("export", _DESCRIPTION, examples=_EXAMPLES)
     parser.add_argument(
         "checkpoint",
         type=Path,
@@ -113,29 +96,25 @@ def _export(options: argparse.Namespace) -> None:
         )
     path = _output_path(checkpoint, options.output, int8=options.int8)
     if options.unless_current and is_current(path, checkpoint, int8=options.int8):
-        _report(f"{path} is up to date with {checkpoint}")
-        _report(f"next: {_next_command(path)}")
+        print_result(f"{path} is up to date with {checkpoint}")
+        print_result(f"next: {_next_command(path)}")
         return
     if not checkpoint.exists():  # said at once; whether it is sound takes PyTorch to see
         kind = "style" if checkpoint.suffix == ".onnx" else "checkpoint"
         raise FastnstError(f"there is no {kind} {checkpoint}; `make train STYLE=...` makes one")
-    try:
-        _say("loading PyTorch")
+    say("loading PyTorch")
+    with naming_missing_packages("exporting"):
         import torch  # noqa: F401 - alone, so that no line stands for longer than it must
 
-        _say(f"reading {checkpoint}")
+        say(f"reading {checkpoint}")
         if options.int8:
             from export.int8.style_file import export_int8
 
-            _say_int8(export_int8(checkpoint, path, photos=options.calibration_photos, progress=_say))
+            _say_int8(export_int8(checkpoint, path, photos=options.calibration_photos, progress=say))
             return
         from export.style_file import export_onnx
 
-        style = export_onnx(checkpoint, path, half=options.half, progress=_say)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("export", "train", "fastnst"):
-            raise  # a mistake in fastnst itself
-        raise FastnstError(f"exporting needs {error.name}, which is not installed: make install") from error
+        style = export_onnx(checkpoint, path, half=options.half, progress=say)
     _track(style)
     _say_results(style)
 
@@ -160,10 +139,10 @@ def _track(style: ExportedStyle) -> None:
     try:
         from train.report.tracking import log_model_artifact
 
-        _say("adding it to the run's artifacts on wandb")
+        say("adding it to the run's artifacts on wandb")
         log_model_artifact(run, style.path)
     except Exception as error:  # noqa: BLE001 - whatever fails there, the style is exported
-        _say(f"export: warning: not added to the wandb run: {error}")
+        say(f"export: warning: not added to the wandb run: {error}")
 
 
 def _say_results(style: ExportedStyle) -> None:
@@ -198,13 +177,13 @@ def _say_results(style: ExportedStyle) -> None:
     error = style.verification.max_abs_error
     rows.append(("error", f"at most {error} of 255 levels away from the network in PyTorch"))
     for heading, text in rows:
-        _report(f"{heading:<10}  {text}")
+        print_result(f"{heading:<10}  {text}")
     if not record.finished:
-        _say(
+        say(
             "export: warning: the training is not finished, it was at step "
             f"{checkpoint.steps:,} of {record.max_steps:,}; `make train` goes on from there"
         )
-    _report(f"next: {_next_command(path)}")
+    print_result(f"next: {_next_command(path)}")
 
 
 def _say_int8(style: QuantizedStyle) -> None:
@@ -215,10 +194,10 @@ def _say_int8(style: QuantizedStyle) -> None:
         ("PSNR", f"{style.psnr:.1f} dB to the float network's pictures, where it is least"),
     ]
     for heading, text in rows:
-        _report(f"{heading:<10}  {text}")
+        print_result(f"{heading:<10}  {text}")
     if style.metadata.get("training.finished") == "false":
-        _say("export: warning: the training is not finished; `make train` goes on")
-    _report(f"next: {_next_command(style.path)}")
+        say("export: warning: the training is not finished; `make train` goes on")
+    print_result(f"next: {_next_command(style.path)}")
 
 
 def _next_command(path: Path) -> str:
@@ -230,12 +209,3 @@ def _next_command(path: Path) -> str:
     except (FastnstError, OSError):
         pass
     return f"fastnst stylize --model {shlex.quote(model)} photo.jpg"
-
-
-def _report(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the terminal is this module's business
-
-
-def _say(line: str) -> None:
-    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
-    print(line, file=sys.stderr, flush=True)  # noqa: T201

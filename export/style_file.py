@@ -13,8 +13,8 @@ from export.graph.build import build_model, store_weights_as_float16
 from export.graph.rewrites import compute_at_half_size
 from export.metadata import describe_export, describe_style, file_sha256
 from export.verification import FLOAT16_TOLERANCE, FLOAT32_TOLERANCE, Verification, verify
-from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
+from train.command import write_result
 from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 
 
@@ -128,11 +128,7 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
     Raises:
         FastnstError: If it cannot be written.
     """
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(serialize(model))
-    except OSError as error:
-        raise _cannot_write(path, error.strerror or str(error)) from error
+    write_result(path, lambda temporary: temporary.write_bytes(serialize(model)))
 
 
 def serialize(model: onnx.ModelProto) -> bytes:

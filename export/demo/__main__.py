@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import shlex
@@ -16,15 +15,22 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from PIL import Image
 
 from export.demo.page import render_demo_page
 from fastnst.atomic_write import atomic_write
-from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.errors import INTERRUPTED, FastnstError
 from fastnst.model.metadata import read_metadata
 from fastnst.style_library import list_bundled_styles
+from train.command import (
+    CommandParser,
+    naming_missing_packages,
+    print_result,
+    run_command,
+    say,
+    write_result,
+)
 from train.generated.painting.__main__ import DEFAULT_SEED
 
 # Of scikit-image's sample photos, those that its package brings along: all in the public domain or CC0.
@@ -65,31 +71,26 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
     Returns:
         The exit code: 0 with a page, 2 for a mistake, 130 when interrupted, else that of the failed step.
     """
-    command = "the same command"
+    return run_command("demo", lambda: _run(arguments, run or run_python))
+
+
+def _run(arguments: Sequence[str] | None, run: Run) -> int:
+    given, training = _parser().parse_known_args(arguments)
+    for option in _OWN_OPTIONS:
+        if any(argument.partition("=")[0] == option for argument in training):
+            raise FastnstError(f"{option} is the demo's own: make train STYLE=... trains from your painting")
+    command = "the same command without FRESH=1 (--fresh)" if "--fresh" in training else "the same command"
     try:
-        given, training = _parser().parse_known_args(arguments)
-        for option in _OWN_OPTIONS:
-            if any(argument.partition("=")[0] == option for argument in training):
-                raise FastnstError(
-                    f"{option} is the demo's own: make train STYLE=... trains from your painting"
-                )
-        command = "the same command without FRESH=1 (--fresh)" if "--fresh" in training else command
-        page = _Demo(given.output, given.seed, tuple(training), run or run_python).page()
-        print(page, flush=True)  # noqa: T201 - the one line of results
-        _open(page)
-    except FastnstError as error:
-        _say(f"demo: error: {error}")
-        return MISTAKE
-    except _StoppedError as stopped:
-        if stopped.code == INTERRUPTED:
-            _say(f"demo: interrupted: {command} goes on from there")
-        elif stopped.code < 0:
-            _say(f"demo: error: killed by signal {-stopped.code}: {command} goes on from there")
-            return MISTAKE
-        return stopped.code
-    except KeyboardInterrupt:
-        _say(f"demo: interrupted: {command} goes on from there")
-        return INTERRUPTED
+        page = _Demo(given.output, given.seed, tuple(training), run).page()
+    except (_StoppedError, KeyboardInterrupt) as stopped:
+        code = stopped.code if isinstance(stopped, _StoppedError) else INTERRUPTED
+        if code == INTERRUPTED:
+            say(f"demo: interrupted: {command} goes on from there")
+        elif code < 0:
+            raise FastnstError(f"killed by signal {-code}: {command} goes on from there") from stopped
+        return code
+    print_result(page)
+    _open(page)
     return 0
 
 
@@ -153,19 +154,15 @@ class _Demo:
             metadata=read_metadata(model),
             seed=self.seed,
         )
-        _write(page, html)
+        write_result(page, lambda temporary: temporary.write_text(html, encoding="utf-8"))
         minutes, seconds = divmod(round(time.monotonic() - started), 60)
-        _say(f"\ndone in {minutes}:{seconds:02}; look at")
+        say(f"\ndone in {minutes}:{seconds:02}; look at")
         return page
 
     def _write_photos(self) -> Path:
         """Lay the sample photos down as files, where they are not yet."""
-        try:
+        with naming_missing_packages("the demo"):
             import skimage.data
-        except ModuleNotFoundError as error:
-            raise FastnstError(
-                f"the demo needs {error.name}, which is not installed: make install"
-            ) from error
         folder = self.folder / "photos"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -181,25 +178,14 @@ class _Demo:
 
     def _step(self, what: str, module: Sequence[object]) -> None:
         arguments = ["-m", *map(str, module)]
-        _say(f"\n== {what}\n$ {shlex.join([_relative(sys.executable), *arguments])}")
+        say(f"\n== {what}\n$ {shlex.join([_relative(sys.executable), *arguments])}")
         code = self.run(arguments)
         if code:
             raise _StoppedError(code)
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise FastnstError(f"{message} (python -m export.demo --help says more)")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
-        prog="python -m export.demo",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _parser() -> CommandParser:
+    parser = CommandParser("export.demo", _DESCRIPTION, examples=_EPILOG, allow_abbrev=False)
     add = parser.add_argument
     add("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="which painting is drawn (%(default)s)")
     add("-o", "--output", type=Path, default=Path("demo"), metavar="FOLDER", help="(%(default)s)")
@@ -215,23 +201,10 @@ def _open(page: Path) -> None:
         webbrowser.open(page.resolve().as_uri())
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from error
-
-
 def _relative(path: str) -> str:
     """Return a path as one would type it here."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
-
-
-def _say(line: str) -> None:
-    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -15,15 +15,14 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import NoReturn
 
 import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from fastnst.atomic_write import atomic_write
-from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.errors import FastnstError
+from train.command import CommandParser, run_command, say, write_result
 from train.distillation.start import pruned_state
 from train.distillation.student import Student, distillation_loss
 from train.distillation.targets import TEACHER, TEACHER_KEYS, Targets, Teacher, find_basis
@@ -74,30 +73,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 when the file is written, 2 for a mistake, 130 when interrupted.
     """
-    try:
+
+    def distil() -> None:
         options = _parser().parse_args(arguments)
         _check(options)
         _distill(options)
-    except FastnstError as error:
-        _say(f"distill_loss_network: error: {error}")
-        return MISTAKE
-    except KeyboardInterrupt:
-        _say("distill_loss_network: interrupted")
-        return INTERRUPTED
-    return 0
+
+    return run_command("distillation", distil)
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise FastnstError(f"{message} (python -m train.distillation --help says more)")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
-        prog="python -m train.distillation",
-        description="Distil VGG-19 into the compact loss network.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "train.distillation", "Distil VGG-19 into the compact loss network.", examples=_EXAMPLES
     )
     add = parser.add_argument
     # Not torchvision's download, which has another licence.
@@ -169,9 +156,9 @@ def _distill(options: argparse.Namespace) -> None:
     features = sources.load_features()
     # Always the same for the same sources: weights that --start goes on with have learned these directions.
     images = sources.open_images(_BASIS_SEED)
-    _say(f"finding the principal directions of {_BASIS_IMAGES} images")
+    say(f"finding the principal directions of {_BASIS_IMAGES} images")
     basis = find_basis(features, images.basis_images(_BASIS_IMAGES))
-    _say(", ".join(f"{layer} keeps {part:.4f}" for layer, part in basis.kept.items()))
+    say(", ".join(f"{layer} keeps {part:.4f}" for layer, part in basis.kept.items()))
     held_out = sources.open_images(_BASIS_SEED, held_out=True)
     teacher = Teacher(features, basis)
     checks = [teacher(held_out.group(None)) for _ in range(_VALIDATION_GROUPS)]
@@ -184,11 +171,11 @@ def _distill(options: argparse.Namespace) -> None:
             reason = f"{options.start} has learned other directions, of other images: solving for these"
             student = None
     if student is None:
-        _say(reason)
+        say(reason)
         vgg = load_vgg_state(TEACHER, options.teacher)
         solving = images.solving_images(_SOLVING_IMAGES)
         student = Student(pruned_state(vgg, TEACHER_KEYS, basis, solving, trunk=start))
-    _say("first: " + _describe(_measure(student, checks)))
+    say("first: " + _describe(_measure(student, checks)))
     supply = TargetSupply(sources, basis, student, workers=options.workers, seed=options.seed)
     try:
         _train(student, supply, checks, options)
@@ -255,7 +242,7 @@ def _train(
         schedule.step()
         if (step + 1) % _STEPS_BETWEEN_REPORTS == 0 or step + 1 == options.steps:
             found = _measure(student, checks)
-            _say(
+            say(
                 f"step {step + 1} of {options.steps}, {taken} groups, {time.monotonic() - started:.0f} s: "
                 + _describe(found)
             )
@@ -306,15 +293,10 @@ def _describe(terms: Mapping[str, float]) -> str:
 def _save(student: Student, path: Path) -> None:
     state = {name: weight.detach().half().contiguous() for name, weight in student.weights.items()}
     CompactFeatures((), state)  # what training will make of it
-    try:
-        with atomic_write(path) as temporary:
-            safetensors.torch.save_file(state, temporary, metadata={"licence": LICENCE})
-    except OSError as error:
-        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    write_result(
+        path,
+        lambda temporary: safetensors.torch.save_file(state, temporary, metadata={"licence": LICENCE}),
+    )
 
 
 if __name__ == "__main__":

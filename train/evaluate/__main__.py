@@ -11,12 +11,19 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from fastnst.atomic_write import atomic_write
-from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.errors import FastnstError
 from fastnst.model.metadata import read_metadata
 from fastnst.style_library import find_style
+from train.command import (
+    CommandParser,
+    naming_missing_packages,
+    print_result,
+    run_command,
+    say,
+    write_result,
+)
 from train.config import GENERATED_DATA, LEAST_SIZE, MOST_SIZE
 
 if TYPE_CHECKING:
@@ -24,6 +31,11 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
+_DESCRIPTION = """\
+Judge a style: how much of the photos it loses (C), how much of the painting it misses (S), and how much there
+is of what spoils a picture. The photos are those that training on the same data holds out; the style is any
+ONNX file that `fastnst stylize` runs.
+"""
 _EXAMPLES = """\
 examples:
   python -m train.evaluate --model kandinsky --style kandinsky.jpg --data train2017/
@@ -43,27 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 for a judged style, 2 for a mistake, 130 when interrupted.
     """
-    try:
+
+    def evaluate_style() -> None:
         options = _parser().parse_args(arguments)
         picture = _picture_path(options.output)
         if options.json is not None:
             _check_folder("--json", options.json)
-        _evaluate(options, picture)
-    except FastnstError as error:
-        text = " ".join(str(error).split())
-        for theirs, ours in _OUR_OPTIONS.items():
-            text = text.replace(theirs, ours)
-        _say(f"evaluate: error: {text}")
-        return MISTAKE
-    except KeyboardInterrupt:
-        _say("evaluate: interrupted")
-        return INTERRUPTED
-    return 0
+        try:
+            _evaluate(options, picture)
+        except FastnstError as error:
+            text = str(error)
+            for theirs, ours in _OUR_OPTIONS.items():
+                text = text.replace(theirs, ours)
+            raise FastnstError(text) from error
 
-
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise FastnstError(f"{message} (python -m train.evaluate --help says more)")
+    return run_command("evaluate", evaluate_style)
 
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -79,15 +85,8 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
-        prog="python -m train.evaluate",
-        description="Judge a style: how much of the photos it loses (C), how much of the painting it misses "
-        "(S), and how much there is of what spoils a picture. The photos are those that training on the same "
-        "data holds out; the style is any ONNX file that `fastnst stylize` runs.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> CommandParser:
+    parser = CommandParser("train.evaluate", _DESCRIPTION, examples=_EXAMPLES)
     add = parser.add_argument
     add("--model", required=True, metavar="STYLE", help="the style: an ONNX file, or a name")
     add("--style", required=True, type=Path, metavar="PAINTING", help="the painting: an image file")
@@ -189,18 +188,14 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
     if not options.style.is_file():
         raise FastnstError(f"there is no style image {options.style}: give the painting with --style FILE")
     _check_nothing_is_replaced(options, picture, model)
-    try:
-        _say("loading PyTorch")
+    say("loading PyTorch")
+    with naming_missing_packages("evaluating"):
         from fastnst.cli.one_line import warnings_as_lines
         from train.evaluate.evaluation import Request, evaluate
         from train.terminal import set_up_terminal
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("train", "fastnst"):
-            raise  # a mistake in fastnst itself
-        raise FastnstError(f"evaluating needs {error.name}, which is not installed: make install") from error
     set_up_terminal()
     if options.data == GENERATED_DATA:
-        _say("C and S on generated photos are not to be compared with those on real ones")
+        say("C and S on generated photos are not to be compared with those on real ones")
     with warnings_as_lines():
         evaluation = evaluate(
             Request(
@@ -217,21 +212,13 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
             )
         )
     for line in _table(evaluation):
-        _report(line)
-    _write(picture, lambda temporary: evaluation.picture.save(temporary, quality=92))
-    _report(f"picture  {picture}")
+        print_result(line)
+    write_result(picture, lambda temporary: evaluation.picture.save(temporary, quality=92))
+    print_result(f"picture  {picture}")
     if options.json is not None:
         numbers = json.dumps(evaluation.to_dict(), indent=2) + "\n"
-        _write(options.json, lambda temporary: temporary.write_text(numbers, encoding="utf-8"))
-        _report(f"numbers  {options.json}")
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    try:
-        with atomic_write(path) as temporary:
-            write(temporary)
-    except OSError as error:
-        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from error
+        write_result(options.json, lambda temporary: temporary.write_text(numbers, encoding="utf-8"))
+        print_result(f"numbers  {options.json}")
 
 
 def _table(evaluation: Evaluation) -> list[str]:
@@ -275,15 +262,6 @@ def _by_layer(ours: dict[str, float], photo: dict[str, float]) -> list[str]:
 def _direct_line(direct: DirectOptimization) -> str:
     needed = ", ".join(f"more than {direct.most}" if steps is None else str(steps) for steps in direct.steps)
     return f"direct optimisation reaches the style's loss in steps: {needed} ({direct.size} px)"
-
-
-def _report(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the terminal is this module's business
-
-
-def _say(line: str) -> None:
-    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

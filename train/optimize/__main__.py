@@ -14,14 +14,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from fastnst.atomic_write import atomic_write
-from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.errors import INTERRUPTED, FastnstError
 from fastnst.image.file import Picture, encode_image, output_format, read_image
+from train.command import CommandParser, print_result, run_command, say, write_result
 from train.config import (
     DEFAULT_STYLE_LAYERS,
     DEFAULT_STYLE_WEIGHT,
@@ -77,14 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 for a finished picture, 2 for a mistake, 130 when interrupted.
     """
-    try:
-        return INTERRUPTED if _optimize(_parse(arguments)) else 0
-    except FastnstError as error:
-        _say(f"optimize: error: {error}")
-        return MISTAKE
-    except KeyboardInterrupt:
-        _say("optimize: interrupted")
-        return INTERRUPTED
+    return run_command("optimize", lambda: _optimize(_parse(arguments)))
 
 
 @dataclass(frozen=True)
@@ -98,19 +91,8 @@ class _Options:
     config: TrainingConfig  # of the loss
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise FastnstError(f"{message} (python -m train.optimize --help says more)")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
-        prog="python -m train.optimize",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _parser() -> CommandParser:
+    parser = CommandParser("train.optimize", _DESCRIPTION, examples=_EXAMPLES, allow_abbrev=False)
     add = parser.add_argument
 
     def add_shared(option: str, **settings: Any) -> None:
@@ -189,11 +171,11 @@ def _output_path(content: Path, style: Path, output: Path | None) -> Path:
     return path
 
 
-def _optimize(options: _Options) -> bool:
-    """Stylise the photo and write the result; return whether it was interrupted."""
+def _optimize(options: _Options) -> int:
+    """Stylise the photo and write the result; return the exit code."""
     with advise_on_memory(("--size", options.size), ("--style-size", options.config.style_size)):
         content = _read_content(options.content, options.size)
-        _say("loading PyTorch")
+        say("loading PyTorch")
         return _optimize_picture(options, content)
 
 
@@ -215,7 +197,7 @@ def _read_content(path: Path, size: int) -> Picture:
     return Picture(pixels, alpha, icc_profile=picture.icc_profile)
 
 
-def _optimize_picture(options: _Options, picture: Picture) -> bool:
+def _optimize_picture(options: _Options, picture: Picture) -> int:
     import torch
 
     from train.image_tensor import image_to_tensor, tensor_to_image
@@ -235,7 +217,7 @@ def _optimize_picture(options: _Options, picture: Picture) -> bool:
         generator = torch.Generator().manual_seed(options.config.seed)
         start = torch.rand(content.shape, generator=generator).to(device)
     height, width = picture.pixels.shape[:2]
-    _say(f"{width}x{height} px, {options.steps} steps, {config.loss_network}, {device}")
+    say(f"{width}x{height} px, {options.steps} steps, {config.loss_network}, {device}")
     progress = OptimizationProgress(options.steps)
     interrupted = False
     try:
@@ -248,11 +230,12 @@ def _optimize_picture(options: _Options, picture: Picture) -> bool:
         progress.close()
     assert progress.last is not None
     number, losses, image = progress.last
-    _write(options.output, picture.painted(tensor_to_image(image)))
+    encoded = encode_image(picture.painted(tensor_to_image(image)), output_format(options.output.suffix))
+    write_result(options.output, lambda temporary: temporary.write_bytes(encoded))
     how = "interrupted, but the picture is saved" if interrupted else "done"
-    _say(f"{how}: step {number} of {options.steps}, {describe(losses)}, {clock(progress.seconds)}")
-    _report(str(options.output))
-    return interrupted
+    say(f"{how}: step {number} of {options.steps}, {describe(losses)}, {clock(progress.seconds)}")
+    print_result(options.output)
+    return INTERRUPTED if interrupted else 0
 
 
 def _device(name: str) -> str:
@@ -271,7 +254,7 @@ def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, Perceptu
     from train.loss.perceptual_loss import PerceptualLoss
 
     style = load_style_image(config.style, config.style_size)
-    config, features = load_loss_network(config, _say)
+    config, features = load_loss_network(config, say)
     return config, PerceptualLoss(
         features.to(device),
         style.to_tensor().to(device),
@@ -283,24 +266,6 @@ def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, Perceptu
         tv_weight=config.tv_weight,
         repetition_weight=config.repetition_weight,
     )
-
-
-def _write(path: Path, picture: Picture) -> None:
-    encoded = encode_image(picture, output_format(path.suffix))
-    try:
-        with atomic_write(path) as temporary:
-            temporary.write_bytes(encoded)
-    except OSError as error:
-        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _report(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the terminal is this module's business
-
-
-def _say(line: str) -> None:
-    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

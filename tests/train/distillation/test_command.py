@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from tests.train.make_photos import make_pixels
-from train.distillation import __main__ as distill_loss_network
+from train.distillation import __main__ as distillation
 from train.distillation.__main__ import main
 from train.distillation.workers import _spread
 from train.loss.compact import COMPACT_LAYERS, load_compact_state, random_compact_state
@@ -34,9 +34,9 @@ def arguments(folder, *more):
 
 
 def test_two_steps_leave_one_file_that_training_reads(folder, monkeypatch, capsys):
-    monkeypatch.setattr(distill_loss_network, "_BASIS_IMAGES", 6)
-    monkeypatch.setattr(distill_loss_network, "_VALIDATION_GROUPS", 1)
-    monkeypatch.setattr(distill_loss_network, "_STEPS_BETWEEN_REPORTS", 1)
+    monkeypatch.setattr(distillation, "_BASIS_IMAGES", 6)
+    monkeypatch.setattr(distillation, "_VALIDATION_GROUPS", 1)
+    monkeypatch.setattr(distillation, "_STEPS_BETWEEN_REPORTS", 1)
     output = folder / "new.safetensors"
     assert main(arguments(folder, "-o", str(output))) == 0
     assert "step 2 of 2" in capsys.readouterr().err
@@ -60,9 +60,9 @@ def without_a_head(state):
 
 
 def test_a_narrower_start_is_widened(folder, monkeypatch, capsys):
-    monkeypatch.setattr(distill_loss_network, "_BASIS_IMAGES", 6)
-    monkeypatch.setattr(distill_loss_network, "_SOLVING_IMAGES", 6)
-    monkeypatch.setattr(distill_loss_network, "_VALIDATION_GROUPS", 1)
+    monkeypatch.setattr(distillation, "_BASIS_IMAGES", 6)
+    monkeypatch.setattr(distillation, "_SOLVING_IMAGES", 6)
+    monkeypatch.setattr(distillation, "_VALIDATION_GROUPS", 1)
     start, output = folder / "narrow.safetensors", folder / "widened.safetensors"
     safetensors.torch.save_file(contiguous(narrower(random_compact_state())), start)
     assert main(arguments(folder, "-o", str(output), "--start", str(start))) == 0
@@ -81,7 +81,7 @@ def test_a_start_that_does_not_fit_is_one_line(folder, change, says, capsys):
     safetensors.torch.save_file(contiguous(change(random_compact_state())), start)
     assert main(arguments(folder, "-o", str(folder / "mistake.safetensors"), "--start", str(start))) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith(f"distill_loss_network: error: --start {start}: {says}")
+    assert line.startswith(f"distillation: error: --start {start}: {says}")
 
 
 def contiguous(state):
@@ -104,7 +104,7 @@ def contiguous(state):
 def test_a_mistake_is_one_line(folder, more, says, capsys):
     assert main(arguments(folder, "-o", str(folder / "mistake.safetensors"), *more)) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert line.startswith("distill_loss_network: error: ")
+    assert line.startswith("distillation: error: ")
     assert says in line
     assert not (folder / "mistake.safetensors").exists()
 

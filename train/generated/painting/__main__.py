@@ -5,19 +5,17 @@ A painting to train a style from that belongs to nobody else: every stroke comes
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fastnst.atomic_write import atomic_write
-from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.errors import FastnstError
 from fastnst.image.file import output_format
+from train.command import CommandParser, print_result, run_command, say, write_result
 from train.generated.painting.brush import Canvas, Colour
 from train.generated.painting.composition import ASPECT, Composition, Palette
 
@@ -70,39 +68,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 for a painting, 2 for a mistake, 130 when interrupted.
     """
-    try:
+
+    def draw() -> None:
         given = _parser().parse_args(arguments)
         file_format = output_format(given.output.suffix)
         if not given.output.parent.is_dir():
             raise FastnstError(
                 f"there is no folder {given.output.parent} to write {given.output.name} to: make it first"
             )
-        _say(f"drawing the painting {given.seed}")
-        painting = draw_abstract_painting(given.seed, given.size)
-        try:
-            with atomic_write(given.output) as temporary:
-                Image.fromarray(painting).save(temporary, file_format)
-        except OSError as error:
-            raise FastnstError(f"cannot write {given.output}: {error.strerror or error}") from error
-        print(given.output, flush=True)  # noqa: T201 - the one line of results
-    except FastnstError as error:
-        _say(f"abstract_painting: error: {error}")
-        return MISTAKE
-    except KeyboardInterrupt:
-        _say("abstract_painting: interrupted")
-        return INTERRUPTED
-    return 0
+        say(f"drawing the painting {given.seed}")
+        painting = Image.fromarray(draw_abstract_painting(given.seed, given.size))
+        write_result(given.output, lambda temporary: painting.save(temporary, file_format))
+        print_result(given.output)
+
+    return run_command("painting", draw)
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise FastnstError(f"{message} (python -m train.generated.painting --help says more)")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
-        prog="python -m train.generated.painting",
-        description="Draw an abstract painting to train a style from: another seed is another painting.",
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "train.generated.painting",
+        "Draw an abstract painting to train a style from: another seed is another painting.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -115,11 +100,6 @@ def _parser() -> argparse.ArgumentParser:
 def _rgb(text: str) -> Colour:
     red, green, blue = (int(text[at : at + 2], 16) / 255 for at in (1, 3, 5))
     return red, green, blue
-
-
-def _say(line: str) -> None:
-    # Progress and errors are no results: they stay on the terminal when those go elsewhere.
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,0 +1,61 @@
+import pytest
+
+from fastnst.errors import FastnstError
+from train.command import CommandParser, naming_missing_packages, run_command, write_result
+
+
+@pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (7, 7)])
+def test_the_exit_code_is_the_commands_own(returned, code, capsys):
+    assert run_command("paint", lambda: returned) == code
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (FastnstError("no brush:\n  buy one"), 2, "paint: error: no brush: buy one\n"),
+        (KeyboardInterrupt(), 130, "paint: interrupted\n"),
+    ],
+)
+def test_a_mistake_and_an_interruption_are_one_line(error, code, line, capsys):
+    def fail():
+        raise error
+
+    assert run_command("paint", fail) == code
+    assert capsys.readouterr() == ("", line)
+
+
+def test_a_bug_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        run_command("paint", lambda: 1 // 0)
+
+
+def test_a_mistake_on_the_command_line_says_where_help_is():
+    with pytest.raises(FastnstError, match=r"^unrecognized arguments: --red \(python -m paint --help says"):
+        CommandParser("paint", "Paint.").parse_args(["--red"])
+
+
+def test_a_package_that_is_not_installed_is_named():
+    with (
+        pytest.raises(FastnstError, match="painting needs brushes_of_nobody, which is not installed"),
+        naming_missing_packages("painting"),
+    ):
+        import brushes_of_nobody  # type: ignore[import-not-found]  # noqa: F401
+
+
+def test_a_missing_module_of_our_own_is_a_bug():
+    with pytest.raises(ModuleNotFoundError), naming_missing_packages("painting"):
+        import train.brushes_of_nobody  # type: ignore[import-not-found]  # noqa: F401
+
+
+def test_a_result_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "result.txt"
+    write_result(path, lambda temporary: temporary.write_text("first"))
+
+    def run_out_of_space(temporary):
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(FastnstError, match=r"cannot write .*result\.txt: No space left on device"):
+        write_result(path, run_out_of_space)
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("result.txt", "first")]

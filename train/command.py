@@ -1,0 +1,106 @@
+"""The skeleton of the argparse commands: parser, errors in one line, exit codes, results written whole."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from fastnst.atomic_write import atomic_write
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+
+_OUR_PACKAGES = ("fastnst", "train", "export")
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that raises a mistake as a `FastnstError` of one line.
+
+    Args:
+        module: What follows `python -m`.
+        description: Shown above the options, with its line breaks.
+        examples: Shown below them, likewise.
+        allow_abbrev: Whether the beginning of a long option stands for the whole.
+    """
+
+    def __init__(
+        self, module: str, description: str, *, examples: str | None = None, allow_abbrev: bool = True
+    ) -> None:
+        super().__init__(
+            prog=f"python -m {module}",
+            description=description,
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=allow_abbrev,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the mistake."""
+        raise FastnstError(f"{message} ({self.prog} --help says more)")
+
+
+def run_command(name: str, command: Callable[[], int | None]) -> int:
+    """Run a command to its exit code.
+
+    Args:
+        name: Stands before its errors.
+        command: Returns the exit code, or None for 0. A `FastnstError` and Ctrl-C become one line.
+
+    Returns:
+        The exit code: the command's own, 2 for a mistake, 130 when interrupted.
+    """
+    try:
+        return command() or 0
+    except FastnstError as error:
+        say(f"{name}: error: {' '.join(str(error).split())}")
+        return MISTAKE
+    except KeyboardInterrupt:
+        say(f"{name}: interrupted")
+        return INTERRUPTED
+
+
+@contextlib.contextmanager
+def naming_missing_packages(work: str) -> Iterator[None]:
+    """Turn the import of a package that is not installed into a mistake.
+
+    Args:
+        work: What needs the package, such as `exporting`.
+
+    Raises:
+        FastnstError: If an import in the block fails for that reason.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in _OUR_PACKAGES:
+            raise  # a mistake in fastnst itself
+        raise FastnstError(f"{work} needs {error.name}, which is not installed: make install") from error
+
+
+def write_result(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole, or leave what is there as it is.
+
+    Args:
+        path: The file.
+        write: Writes to the path that it is given.
+
+    Raises:
+        FastnstError: If the file cannot be written.
+    """
+    try:
+        with atomic_write(path) as temporary:
+            write(temporary)
+    except OSError as error:
+        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def say(line: str) -> None:
+    """Print a line of progress on standard error, which stays on the terminal when results go elsewhere."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is this module's business
+
+
+def print_result(line: object) -> None:
+    """Print a line of the result on standard output."""
+    print(line, flush=True)  # noqa: T201 - as above
