@@ -19,7 +19,7 @@ from torch import Tensor
 from train.config import LossNetworkName, TrainingConfig
 from train.loss.compact import CompactFeatures, random_compact_state
 from train.loss.loss_network import LossNetwork
-from train.loss.painting import StyleImage
+from train.loss.painting import Painting
 from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_precision
@@ -74,7 +74,7 @@ def _step(loss_network: LossNetworkName | None, image_size: int) -> Callable[[],
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (288, 384, 3), generator=generator, dtype=torch.uint8)
     half = resolve_precision("auto", "cpu") == "bf16-mixed"
-    painting = StyleImage(pixels.numpy(), "")
+    painting = Painting(pixels.numpy(), "")
     module = StyleTransfer(
         config,
         painting,

@@ -25,7 +25,7 @@ from bench.instruments.paired import time_in_turn
 from bench.instruments.plain_loop import plain_steps
 from bench.loader import enough_photos, loader_rate, photos_needed, write_photos
 from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
-from train.loss.painting import StyleImage
+from train.loss.painting import Painting
 from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_accelerator, resolve_precision
@@ -139,7 +139,7 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
     precision = resolve_precision("auto", options.device)
     layers = (*config.content_layers, *config.resolved_style_layers)
     features = VGGFeatures(config.loss_network, layers, random_vgg_state(config.loss_network, layers))
-    style = StyleImage(_style().numpy(), "")
+    style = Painting(_style().numpy(), "")
     loss = make_loss(config, style, features)
     module = StyleTransfer(config, style, loss, max_steps=1_000_000, precision=precision).to(device)
     module.move_loss_network()

@@ -1,27 +1,38 @@
-"""What a run says: messages on standard error, the checkpoint's path on standard output."""
+"""What training says: messages on standard error, the checkpoint's path on standard output.
+
+Where several processes train together, only the first of them speaks.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-from tqdm import tqdm
+# Lightning, torchrun and cluster managers number the processes that they start.
+_NUMBERS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 
-@rank_zero_only
 def say(text: str) -> None:
-    """Tell the user something, once however many processes train together."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    """Print a line on standard error."""
+    if _is_first_process():
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
-@rank_zero_only
 def print_path(path: Path) -> None:
-    """Print the one line of standard output, so that a script can hand it to the export."""
-    print(path, flush=True)  # noqa: T201
+    """Print the one line of standard output, which a script hands to the export."""
+    if _is_first_process():
+        print(path, flush=True)  # noqa: T201
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as people read it: `0:05`, `12:30`, `3:02:10`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def set_up_terminal() -> None:
@@ -33,11 +44,15 @@ def set_up_terminal() -> None:
     handler = _AboveTheBar()
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.handlers = [handler]
-    log.setLevel(logging.INFO if getattr(rank_zero_only, "rank", 0) == 0 else logging.ERROR)
+    log.setLevel(logging.INFO if _is_first_process() else logging.ERROR)
     log.propagate = False
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\.")
+
+
+def _is_first_process() -> bool:
+    return not any(int(os.environ.get(number) or 0) for number in _NUMBERS)
 
 
 if TYPE_CHECKING:
@@ -49,9 +64,11 @@ else:
 
 
 class _AboveTheBar(_StreamHandler):
-    """Messages that come while the progress bar is drawn do not tear it."""
+    """Write messages above the progress bar, not into it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message on a line of its own."""
+        from tqdm import tqdm  # which --help need not wait for
+
         tqdm.write(self.format(record), file=self.stream)
         self.flush()

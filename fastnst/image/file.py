@@ -95,7 +95,12 @@ class Picture:
 
 
 def read_image(
-    source: Path | BinaryIO, *, max_pixels: int = MAX_PIXELS, first_frame: bool = False
+    source: Path | BinaryIO,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    first_frame: bool = False,
+    reduce_above: int | None = None,
 ) -> Picture:
     """Read an image file as upright 8-bit RGB.
 
@@ -108,13 +113,17 @@ def read_image(
 
     Args:
         source: A path, or an open binary file.
+        name: What errors call it; by default the path, or standard input.
         max_pixels: Images with more are refused on sight of their header.
         first_frame: Read the first frame of an animation and the first page of a TIFF, not refuse them.
+        reduce_above: JPEGs of more pixels are decoded at a half, a quarter or an eighth of their size, in
+            the memory that this takes. Other formats cannot be.
 
     Raises:
         FastnstError: If the file is missing, empty, damaged, no image, too large, or animated.
     """
-    name = str(source) if isinstance(source, Path) else "standard input"
+    if name is None:
+        name = str(source) if isinstance(source, Path) else "standard input"
     try:
         size = source.stat().st_size if isinstance(source, Path) else 0
         if size > max(_MOST_BYTES, 16 * max_pixels):
@@ -131,7 +140,7 @@ def read_image(
     if not data:
         raise FastnstError(f"{name} is empty")
     try:
-        return _decode(data, name, max_pixels, first_frame)
+        return _decode(data, name, max_pixels, first_frame, reduce_above)
     except FastnstError:
         raise
     except UnidentifiedImageError:
@@ -213,14 +222,20 @@ class _UnknownScaleError(Exception):
     pass
 
 
-def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool) -> Picture:
+def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_above: int | None) -> Picture:
     with _open(data) as image:
+        if reduce_above is not None:
+            _reduce(image, reduce_above)
         width, height = image.size
         if width * height > max_pixels:
+            advice = "resize it"
+            if reduce_above is None:  # else the caller is training, which has no such option
+                advice += (
+                    f", or allow it with --max-pixels {width * height}, which takes some "
+                    f"{width * height * _BYTES_PER_PIXEL / 1e9:.1f} GB of memory"
+                )
             raise FastnstError(
-                f"{name} has {width}x{height} = {width * height:,} pixels, more than {max_pixels:,}: "
-                f"resize it, or allow it with --max-pixels {width * height}, "
-                f"which takes some {width * height * _BYTES_PER_PIXEL / 1e9:.1f} GB of memory"
+                f"{name} has {width}x{height} = {width * height:,} pixels, more than {max_pixels:,}: {advice}"
             )
         # An MPO is a photo with a preview or a gain map behind it, a PSD's first frame is the whole picture.
         if image.format not in ("MPO", "PSD") and getattr(image, "n_frames", 1) > 1 and not first_frame:
@@ -269,6 +284,16 @@ def _open(data: bytes) -> Image.Image:
     raise AssertionError  # the second round returns or raises
 
 
+def _reduce(image: Image.Image, most_pixels: int) -> None:
+    """Have an image that is not loaded yet decoded small enough, where its format (JPEG) can."""
+    width, height = image.size
+    factor = 1
+    while width * height > most_pixels * factor**2 and factor < 8:
+        factor *= 2
+    if factor > 1:
+        image.draft(None, (width // factor, height // factor))
+
+
 def _rgb_and_alpha(
     image: Image.Image, icc_profile: bytes | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
@@ -280,7 +305,7 @@ def _rgb_and_alpha(
         alpha = np.ascontiguousarray(rgba[..., 3])
         return _without_hidden_colours(rgba[..., :3], alpha), alpha
     if image.mode in ("CMYK", "LAB"):
-        image = _to_srgb(image, icc_profile)
+        image = to_srgb(image, icc_profile)
     return _rgb(image), None
 
 
@@ -320,7 +345,17 @@ def _on_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.ui
     return ((rgb * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
 
 
-def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
+def to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    """Convert an image to sRGB by its profile.
+
+    Args:
+        image: Of Pillow's mode RGB, CMYK or LAB.
+        icc_profile: The space that its values are in. Without one, or with a damaged one or one for another
+            mode, RGB values stay as they are and CMYK is converted by Pillow's formula.
+
+    Returns:
+        An image of mode RGB.
+    """
     try:
         from PIL import ImageCms
     except ImportError:  # a Pillow built without Little CMS

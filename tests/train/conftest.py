@@ -19,7 +19,7 @@ from tests.train.make_photos import make_jpeg, make_pixels
 from train.cli import main
 from train.config import TrainingConfig
 from train.evaluate.quality import CONTENT_LAYERS, STYLE_LAYERS
-from train.loss.painting import load_style_image
+from train.loss.painting import load_painting
 from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.step.style_transfer import StyleTransfer, make_loss
 
@@ -96,7 +96,7 @@ def tiny_module(tiny, tmp_path) -> StyleTransfer:
     config = TrainingConfig(**tiny.options(tmp_path))
     features = VGGFeatures("vgg16", ["relu1_2", "relu2_2"], random_vgg_state("vgg16", ["relu2_2"]))
     torch.manual_seed(0)
-    painting = load_style_image(tiny.painting, 32)
+    painting = load_painting(tiny.painting, 32)
     module = StyleTransfer(config, painting, make_loss(config, painting, features), 12, "32-true")
     module.training_step(torch.rand(2, 3, 32, 32), 0)
     return module

@@ -24,7 +24,7 @@ from train.distillation.images import DistillationImages, ImageGroup
 from train.distillation.student import Student
 from train.distillation.targets import TEACHER, Basis, Targets, Teacher
 from train.loss.compact import COMPACT_LAYERS
-from train.loss.painting import load_style_image
+from train.loss.painting import load_painting
 from train.loss.vgg import VGGFeatures, load_vgg_state
 from train.machine.freed_memory import keep_freed_memory
 from train.network.shape import NETWORKS
@@ -99,7 +99,7 @@ class Sources:
             networks.append(network.to(memory_format=torch.channels_last))
         return DistillationImages(
             photos,
-            [load_style_image(path, _PAINTING_SIZE).pixels for path in self.paintings],
+            [load_painting(path, _PAINTING_SIZE).pixels for path in self.paintings],
             networks,
             usual_style_weight=DEFAULT_STYLE_WEIGHT,
             seed=seed,

@@ -186,7 +186,7 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
     model = find_style(options.model)
     read_metadata(model)
     if not options.style.is_file():
-        raise FastnstError(f"there is no style image {options.style}: give the painting with --style FILE")
+        raise FastnstError(f"there is no painting {options.style}: give it with --style FILE")
     _check_nothing_is_replaced(options, picture, model)
     say("loading PyTorch")
     with naming_missing_packages("evaluating"):

@@ -17,6 +17,7 @@ from torch import Tensor
 from fastnst.stylizer import Stylizer
 from train.config import DEFAULT_STYLE_WEIGHT, LEAST_SIZE, MOST_SIZE, TrainingConfig
 from train.evaluate.artefacts import Artefacts, measure_artefacts
+from train.evaluate.grid import compose_grid
 from train.evaluate.quality import (
     CONTENT_LAYERS,
     STYLE_LAYERS,
@@ -25,14 +26,13 @@ from train.evaluate.quality import (
 )
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss.loss_network import LossNetwork
-from train.loss.painting import load_style_image
+from train.loss.painting import load_painting
 from train.loss.perceptual_loss import PerceptualLoss
 from train.machine.out_of_memory import advise_on_memory
 from train.machine.precision import resolve_accelerator
 from train.network.record import Quality
 from train.optimize.pixels import steps_to_reach
 from train.photos.folder import photos_to_judge, whole_images
-from train.report.preview import compose_grid
 from train.terminal import say
 
 DIRECT_SIZE = 256
@@ -151,7 +151,7 @@ def evaluate(request: Request) -> Evaluation:
 
 
 def _evaluate(request: Request, stylizer: Stylizer, style_size: int) -> Evaluation:
-    style = load_style_image(request.style, style_size)
+    style = load_painting(request.style, style_size)
     if stylizer.metadata.get("style.sha256", style.sha256) != style.sha256:
         say(f"{request.style} is not the file that {stylizer.name} was trained on")
     device = torch.device(resolve_accelerator(request.device))

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from fastnst.errors import FastnstError
+from fastnst.image.file import Picture, read_image, to_srgb
 from train.image_tensor import image_to_tensor
-from train.photos.crops import to_rgb
+from train.terminal import say
+
+# Pillow's own limit. A JPEG of fewer pixels is decoded whole, so that a run that is resumed finds the same
+# pixels whatever version started it.
+_REDUCED_ABOVE = 178_956_970
+
+# The profiles that cameras and programs call sRGB differ from each other by this many levels of 255.
+_SRGB_TOLERANCE = 3
 
 
 @dataclass(frozen=True)
-class StyleImage:
+class Painting:
     """A painting as the loss sees it.
 
     Attributes:
-        pixels: RGB, uint8 of shape (H, W, 3).
+        pixels: sRGB, uint8 of shape (H, W, 3).
         sha256: Of the file, as lower-case hexadecimal digits.
     """
 
@@ -34,33 +43,71 @@ class StyleImage:
         return image_to_tensor(self.pixels)
 
 
-def load_style_image(path: Path, size: int) -> StyleImage:
+def load_painting(path: Path, size: int) -> Painting:
     """Read a painting and resize it.
 
+    It is turned upright and converted to sRGB by its colour profile. What is partly transparent is laid on
+    white, and a line says so. Above 179 megapixels a JPEG is decoded at a half, a quarter or an eighth of its
+    size; other formats are read up to 400 megapixels.
+
     Args:
-        path: The image file; its EXIF orientation is applied and transparency laid on white.
+        path: The image file.
         size: Longer side after resizing, in pixels: larger paintings give larger strokes.
 
     Returns:
         The painting.
 
     Raises:
-        FastnstError: If the file is missing or no image.
+        FastnstError: If the file is missing, no image, too large or fully transparent.
     """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise FastnstError(f"there is no style image {path}: give the painting with --style FILE") from None
+        raise FastnstError(f"there is no painting {path}: give it with --style FILE") from None
     except OSError as error:
-        raise FastnstError(f"cannot read the style image {path}: {error.strerror or error}") from error
-    try:
-        with Image.open(io.BytesIO(content)) as opened:
-            opened.load()
-            image = to_rgb(ImageOps.exif_transpose(opened))
-    # A broken file makes decoders raise nearly anything.
-    except Exception as error:
-        raise FastnstError(f"the style image {path} is damaged or no image that Pillow reads") from error
+        raise FastnstError(f"cannot read the painting {path}: {error.strerror or error}") from error
+    image = _opaque(_read(content, path), path)
     scale = size / max(image.size)
     resized = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     pixels = np.array(image.resize(resized, Image.Resampling.LANCZOS))
-    return StyleImage(pixels, hashlib.sha256(content).hexdigest())
+    return Painting(pixels, hashlib.sha256(content).hexdigest())
+
+
+def _read(content: bytes, path: Path) -> Picture:
+    limit = Image.MAX_IMAGE_PIXELS
+    # Pillow's limit is the whole process's, and the photos of training need it.
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with warnings.catch_warnings():  # of damage that Pillow reads past, as in EXIF
+            warnings.simplefilter("ignore")
+            return read_image(
+                io.BytesIO(content),
+                name=f"the painting {path}",
+                first_frame=True,
+                reduce_above=_REDUCED_ABOVE,
+            )
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _opaque(picture: Picture, path: Path) -> Image.Image:
+    """Return a picture in sRGB, on white where it is transparent."""
+    image = _in_srgb(Image.fromarray(picture.pixels), picture.icc_profile)
+    if picture.alpha is None or picture.alpha.min() == 255:
+        return image
+    if picture.alpha.max() == 0:
+        raise FastnstError(f"the painting {path} is fully transparent: there is no style to learn from it")
+    say(f"the painting {path} is partly transparent: it is laid on white")
+    image.putalpha(Image.fromarray(picture.alpha))
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _in_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    if icc_profile is None:
+        return image
+    levels = np.arange(0, 256, 17, dtype=np.uint8)
+    lattice = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, levels.size, 3)
+    converted = np.asarray(to_srgb(Image.fromarray(lattice), icc_profile))
+    # Converting sRGB to sRGB would change no more than the rounding.
+    is_srgb = np.abs(converted.astype(int) - lattice).max() <= _SRGB_TOLERANCE
+    return image if is_srgb else to_srgb(image, icc_profile)

@@ -70,6 +70,18 @@ class PerceptualLosses:
     content_by_layer: Mapping[str, Tensor]
     style_by_layer: Mapping[str, Tensor]
 
+    def detach(self) -> PerceptualLosses:
+        """Return the same numbers without their gradients, which would keep every activation in memory."""
+        return PerceptualLosses(
+            total=self.total.detach(),
+            content=self.content.detach(),
+            style=self.style.detach(),
+            tv=self.tv.detach(),
+            repetition=self.repetition.detach(),
+            content_by_layer={layer: value.detach() for layer, value in self.content_by_layer.items()},
+            style_by_layer={layer: value.detach() for layer, value in self.style_by_layer.items()},
+        )
+
 
 class PerceptualLoss(nn.Module):
     """Johnson's perceptual loss with terms relative to their targets (arXiv:1603.08155, section 3).
@@ -86,7 +98,7 @@ class PerceptualLoss(nn.Module):
 
     The loss network is not registered as a submodule, so that it stays out of checkpoints; move it with
     `LossNetwork.to`. The style's Gram matrices are buffers and move with this module, but are made anew
-    from the style image rather than saved.
+    from the painting rather than saved.
 
     Args:
         features: The frozen loss network; it must reach all of the layers.

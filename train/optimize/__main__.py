@@ -31,6 +31,7 @@ from train.config import (
     TrainingConfig,
 )
 from train.machine.out_of_memory import advise_on_memory
+from train.terminal import clock
 
 if TYPE_CHECKING:
     from train.loss.perceptual_loss import PerceptualLoss
@@ -204,7 +205,6 @@ def _optimize_picture(options: _Options, picture: Picture) -> int:
     from train.machine.freed_memory import keep_freed_memory
     from train.optimize.pixels import optimize_pixels
     from train.optimize.progress import OptimizationProgress, describe
-    from train.report.progress import clock
 
     device = _device(options.device)
     if device == "cpu":
@@ -250,10 +250,10 @@ def _device(name: str) -> str:
 def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, PerceptualLoss]:
     """Return the loss, and the options with what `auto` came to."""
     from train.loss.choice import load_loss_network
-    from train.loss.painting import load_style_image
+    from train.loss.painting import load_painting
     from train.loss.perceptual_loss import PerceptualLoss
 
-    style = load_style_image(config.style, config.style_size)
+    style = load_painting(config.style, config.style_size)
     config, features = load_loss_network(config, say)
     return config, PerceptualLoss(
         features.to(device),

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from fastnst.errors import FastnstError
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
-from train.step.style_transfer import detach
 
 OnStep = Callable[[int, PerceptualLosses, Tensor], bool | None]
 """Takes the number of steps done, the losses of the image and the image; True ends the optimisation."""
@@ -80,7 +79,7 @@ class _Objective:
         with torch.enable_grad():
             losses: PerceptualLosses = self._loss(image.requires_grad_(), self._content)
             (gradient,) = torch.autograd.grad(losses.total, image)
-        image, losses = image.detach(), detach(losses)
+        image, losses = image.detach(), losses.detach()
         total = losses.total.item()
         if not math.isfinite(total):
             raise FastnstError(f"the loss is {total}: the loss network's weights are unfit for images")

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from train.loss.perceptual_loss import PerceptualLosses
-from train.report.progress import clock
+from train.terminal import clock
 
 _BAR_SECONDS = 0.5
 _LINE_SECONDS = 5.0

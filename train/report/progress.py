@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 from train.step.style_transfer import StyleTransfer
+from train.terminal import clock
 
 _BAR_SECONDS = 0.5
 _LINE_SECONDS = 5.0
@@ -112,10 +113,3 @@ def _losses(module: StyleTransfer) -> str:
         return f"content {module.losses.content.item():.3f}, style {module.losses.style.item():.4f}"
     assert module.last_loss is not None
     return f"distance to the teacher {module.last_loss.item():.3f}"
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as people read it: `0:05`, `12:30`, `3:02:10`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -10,13 +10,12 @@ from train.network.record import Quality
 from train.photos.folder import validation_images
 from train.report.metrics import loss_metrics
 from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE
-from train.report.progress import clock
 from train.report.tracking import log_quality
 from train.run.final_quality import measure_and_tell
 from train.run.settle import SettledRun
 from train.run.training import TrainedRun
 from train.step.style_transfer import StyleTransfer
-from train.terminal import print_path, say
+from train.terminal import clock, print_path, say
 
 
 def finish(settled: SettledRun, trained: TrainedRun) -> Quality | None:

@@ -10,7 +10,7 @@ from fastnst.errors import FastnstError
 from train.config import TrainingConfig
 from train.loss.choice import load_loss_network
 from train.loss.loss_network import LossNetwork
-from train.loss.painting import StyleImage, load_style_image
+from train.loss.painting import Painting, load_painting
 from train.loss.perceptual_loss import PerceptualLoss
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.out_of_memory import advise_on_memory
@@ -48,7 +48,7 @@ class SettledRun:
 
     config: TrainingConfig
     preset: str
-    painting: StyleImage
+    painting: Painting
     previous: StyleCheckpoint | None
     photos: TrainingPhotos
     loss: PerceptualLoss
@@ -77,7 +77,7 @@ def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
     except OSError as error:
         raise FastnstError(f"cannot write to --output {config.output}: {error.strerror or error}") from error
     remove_partial_writes(config.output, config.style_name)
-    painting = load_style_image(config.style, config.style_size)
+    painting = load_painting(config.style, config.style_size)
     previous = _previous_run(config, painting)
     quality_network = None
     if previous is not None:
@@ -124,7 +124,7 @@ def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
     )
 
 
-def _previous_run(config: TrainingConfig, painting: StyleImage) -> StyleCheckpoint | None:
+def _previous_run(config: TrainingConfig, painting: Painting) -> StyleCheckpoint | None:
     if config.fresh or not config.checkpoint_path.exists():
         return None
     checkpoint = load_checkpoint(config.checkpoint_path)

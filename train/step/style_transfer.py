@@ -15,7 +15,7 @@ import fastnst
 from fastnst.errors import FastnstError
 from train.config import Decay, TrainingConfig
 from train.loss.loss_network import LossNetwork
-from train.loss.painting import StyleImage
+from train.loss.painting import Painting
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
 from train.network.checkpoint import KEY
 from train.network.record import PaintingRecord, Quality, RunRecord
@@ -52,7 +52,7 @@ class StyleTransfer(pl.LightningModule):
     def __init__(
         self,
         config: TrainingConfig,
-        style: StyleImage,
+        style: Painting,
         loss: PerceptualLoss,
         max_steps: int,
         precision: str,
@@ -127,7 +127,7 @@ class StyleTransfer(pl.LightningModule):
             loss = self.teacher.distance(self.network(content), content)
         else:
             losses = self._compare(content)
-            self.losses = detach(losses)
+            self.losses = losses.detach()
             loss = losses.total
         self.last_loss = loss.detach()
         return loss
@@ -212,7 +212,7 @@ class StyleTransfer(pl.LightningModule):
         self.started_from = dict(record.init)
 
 
-def make_loss(config: TrainingConfig, painting: StyleImage, features: LossNetwork) -> PerceptualLoss:
+def make_loss(config: TrainingConfig, painting: Painting, features: LossNetwork) -> PerceptualLoss:
     """Return the loss of a run, on the CPU.
 
     Args:
@@ -230,19 +230,6 @@ def make_loss(config: TrainingConfig, painting: StyleImage, features: LossNetwor
         style_weight=config.resolved_style_weight,
         tv_weight=config.tv_weight,
         repetition_weight=config.repetition_weight,
-    )
-
-
-def detach(losses: PerceptualLosses) -> PerceptualLosses:
-    """Return the terms without their gradients, still on their device: reading them would wait for it."""
-    return PerceptualLosses(
-        total=losses.total.detach(),
-        content=losses.content.detach(),
-        style=losses.style.detach(),
-        tv=losses.tv.detach(),
-        repetition=losses.repetition.detach(),
-        content_by_layer={layer: value.detach() for layer, value in losses.content_by_layer.items()},
-        style_by_layer={layer: value.detach() for layer, value in losses.style_by_layer.items()},
     )
 
 

@@ -21,12 +21,12 @@ from tests.train.make_photos import make_jpeg, make_pixels
 from train.evaluate import evaluation
 from train.evaluate.__main__ import main
 from train.evaluate.artefacts import measure_artefacts
+from train.evaluate.grid import compose_grid
 from train.evaluate.quality import CONTENT_LAYERS, STYLE_LAYERS, load_quality_features, measure_quality
 from train.image_tensor import image_to_tensor
-from train.loss.painting import load_style_image
+from train.loss.painting import load_painting
 from train.loss.perceptual_loss import PerceptualLoss
 from train.photos.folder import open_photos, validation_images
-from train.report.preview import compose_grid
 
 ROOT = Path(__file__).parents[3]
 
@@ -87,7 +87,7 @@ def test_the_numbers_are_those_of_the_photos_held_out(evaluate, given, tiny, pho
     assert code == 0, err
     images = validation_images(open_photos(str(photos), validation_photos=3), 48)
     assert len(images) == 3
-    painting = load_style_image(tiny.painting, 40)
+    painting = load_painting(tiny.painting, 40)
     features = load_quality_features(tiny.vgg19)
     quality = measure_quality(lambda photo: 1 - photo, images, painting.to_tensor(), features)
     of_photos = measure_quality(lambda photo: photo, images, painting.to_tensor(), features)
@@ -129,7 +129,7 @@ def test_the_picture_shows_all_photos_in_rows(evaluate, given, tiny, photos, tmp
     with Image.open(tmp_path / "wide.png") as opened:
         picture = np.asarray(opened)
     first = validation_images(open_photos(str(photos), validation_photos=3), 48)
-    painting = load_style_image(tiny.painting, 40).pixels
+    painting = load_painting(tiny.painting, 40).pixels
     # The first three are those held out; the fourth stands in the last column.
     row = np.asarray(
         compose_grid(painting, [*first, first[0]], [255 - image for image in [*first, first[0]]])
@@ -193,7 +193,7 @@ def test_the_painting_has_the_size_that_the_model_states(stated, size):
 
 
 def test_another_painting_is_said(evaluate, given, tiny, tmp_path):
-    own = load_style_image(tiny.painting, 16).sha256
+    own = load_painting(tiny.painting, 16).sha256
     model = invert(tmp_path / "own.onnx", CONTRACT | {"style.sha256": own, "training.style_size": "40"})
     assert "is not the file that own was trained on" not in evaluate(*given(model=model))[2]
     assert (
@@ -218,7 +218,7 @@ def test_direct_optimisation_starts_from_the_loss_that_the_style_reaches(
     code, out, _ = evaluate(*given(model=model, direct_steps=200, json=tmp_path / "n.json"))
     assert code == 0
     features = load_quality_features(tiny.vgg19)
-    painting = load_style_image(tiny.painting, 40).to_tensor()
+    painting = load_painting(tiny.painting, 40).to_tensor()
     loss = PerceptualLoss(
         features,
         painting,
@@ -244,7 +244,7 @@ def test_direct_optimisation_starts_from_the_loss_that_the_style_reaches(
 @pytest.mark.parametrize(("stated", "weight"), [("0.2", 0.2), (None, 0), ("-1", 0), ("1e300", 0)])
 def test_direct_optimisation_has_the_repetition_term_that_the_style_was_trained_with(tiny, stated, weight):
     metadata = {} if stated is None else {"training.repetition_weight": stated}
-    painting = load_style_image(tiny.painting, 40).to_tensor()
+    painting = load_painting(tiny.painting, 40).to_tensor()
     loss = evaluation._trained_loss(metadata, painting, load_quality_features(tiny.vgg19))
     assert loss.repetition_weight == weight
 
@@ -275,8 +275,8 @@ def test_a_folder_as_output(evaluate, given, tmp_path):
         ({"data": None}, "the following arguments are required: --data"),
         ({"model": "none.onnx"}, "none.onnx does not exist"),
         ({"model": "photos/00.jpg"}, "00.jpg is no ONNX model"),
-        ({"style": "none.jpg"}, "there is no style image none.jpg"),
-        ({"style": "broken.jpg"}, "the style image broken.jpg is damaged or no image"),
+        ({"style": "none.jpg"}, "there is no painting none.jpg"),
+        ({"style": "broken.jpg"}, "the painting broken.jpg is no image that fastnst reads"),
         ({"data": "./none"}, "./none: no such folder"),
         ({"data": "broken.jpg"}, "broken.jpg is a file; give the folder"),
         ({"data": "empty"}, "empty: no photos in this folder"),

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss import choice as loss_network_choice
-from train.loss.painting import load_style_image
+from train.loss.painting import load_painting
 from train.loss.perceptual_loss import PerceptualLoss
 from train.loss.vgg import VGGFeatures, load_vgg_state
 from train.optimize import __main__ as optimize
@@ -64,7 +64,7 @@ def given(tiny, photo):
 def missed(tiny, photo):
     """The style that a picture of 32 px misses."""
     features = VGGFeatures("vgg16", LAYERS, load_vgg_state("vgg16", tiny.vgg16))
-    style = load_style_image(tiny.painting, 32).to_tensor()
+    style = load_painting(tiny.painting, 32).to_tensor()
     loss = PerceptualLoss(features, style, content_layers=LAYERS[1:], style_layers=LAYERS, style_weight=10)
 
     def measure(path):
@@ -122,7 +122,7 @@ def test_every_option_reaches_the_loss(tiny):
     state = load_vgg_state("vgg19", tiny.vgg19)
     expected = PerceptualLoss(
         VGGFeatures("vgg19", ["relu2_1"], state),
-        load_style_image(tiny.painting, 40).to_tensor(),
+        load_painting(tiny.painting, 40).to_tensor(),
         content_layers=["relu2_1"],
         style_layers=["relu2_1"],
         style_weight=1,
@@ -209,9 +209,9 @@ def test_help_comes_without_pytorch():
         ({"content": None}, "--content"),
         ({"style": None}, "--style"),
         ({"content": "absent.jpg"}, "absent.jpg does not exist"),
-        ({"style": "absent.jpg"}, "there is no style image absent.jpg"),
+        ({"style": "absent.jpg"}, "there is no painting absent.jpg"),
         ({"content": "broken.jpg"}, "broken.jpg"),
-        ({"style": "broken.jpg"}, "broken.jpg is damaged or no image"),
+        ({"style": "broken.jpg"}, "the painting broken.jpg is no image"),
         ({"content": "."}, "is a folder"),
         ({"content_layers": "relu9_9"}, "vgg16 has no layer 'relu9_9'; it has relu1_1, "),
         ({"style_layers": "relu1_2,conv4"}, "vgg16 has no layer 'conv4'"),
@@ -245,6 +245,12 @@ def test_a_mistake_is_one_line_and_exit_code_2(given, capsys, folder, changes, n
     assert main(given(**changes)) == 2
     assert named in one_line(capsys)
     assert [path.name for path in folder.iterdir()] == ["broken.jpg"]
+
+
+def test_a_fully_transparent_painting_is_one_line(given, capsys):
+    Image.new("RGBA", (32, 32)).save("clear.png")
+    assert main(given(style="clear.png")) == 2
+    assert one_line(capsys).startswith("optimize: error: the painting clear.png is fully transparent")
 
 
 def test_an_unknown_layer_is_told_before_the_download(given, capsys, monkeypatch):

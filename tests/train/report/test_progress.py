@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from train.report import progress
-from train.report.progress import TrainingProgress, clock
+from train.report.progress import TrainingProgress
 from train.step.crop_schedule import CropSchedule
 
 
@@ -94,10 +94,3 @@ def test_with_growing_crops_the_time_left_counts_their_arithmetic(show):
 def test_processes_other_than_the_first_show_nothing(show):
     assert show(tty=False, steps=3, seconds=10, enabled=False) == ""
     assert show(tty=True, steps=3, seconds=10, enabled=False) == ""
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (5.4, "0:05"), (59.6, "1:00"), (750, "12:30"), (10_930, "3:02:10")]
-)
-def test_durations_are_read_as_people_read_them(seconds, text):
-    assert clock(seconds) == text

@@ -20,7 +20,7 @@ from tests.train.compare_states import assert_same_state
 from tests.train.make_photos import make_jpeg, write_shards
 from train.config import TrainingConfig
 from train.loss import choice as loss_network_choice
-from train.loss.painting import load_style_image
+from train.loss.painting import load_painting
 from train.loss.vgg import DownloadError, VGGFeatures, load_vgg_state
 from train.network.checkpoint import load_checkpoint
 from train.network.transformer_net import TransformerNet
@@ -92,7 +92,7 @@ def test_a_run_minimises_its_loss(tiny, finished):
     features = VGGFeatures("vgg16", ["relu1_2", "relu2_2"], load_vgg_state("vgg16", tiny.vgg16))
     config = TrainingConfig(**tiny.options(finished[0]))
     torch.manual_seed(config.seed)
-    painting = load_style_image(tiny.painting, 32)
+    painting = load_painting(tiny.painting, 32)
     module = StyleTransfer(config, painting, make_loss(config, painting, features), 12, "32-true")
     photos = torch.rand(2, 3, 32, 32)
     before = module.compare(photos).total.item()
@@ -491,7 +491,7 @@ def test_lightnings_own_options_pass_through(tiny, train, tmp_path, monkeypatch)
         ({"content_layers": ("relu9_1",)}, "vgg16 has no layer 'relu9_1'"),
         ({"content_layers": ("relu3_1",)}, "vgg16 weights do not reach relu3_1"),
         ({"loss_network_weights": "absent.pth"}, "absent.pth: No such file"),
-        ({"style": "absent.jpg"}, "no style image absent.jpg"),
+        ({"style": "absent.jpg"}, "no painting absent.jpg"),
         ({"init": "absent.ckpt"}, "--init absent.ckpt: there is no checkpoint absent.ckpt"),
         (
             {"init": "wave"},
