@@ -11,12 +11,11 @@ Example:
 from typing import TYPE_CHECKING, Any
 
 from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.version import __version__
 
 if TYPE_CHECKING:
     from fastnst.painter import Painter
     from fastnst.stylizer import Stylizer
-
-__version__ = "0.1.0"
 
 __all__ = ["FastnstError", "FastnstWarning", "Painter", "Stylizer", "__version__"]
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from fastnst import __version__
 from fastnst.cli.info import info
 from fastnst.cli.one_line import complain
 from fastnst.cli.styles import styles
@@ -22,6 +21,7 @@ from fastnst.cli.stylize import stylize
 from fastnst.cli.video import video
 from fastnst.cli.webcam import webcam
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.version import __version__
 
 
 class _OneLineErrors(click.Group):

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from fastnst import __version__
 from fastnst.errors import FastnstError
+from fastnst.version import __version__
 
 FORMAT = 1
 """The newest `fastnst.format` that this version runs."""

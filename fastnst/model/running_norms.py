@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.model.graph import Node, OnnxGraph
-from fastnst.tiling.fixed_norms import DEFAULT_EPSILON, in_float32
+from fastnst.model.instance_norm import DEFAULT_EPSILON, in_float32
 
 _RATE = "temporal_norm.rate"
 
