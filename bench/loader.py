@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from train.photos.cache import PhotoCache
+from train.photos.crop_schedule import CropSchedule
 from train.photos.crops import random_crop_box
 from train.photos.folder import PhotoFolder, open_photos
 from train.photos.generated import GeneratedPhotos
@@ -112,7 +113,7 @@ def loader_rate(
     loader = PhotoLoader(
         photos,
         batch_size=_BATCH_SIZE,
-        image_size=image_size,
+        schedule=CropSchedule(image_size),
         seed=0,
         workers=workers,
         crop_scale=crop_scale,
@@ -134,7 +135,7 @@ def generated_rate(
     loader = PhotoLoader(
         GeneratedPhotos(0),
         batch_size=_BATCH_SIZE,
-        image_size=image_size,
+        schedule=CropSchedule(image_size),
         seed=0,
         workers=workers,
         crop_scale=crop_scale,

@@ -29,6 +29,7 @@ from train.loss.painting import Painting
 from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_accelerator, resolve_precision
+from train.photos.crop_schedule import CropSchedule
 from train.photos.folder import PhotoFolder, open_photos
 from train.photos.loader import PhotoLoader
 from train.step.style_transfer import StyleTransfer, make_loss
@@ -150,7 +151,7 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
         PhotoLoader(
             _photos(options),
             batch_size=config.batch_size,
-            image_size=config.image_size,
+            schedule=CropSchedule(config.image_size),
             crop_scale=config.crop_scale,
             seed=0,
             workers=_workers(options.device),

@@ -108,23 +108,35 @@ def random_crop(
     size: int,
     generator: np.random.Generator,
     scale: tuple[float, float] = (0.25, 1.0),
+    side: int | None = None,
 ) -> Tensor:
     """Cut a random crop out of a photo, scale it to a square, and mirror it half of the time.
 
     Args:
         pixels: A photo of shape (H, W, 3), uint8; one smaller than the crop is enlarged.
-        size: Side of the result in pixels, from 1 up.
+        size: Side of a whole crop in pixels, from 1 up.
         generator: Decides on the box and the mirroring; nothing else is random.
-        scale: Least and greatest part of the photo's area that the crop takes, in (0, 1].
+        scale: Least and greatest fraction of the photo's area that a whole crop takes, in (0, 1].
+        side: Side of the result in pixels, from 1 to `size`, which is the default. A smaller result is a part
+            of a whole crop, at a random place in it: things keep the size that they have there, and only this
+            part of the photo is resized.
 
     Returns:
-        RGB values of shape (3, size, size), uint8, 0 to 255, contiguous.
+        RGB values of shape (3, side, side), uint8, 0 to 255, contiguous.
     """
     height, width, _ = pixels.shape
     left, top, right, bottom = random_crop_box(width, height, generator, scale)
+    if side is None or side == size:
+        side = size
+    else:
+        part_width = max(1, round((right - left) * side / size))
+        part_height = max(1, round((bottom - top) * side / size))
+        left += int(generator.integers(right - left - part_width, endpoint=True))
+        top += int(generator.integers(bottom - top - part_height, endpoint=True))
+        right, bottom = left + part_width, top + part_height
     box = torch.from_numpy(pixels[top:bottom, left:right].copy())  # (h, w, 3)
     # PyTorch's resizing of uint8 is Pillow's, to a level or two, in a fifth of the time.
-    crop = F.interpolate(box.permute(2, 0, 1).unsqueeze(0), (size, size), mode="bicubic", antialias=True)[0]
+    crop = F.interpolate(box.permute(2, 0, 1).unsqueeze(0), (side, side), mode="bicubic", antialias=True)[0]
     if generator.random() < 0.5:
         crop = crop.flip(2)
     return crop.contiguous()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fastnst.errors import FastnstError
 from train.photos.cache import PhotoCache
+from train.photos.crop_schedule import CropSchedule
 from train.photos.folder import MixedPhotos, PhotoFolder, TrainingPhotos
 from train.photos.loader import PhotoBatch, PhotoLoader
 
@@ -25,7 +26,7 @@ class PhotoDataModule(pl.LightningDataModule):
     Args:
         photos: Where they come from.
         batch_size: Crops a step on each device.
-        image_size: Side of a crop in pixels.
+        schedule: How large the crops are at each step.
         crop_scale: Least and greatest part of a photo's area in a crop.
         seed: Of the order and the crops.
         workers: Processes that decode.
@@ -41,7 +42,7 @@ class PhotoDataModule(pl.LightningDataModule):
         photos: TrainingPhotos,
         *,
         batch_size: int,
-        image_size: int,
+        schedule: CropSchedule,
         crop_scale: tuple[float, float],
         seed: int,
         workers: int,
@@ -51,7 +52,7 @@ class PhotoDataModule(pl.LightningDataModule):
         self.photos = photos
         self.skipped: set[str] = set()
         self._batch_size = batch_size
-        self._image_size = image_size
+        self._schedule = schedule
         self._crop_scale = crop_scale
         self._seed = seed
         self._workers = workers
@@ -67,7 +68,7 @@ class PhotoDataModule(pl.LightningDataModule):
         return PhotoLoader(
             self.photos,
             batch_size=self._batch_size,
-            image_size=self._image_size,
+            schedule=self._schedule,
             crop_scale=self._crop_scale,
             seed=self._seed,
             workers=self._workers,

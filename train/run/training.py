@@ -102,7 +102,7 @@ def train(settled: SettledRun) -> TrainedRun:
     data = PhotoDataModule(
         settled.photos,
         batch_size=config.batch_size,
-        image_size=config.image_size,
+        schedule=module.schedule,
         crop_scale=config.crop_scale,
         seed=config.seed,
         workers=_workers(config, settled.device, trainer.num_devices),

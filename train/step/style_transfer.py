@@ -21,7 +21,7 @@ from train.network.checkpoint import KEY
 from train.network.record import PaintingRecord, Quality, RunRecord
 from train.network.trained_weights import TrainedWeights
 from train.network.transformer_net import TransformerNet
-from train.step.crop_schedule import CropSchedule
+from train.photos.crop_schedule import CropSchedule
 from train.step.muon import Muon
 from train.step.teacher import Teacher
 
@@ -120,7 +120,6 @@ class StyleTransfer(pl.LightningModule):
 
     def training_step(self, content: Tensor, batch_idx: int) -> Tensor:
         """Return the loss of one batch of photos, (N, 3, S, S) in [0, 1]."""
-        content = self.schedule.cut(content, self.global_step, self.config.seed)
         content = content.contiguous(memory_format=torch.channels_last)
         if self.teacher is not None and self.copies_teacher(self.global_step):
             self.losses = None

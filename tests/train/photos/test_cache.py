@@ -18,9 +18,10 @@ from PIL import Image
 
 from tests.train.make_photos import encode, make_jpeg, make_pixels, write_shards
 from tests.train.photos.numbered_photos import numbered_photo, put_slowly
+from train.photos import batches as batches_module
 from train.photos import cache as photo_cache
-from train.photos import loader as photo_loader
 from train.photos.cache import PhotoCache
+from train.photos.crop_schedule import CropSchedule
 from train.photos.data_module import PhotoDataModule
 from train.photos.folder import open_photos
 from train.photos.loader import PhotoLoader
@@ -89,7 +90,7 @@ def folder(tmp_path):
 
 
 def batches(photos, count, **options):
-    options = {"batch_size": 4, "image_size": 16, "seed": 7, "workers": 0} | options
+    options = {"batch_size": 4, "schedule": CropSchedule(16), "seed": 7, "workers": 0} | options
     loader = iter(PhotoLoader(photos, **options))
     result = list(itertools.islice(loader, count))
     loader.close()
@@ -140,9 +141,11 @@ def test_batches_are_the_same_with_and_without(folder, workers):
 
 def test_a_photo_is_decoded_once(folder, monkeypatch):
     decoded = []
-    decode = photo_loader.decode_photo
+    decode = batches_module.decode_photo
     monkeypatch.setattr(
-        photo_loader, "decode_photo", lambda photo, *args: decoded.append(photo.name) or decode(photo, *args)
+        batches_module,
+        "decode_photo",
+        lambda photo, *args: decoded.append(photo.name) or decode(photo, *args),
     )
     batches(folder, 16, cache=PhotoCache.create(len(folder)))
     good = [name for name in decoded if "corrupt" not in name]
@@ -351,5 +354,11 @@ def test_streams_are_not_kept(tmp_path):
 
 def module(photos, cache_gb):
     return PhotoDataModule(
-        photos, batch_size=4, image_size=16, crop_scale=(0.25, 1.0), seed=0, workers=0, cache_gb=cache_gb
+        photos,
+        batch_size=4,
+        schedule=CropSchedule(16),
+        crop_scale=(0.25, 1.0),
+        seed=0,
+        workers=0,
+        cache_gb=cache_gb,
     )

@@ -342,3 +342,29 @@ def test_readable_photos_leaves_out_the_others_and_gives_up_in_the_end(monkeypat
     assert list(readable_photos([bad] * 4 + [good] + [bad] * 4)) == [good]
     with pytest.raises(FastnstError, match="5 photos in a row cannot be read, the last bad"):
         list(readable_photos([bad] * 5))
+
+
+def test_a_smaller_crop_is_a_part_of_the_whole_one_at_its_scale():
+    pixels = np.zeros((120, 160, 3), np.uint8)
+    pixels[..., 0], pixels[..., 1] = np.arange(160), np.arange(120)[:, None]  # each pixel says where it is
+    places = set()
+    for seed in range(20):
+        whole = random_crop(pixels, 64, np.random.default_rng(seed), (0.5, 1.0)).float()
+        part = random_crop(pixels, 64, np.random.default_rng(seed), (0.5, 1.0), side=16).float()
+        assert part.shape == (3, 16, 16)
+        for channel in (0, 1):
+            assert whole[channel].min() - 1 <= part[channel].min()
+            assert part[channel].max() <= whole[channel].max() + 1
+        for channel, dim in ((0, 1), (1, 0)):  # as many pixels of the photo to one of the crop
+            expected = whole[channel].diff(dim=dim).abs().mean().item()
+            assert part[channel].diff(dim=dim).abs().mean().item() == pytest.approx(expected, rel=0.1)
+        places.add((int(part[0].min()), int(part[1].min())))
+    assert len(places) > 10
+
+
+def test_a_crop_of_the_full_side_is_the_crop_without_a_side():
+    pixels = make_pixels(90, 70, 3, finest=2.0)
+    one, other = (
+        random_crop(pixels, 32, np.random.default_rng(5), **options) for options in ({}, {"side": 32})
+    )
+    assert torch.equal(one, other)

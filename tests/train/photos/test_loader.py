@@ -13,10 +13,12 @@ from PIL import Image
 
 from fastnst.errors import FastnstError
 from tests.train.make_photos import make_plain, number_of, write_folder, write_shards
-from train.photos import loader as photo_loader
+from train.photos import batches as batches_module
+from train.photos import stream_batches
+from train.photos.crop_schedule import CropSchedule
 from train.photos.crops import decode_photo
 from train.photos.folder import MixedPhotos, open_photos
-from train.photos.generated import generated_photo
+from train.photos.generated import GeneratedPhotos, generated_photo
 from train.photos.loader import PhotoLoader
 
 ASSETS = os.environ.get("FASTNST_ASSETS")
@@ -30,6 +32,8 @@ pytestmark = [
 
 def batches(photos, count, **options):
     options = {"batch_size": 4, "image_size": 8, "seed": 7, "workers": 0} | options
+    size = options.pop("image_size")
+    options.setdefault("schedule", CropSchedule(size))
     loader = iter(PhotoLoader(photos, **options))
     result = list(itertools.islice(loader, count))
     loader.close()
@@ -62,7 +66,7 @@ def folder(tmp_path):
 @pytest.fixture
 def stream(tmp_path, monkeypatch):
     """Five shards of seven to eleven photos, two of them corrupt, shuffled in blocks of four."""
-    monkeypatch.setattr(photo_loader, "_BLOCK", 4)
+    monkeypatch.setattr(stream_batches, "_BLOCK", 4)
     shards = [[make_plain(12 * shard + row) for row in range(7 + shard)] for shard in range(5)]
     shards[2][3] = b"corrupt"
     shards[4][0] = None
@@ -143,7 +147,7 @@ def test_a_resumed_stream_keeps_its_readers(stream, caplog):
 
 def test_a_loader_can_be_iterated_again(folder, stream):
     for photos in (folder, stream):
-        loader = PhotoLoader(photos, batch_size=2, image_size=8, seed=0, workers=0)
+        loader = PhotoLoader(photos, batch_size=2, schedule=CropSchedule(8), seed=0, workers=0)
         first, second = (list(itertools.islice(loader, 3)) for _ in range(2))
         assert_same(first, second)
 
@@ -303,7 +307,7 @@ def made_of(monkeypatch):
             return decode_photo(photo, *arguments)
         return np.full((24, 20, 3), 2 * (photo.source.number % 128), np.uint8)
 
-    monkeypatch.setattr(photo_loader, "decode_photo", decode)
+    monkeypatch.setattr(batches_module, "decode_photo", decode)
     return lambda batch_list: [round(float(image.float().mean())) for b in batch_list for image in b.images]
 
 
@@ -398,3 +402,27 @@ def test_real_coco_photos_resume():
     assert_same(batches(photos, 3, image_size=64, position=whole[2].position), whole[3:])
     assert not any(batch.skipped for batch in whole)
     assert all(batch.images.float().std() > 30 for batch in whole)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("kind", ["folder", "mixed", "generated", "stream"])
+def test_crops_have_the_side_of_their_step_also_after_resuming(request, kind, workers):
+    if kind == "mixed":
+        photos = MixedPhotos(request.getfixturevalue("folder"), 0.5)
+    else:
+        photos = GeneratedPhotos(0) if kind == "generated" else request.getfixturevalue(kind)
+    schedule = CropSchedule(128, 3, 14)
+    options = {"schedule": schedule, "batch_size": 2, "workers": workers}
+    whole = batches(photos, 14, **options)
+    assert [batch.images.shape[-1] for batch in whole] == [schedule.side(step) for step in range(14)]
+    assert len(schedule.sides) == 3
+    for done in (3, 10, 13):
+        resumed = batches(photos, 14 - done, position=whole[done - 1].position, **options)
+        assert_same(resumed, whole[done:])
+
+
+def test_the_side_is_that_of_the_step_for_every_process_that_trains(folder):
+    schedule = CropSchedule(64, 2, 5)
+    for rank in range(2):
+        made = batches(folder, 5, schedule=schedule, batch_size=2, rank=rank, world_size=2)
+        assert [batch.images.shape[-1] for batch in made] == [schedule.side(step) for step in range(5)]

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from train.photos.crop_schedule import CropSchedule
 from train.report import progress
 from train.report.progress import TrainingProgress
-from train.step.crop_schedule import CropSchedule
 
 
 class Terminal(io.StringIO):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fastnst.errors import FastnstError
-from train.step.crop_schedule import CropSchedule
+from train.photos.crop_schedule import CropSchedule
 from train.step.muon import Muon
 from train.step.style_transfer import learning_rate_factor
 

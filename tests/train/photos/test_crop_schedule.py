@@ -1,9 +1,8 @@
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.step.crop_schedule import CropSchedule
+from train.photos.crop_schedule import CropSchedule
 
 
 def test_each_stage_has_crops_of_twice_the_side_and_the_same_arithmetic():
@@ -43,16 +42,3 @@ def test_progress_rises_from_0_to_1_and_sides_never_shrink(size, stages, steps):
     sides = [schedule.side(step) for step in range(steps)]
     assert sides == sorted(sides)
     assert sides[-1] == size
-
-
-def test_a_crop_is_a_part_of_the_full_one_and_a_function_of_seed_and_step():
-    schedule = CropSchedule(128, 2, 100)
-    images = torch.arange(128.0).expand(2, 3, 128, 128)
-    cut = schedule.cut(images, 3, seed=5)
-    assert cut.shape == (2, 3, 64, 64)
-    left = int(cut[0, 0, 0, 0])
-    assert torch.equal(cut, images[..., :64, left : left + 64])
-    assert torch.equal(cut, schedule.cut(images, 3, seed=5))
-    places = {int(schedule.cut(images, step, seed)[0, 0, 0, 0]) for step in range(9) for seed in range(3)}
-    assert len(places) > 9
-    assert schedule.cut(images, 99, seed=5).shape == images.shape

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from torch import Tensor
 
 # What the network's strides divide, and what VGG can pool four times.
 _LEAST_SIDE = 32
@@ -28,8 +27,8 @@ class CropSchedule:
     """
 
     image_size: int
-    stages: int
-    steps: int
+    stages: int = 1
+    steps: int = 1
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -56,21 +55,3 @@ class CropSchedule:
             total += (end - start) * side**2
             done += max(0, min(step, end) - start) * side**2
         return done / total
-
-    def cut(self, images: Tensor, step: int, seed: int) -> Tensor:
-        """Cut the crops of a step out of those of the full size, at one random place for all.
-
-        Args:
-            images: Shape (N, C, image_size, image_size).
-            step: The step, from 0.
-            seed: Of the run. The place is a function of the seed and the step alone.
-
-        Returns:
-            A view of shape (N, C, side, side).
-        """
-        side = self.side(step)
-        space = images.shape[-1] - side
-        if space <= 0:
-            return images
-        top, left = np.random.default_rng((seed, step)).integers(space, size=2, endpoint=True)
-        return images[..., top : top + side, left : left + side]
