@@ -1,4 +1,4 @@
-"""The command line of training: options read, presets applied, mistakes told in one line."""
+"""The command line of training: reads options, applies presets, reports mistakes in one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import jsonargparse
 
 import fastnst
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
-from train.config import TrainingConfig
+from train.config import OPTION_GROUPS, TrainingConfig
 from train.run.lock import run_lock
 
 PRESETS = Path(__file__).parent / "presets"
@@ -33,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         config, preset = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-        # Only now: it takes seconds, and a mistake or --help should not.
+        # Imported late: it takes seconds, which a mistake or --help should not.
         from train.run.run import run
 
-        # Processes that Lightning starts are part of the run that holds the lock.
+        # Processes that Lightning starts belong to the run that holds the lock.
         lock = run_lock(config.checkpoint_path) if _process_number() == 0 else contextlib.nullcontext()
         with lock:
             return INTERRUPTED if run(config, preset).interrupted else 0
@@ -68,7 +68,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
     arguments = _as_jsonargparse_reads_them(arguments)
     try:
         given = parser.parse_args(arguments)
-        _config(given)  # a mistake is told before anything is loaded
+        _config(given)  # reports a mistake before anything is loaded
         preset = given.preset
         if preset not in ("auto", *preset_names()):
             raise FastnstError(f"there is no preset {preset!r}; there are {', '.join(preset_names())}")
@@ -78,7 +78,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
             preset = "default" if _has_gpu() else "quick"
         parsed = parser.parse_args([f"--config={PRESETS / preset}.yaml", *arguments])
         if given.strength is not None or given.style_weight is not None:
-            # They say the same: either replaces whichever the preset has.
+            # Both set the style's weight: either replaces whichever the preset has.
             parsed.strength, parsed.style_weight = given.strength, given.style_weight
         return _config(parsed), preset
     except jsonargparse.ArgumentError as error:
@@ -97,10 +97,11 @@ def preset_names() -> list[str]:
 
 
 def _parser() -> jsonargparse.ArgumentParser:
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(
         prog="python -m train",
         usage="python -m train --style PAINTING [--data PHOTOS] [--preset NAME] [--OPTION VALUE ...]",
-        description=(TrainingConfig.__doc__ or "").partition("\n\n    Attributes:")[0],
+        description=TrainingConfig.__doc__,
         formatter_class=_HelpFormatter,
         exit_on_error=False,
         default_env=False,
@@ -109,14 +110,25 @@ def _parser() -> jsonargparse.ArgumentParser:
     presets = f"Defaults for a machine: {', '.join(preset_names())}; auto asks whether there is a GPU."
     parser.add_argument("--preset", type=str, default="auto", help=presets)
     parser.add_class_arguments(TrainingConfig, None)
-    for group in parser._action_groups:
-        if any(action.dest == "style" for action in group._group_actions):
-            group.title = "training, with the defaults"
+    _group_options(parser)
     return parser
 
 
+def _group_options(parser: jsonargparse.ArgumentParser) -> None:
+    (options,) = (
+        group
+        for group in parser._action_groups
+        if any(action.dest == "style" for action in group._group_actions)
+    )
+    parser._action_groups = [group for group in parser._action_groups if group is not options]
+    for action in options._group_actions:
+        if action.dest in OPTION_GROUPS:
+            group = parser.add_argument_group(OPTION_GROUPS[action.dest])
+        group._group_actions.append(action)
+
+
 class _HelpFormatter(jsonargparse.DefaultHelpFormatter):
-    """Each option with its default in the place of a type: two screens instead of five."""
+    """Each option with its default instead of its type: two screens instead of five."""
 
     def __init__(self, prog: str, **options: typing.Any) -> None:
         super().__init__(prog, **options | {"max_help_position": 34})  # type: ignore[no-untyped-call]
@@ -145,8 +157,8 @@ class _HelpFormatter(jsonargparse.DefaultHelpFormatter):
 
 
 def _as_jsonargparse_reads_them(arguments: Sequence[str]) -> list[str]:
-    # It names options after the fields, and people type hyphens; it wants [a,b], and people type a,b;
-    # it wants --fresh true, and people type --fresh.
+    # It names options after the fields, but people type hyphens; it wants [a,b], but people type a,b;
+    # it wants --fresh true, but people type --fresh.
     hints = typing.get_type_hints(TrainingConfig)
     lists = {f"--{name}" for name, hint in hints.items() if "tuple" in str(hint)}
     switches = {f"--{name}" for name, hint in hints.items() if hint is bool}
@@ -167,13 +179,13 @@ def _as_jsonargparse_reads_them(arguments: Sequence[str]) -> list[str]:
 
 
 def _process_number() -> int:
-    # Of those that train together; Lightning and torchrun say it to the processes that they start.
+    # Lightning and torchrun number the processes that they start to train together.
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
 def _has_gpu() -> bool:
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         return False
-    import torch  # takes a second, which is why it is asked only when the preset depends on it
+    import torch  # takes a second: asked only when the preset depends on it
 
     return torch.cuda.is_available() or torch.backends.mps.is_available()

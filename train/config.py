@@ -1,4 +1,4 @@
-"""What a training run can be told: every option, its default and its meaning, once."""
+"""The options of a training run: each with its default, its meaning and its range."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AUTO_LOSS_NETWORK = "auto"
 COMPACT_LOSS_NETWORK = "compact"
 
 # VGG-16's are the paper's (arXiv:1603.08155, section 4.1); VGG-19's reach as deep in its own numbering. The
-# compact network stands for VGG-19.
+# compact network imitates VGG-19.
 DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
     "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
     "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_1"),
@@ -30,163 +30,177 @@ DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
 
 DEFAULT_STYLE_WEIGHT = 8.0
 
-# What is streamed where the user names no data, and what stands for data that needs no files.
+# --data by default, streamed from the Hugging Face hub, and --data that needs no files.
 DEFAULT_DATA = "detection-datasets/coco"
 GENERATED_DATA = "generated"
 
 STRENGTHS = range(1, 11)
 _DEFAULT_STRENGTH = 5
-# Each level of --strength is so many times the style weight of the one below it. With 1.6 the levels reach
-# from a weight of 1.2, which recolours the photo, to one of 84, under which it is hard to find again.
+# The style weight of a level is this many times that of the level below. With 1.6 the levels reach from 1.2,
+# which recolours the photo, to 84, under which the photo is hard to recognise.
 _STRENGTH_FACTOR = 1.6
 
-# Longer sides of images in pixels: relu4_1 has an eighth of the least, and beyond the most the loss network
-# takes tens of gigabytes for one image.
+# Longer sides of images in pixels: at the least relu4_1 has 2 pixels; above the most the loss network takes
+# tens of gigabytes for one image.
 LEAST_SIZE = 16
 MOST_SIZE = 4096
+
+
+# The groups of --help, each by the option that it begins with.
+OPTION_GROUPS = {
+    "style": "painting and photos",
+    "style_size": "look",
+    "network": "network",
+    "images": "length and optimizer",
+    "accelerator": "machine",
+    "logger": "tracking",
+}
+
+
+# The least value of each option that has one, by that value.
+_AT_LEAST: dict[int, tuple[str, ...]] = {
+    LEAST_SIZE: ("style_size", "image_size"),
+    1: ("width", "images", "crop_stages", "batch_size", "validation_photos", "log_every", "num_nodes"),
+    0: (
+        *("residual_blocks", "warmup_steps", "gradient_clip", "quality_size", "seed"),
+        *("style_weight", "content_weight", "tv_weight", "repetition_weight"),
+        *("preview_seconds", "checkpoint_seconds"),
+    ),
+}
 
 
 @dataclass
 class TrainingConfig:
     """Train one style: a painting and many photos in, a checkpoint out.
 
-    The defaults are those of the `default` preset, for a GPU.
-
-    Attributes:
-        style: The painting: an image file.
-        data: Photos: a folder (nested is fine), a Hugging Face data set with an image column, streamed, or
-            generated, which makes images as they are needed. By default COCO from the hub, or generated where
-            the hub cannot be reached.
-        generated_share: Part of the crops that are of generated photos, among those of your folder.
-        name: Name of the style; the file name of the painting by default.
-        style_author: Who painted it, for the style file's metadata.
-        style_licence: Rights of the painting, for the style file's metadata.
-        output: Folder for the checkpoint, the preview and the logs.
-        fresh: Train from the start even if the checkpoint exists.
-        init: What the network starts from: none, random weights; auto, the bundled style that is nearest to
-            the painting; or a style's name, a .ckpt or an .onnx file. Another style's weights save steps.
-        teacher: A trained style, by name or ONNX file, that the network learns to copy first: a quick start
-            for a smaller network of the same painting.
-        teacher_share: For which part of the training's arithmetic.
-        style_size: Size of the brush: the longer side, in pixels, that the painting is resized to. Larger:
-            coarser strokes.
-        strength: How strongly the style counts: 1 leaves the photo's shapes whole, 10 little of the photo;
-            5 by default. One level serves every painting.
-        style_weight: The same as a number, in the place of --strength: level 5 is 8, and each is 1.6 times
-            the one below it.
-        content_weight: Weight of the content term.
-        tv_weight: Weight of the total variation, which smooths.
-        repetition_weight: Weight of the term against lattices: dots and hatches that repeat in even regions.
-        content_layers: Layers whose activations hold the content.
-        style_layers: Layers whose Gram matrices hold the style; by default the loss network's usual four.
-        style_layer_weights: One for each style layer, such as 1,1,2,2: how much it counts beside the others;
-            by default all count alike.
-        loss_network: Pretrained network that compares images. compact comes with fastnst and halves the time;
-            auto is vgg16, or compact where vgg16 cannot be downloaded.
-        loss_network_weights: VGG file (.pth, .safetensors) instead of the download.
-        quality_weights: VGG-19 file for measuring C and S instead of the download.
-        network: full, the paper's network; fast, a fifth of its time on a CPU; tiny, for phones and browsers.
-        width: Channels of the first layer, in the place of the network's own (32, 12, 8).
-        residual_blocks: Number of residual blocks, likewise (5, 3, 2).
-        outer_kernel_size: Size of the first and the last convolution's kernels, likewise (9, 5, 5).
-        images: Crops to train on, in all.
-        image_size: Side of a crop in pixels.
-        crop_stages: Training goes through so many sizes of crops, each twice the one before, up to
-            image_size. Each gets the same arithmetic, so that more steps fit into the same time.
-        crop_scale: Least and greatest part of a photo's area in a crop: small parts suit small crops, which
-            then show things at the size that they have in whole photos.
-        batch_size: Crops a step, on each device.
-        optimizer: muon steps equally far in all directions of a kernel, and needs fewer steps; adam is the
-            paper's.
-        learning_rate: At its highest.
-        warmup_steps: Steps until the learning rate is at its highest.
-        decay: How the learning rate falls after that: along a cosine to 0, or not at all, as in the paper.
-        gradient_clip: Greatest norm of the gradient; 0 for no limit.
-        seed: Of the network's first weights, the order of the photos and the crops.
-        workers: Processes that decode photos; by default one for each core, up to 16, that training leaves.
-        cache_gb: Gigabytes for a folder's decoded photos, kept for the next epochs; by default a quarter of
-            the free memory. 0 keeps none.
-        validation_photos: Photos kept out of training, for the previews and for measuring C and S.
-        quality_size: Longer side of the photos on which C and S are measured; 0 does not measure them, and
-            needs no VGG-19.
-        accelerator: cpu, cuda, mps; auto takes the best at hand.
-        devices: How many devices, or which, as Lightning reads it.
-        num_nodes: Machines.
-        strategy: How they share the work, as Lightning reads it, such as ddp.
-        precision: 16-mixed, bf16-mixed or 32-true, as Lightning names them; auto takes the fastest that the
-            device has.
-        compile: Compile the step with torch.compile first: a minute or more, worth it in long runs on a GPU.
-        logger: Where the curves go.
-        wandb_project: Project on wandb.
-        log_every: Steps between two points of the curves.
-        preview_seconds: Time between two previews.
-        checkpoint_seconds: Time between two checkpoints.
-        trainer: Any other argument of Lightning's Trainer, such as --trainer.profiler simple.
+    Options are shown with their defaults, those of the `default` preset, for a GPU.
     """
 
     style: Path
+    """The painting: an image file."""
     data: str | None = None
+    """Photos: a folder (nested is fine); a Hugging Face data set with an image column, which is streamed; or
+    generated, which needs no files. By default COCO from the hub, or generated if that cannot be reached."""
     generated_share: float = 0.0
+    """Fraction of the crops that come from generated photos instead of your folder."""
+    validation_photos: int = 8
+    """Photos kept out of training, for the previews and for measuring C and S."""
     name: str | None = None
+    """Name of the style; by default the painting's file name."""
     style_author: str = ""
+    """Who painted it, for the style file's metadata."""
     style_licence: str = ""
+    """Rights of the painting, for the style file's metadata."""
     output: Path = Path("checkpoints")
+    """Folder for the checkpoint, the preview and the logs."""
     fresh: bool = False
-
-    init: str = "none"
-    teacher: str | None = None
-    teacher_share: float = 0.35
+    """Train from the start even if the checkpoint exists."""
 
     style_size: int = 384
+    """Size of the brush: the longer side, in pixels, that the painting is resized to. Larger: coarser
+    strokes."""
     strength: int | None = None
+    """How strongly the style counts, from 1, which keeps the photo's shapes, to 10, which leaves little of
+    the photo; 5 by default. One level serves every painting."""
     style_weight: float | None = None
+    """The same as a number, instead of --strength: level 5 is 8, and each is 1.6 times the one below it."""
     content_weight: float = 1.0
+    """Weight of the content term."""
     tv_weight: float = 0.0
+    """Weight of the total variation, which smooths."""
     repetition_weight: float = 0.2
+    """Weight of the term against dots and hatches that repeat in even areas."""
     content_layers: tuple[str, ...] = ("relu3_3",)
+    """Layers whose activations hold the content."""
     style_layers: tuple[str, ...] | None = None
+    """Layers whose Gram matrices hold the style; by default the loss network's usual four."""
     style_layer_weights: tuple[float, ...] | None = None
+    """Relative weight of each style layer, such as 1,1,2,2; by default all are equal."""
     loss_network: LossNetworkName = "auto"
+    """Pretrained network that compares images. compact comes with fastnst and halves the time; auto is vgg16,
+    or compact if vgg16 cannot be downloaded."""
     loss_network_weights: Path | None = None
-    quality_weights: Path | None = None
+    """VGG file (.pth, .safetensors) instead of the download."""
 
     network: NetworkName = "full"
+    """full, the paper's network; fast, a fifth of its time on a CPU; tiny, for phones and browsers."""
     width: int | None = None
+    """Channels of the first layer, instead of the network's own (32, 12, 8)."""
     residual_blocks: int | None = None
+    """Number of residual blocks, instead of the network's own (5, 3, 2)."""
     outer_kernel_size: int | None = None
+    """Kernel size of the first and the last convolution, instead of the network's own (9, 5, 5)."""
+    init: str = "none"
+    """What the network starts from: none, random weights; auto, the bundled style nearest to the painting; or
+    a style's name, a .ckpt or an .onnx file. Another style's weights save steps."""
+    teacher: str | None = None
+    """A trained style, by name or ONNX file, that the network copies first: a quick start for a smaller
+    network of the same painting."""
+    teacher_share: float = 0.35
+    """Fraction of the training compute that copies the teacher."""
 
     images: int = 160_000
+    """Crops to train on, in total."""
     image_size: int = 256
+    """Side of a crop in pixels."""
     crop_stages: int = 1
+    """Number of crop sizes, each twice the one before, up to image_size. Each gets the same compute, so small
+    crops make room for more steps."""
     crop_scale: tuple[float, float] = (0.25, 1.0)
+    """Least and greatest part of a photo's area in a crop. Small parts suit small crops: things keep the size
+    that they have in whole photos."""
     batch_size: int = 16
+    """Crops per step and device."""
     optimizer: Optimizer = "muon"
+    """muon orthogonalises the steps of a kernel and needs fewer of them; adam is the paper's."""
     learning_rate: float = 1e-3
+    """The highest learning rate."""
     warmup_steps: int = 100
+    """Steps until the learning rate is at its highest."""
     decay: Decay = "cosine"
+    """How the learning rate falls afterwards: along a cosine to 0, or not at all, as in the paper."""
     gradient_clip: float = 10.0
+    """Greatest norm of the gradient; 0 for no limit."""
     seed: int = 0
-    workers: int | None = None
-    cache_gb: float | None = None
-    validation_photos: int = 8
-    quality_size: int = 512
+    """Seed of the first weights, the order of the photos and the crops."""
 
     accelerator: str = "auto"
+    """cpu, cuda or mps; auto takes the best at hand."""
     devices: int | str | list[int] = "auto"
+    """How many devices, or which, as Lightning reads it."""
     num_nodes: int = 1
+    """Number of machines."""
     strategy: str = "auto"
+    """How devices share the work, as Lightning reads it, such as ddp."""
     precision: str = "auto"
+    """16-mixed, bf16-mixed or 32-true, as Lightning names them; auto takes the device's fastest."""
     compile: bool = False
+    """Compile the step with torch.compile first: takes a minute or more, pays in long runs on a GPU."""
+    workers: int | None = None
+    """Processes that decode photos; by default one per core that training leaves free, up to 16."""
+    cache_gb: float | None = None
+    """Gigabytes for decoded photos of a folder, kept for the next epochs; by default a quarter of the free
+    memory. 0 keeps none."""
+    trainer: dict[str, Any] = field(default_factory=dict)
+    """Any other argument of Lightning's Trainer, such as --trainer.profiler simple."""
 
     logger: LoggerName = "wandb"
+    """Where the curves go."""
     wandb_project: str = "fastnst"
+    """Project on wandb."""
     log_every: int = 25
+    """Steps between two points of the curves."""
     preview_seconds: float = 60.0
+    """Time between two previews."""
     checkpoint_seconds: float = 60.0
-    trainer: dict[str, Any] = field(default_factory=dict)
+    """Time between two checkpoints."""
+    quality_size: int = 512
+    """Longer side of the photos on which C and S are measured; 0 skips the measure, which needs VGG-19."""
+    quality_weights: Path | None = None
+    """VGG-19 file for measuring C and S, instead of the download."""
 
     def __post_init__(self) -> None:
-        """Fill in what follows from other options, and check the rest.
+        """Fill in the options that follow from others, and check all.
 
         Raises:
             FastnstError: If a value is out of its range, in one line that names the option.
@@ -210,32 +224,11 @@ class TrainingConfig:
             self.outer_kernel_size = shape.outer_kernel_size
         if not self.init:
             raise FastnstError("--init must be none, auto, a style's name or a file")
-        at_least = {
-            "style_size": LEAST_SIZE,
-            "width": 1,
-            "residual_blocks": 0,
-            "images": 1,
-            "image_size": LEAST_SIZE,
-            "crop_stages": 1,
-            "batch_size": 1,
-            "warmup_steps": 0,
-            "gradient_clip": 0,
-            "style_weight": 0,
-            "content_weight": 0,
-            "tv_weight": 0,
-            "repetition_weight": 0,
-            "validation_photos": 1,
-            "quality_size": 0,
-            "log_every": 1,
-            "num_nodes": 1,
-            "seed": 0,
-            "preview_seconds": 0,
-            "checkpoint_seconds": 0,
-        }
-        for option, least in at_least.items():
-            value = getattr(self, option)
-            if not math.isfinite(value) or value < least:
-                raise FastnstError(f"--{option.replace('_', '-')} must be at least {least}, got {value}")
+        for least, options in _AT_LEAST.items():
+            for option in options:
+                value = getattr(self, option)
+                if not math.isfinite(value) or value < least:
+                    raise FastnstError(f"--{option.replace('_', '-')} must be at least {least}, got {value}")
         for option in ("style_size", "image_size", "quality_size"):
             if getattr(self, option) > MOST_SIZE:
                 raise FastnstError(
@@ -278,26 +271,21 @@ class TrainingConfig:
         return typing.cast("str", self.name)
 
     @property
-    def resolved_data(self) -> str:
-        """The data that was named, or else what is tried first."""
-        return DEFAULT_DATA if self.data is None else self.data
-
-    @property
     def resolved_style_weight(self) -> float:
-        """The weight of the style term, that of the strength where no weight was given."""
+        """The weight of the style term, as given or from the strength."""
         return typing.cast("float", self.style_weight)
 
     @property
     def resolved_style_layers(self) -> tuple[str, ...]:
-        """The style layers, the loss network's own where none were given.
+        """The style layers, as given or the loss network's usual ones.
 
-        Before `auto` is settled there are none.
+        They are known once `--loss-network auto` is settled.
         """
         return typing.cast("tuple[str, ...]", self.style_layers)
 
     @property
     def network_shape(self) -> NetworkShape:
-        """The network's shape: its own, or what was given in the place of it."""
+        """The network's shape, with the parts that were given."""
         return NetworkShape(
             typing.cast("int", self.width),
             typing.cast("int", self.residual_blocks),
@@ -321,7 +309,7 @@ class TrainingConfig:
     def _check_style_layer_weights(self) -> None:
         if self.style_layer_weights is None:
             return
-        # Before `auto` is settled: the usual layers are as many for every network.
+        # If `auto` is not settled yet: every network has as many usual layers.
         layers = self.style_layers or DEFAULT_STYLE_LAYERS["vgg16"]
         positive = all(math.isfinite(weight) and weight > 0 for weight in self.style_layer_weights)
         if not positive or len(self.style_layer_weights) != len(layers):

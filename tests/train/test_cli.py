@@ -54,8 +54,17 @@ def test_help_shows_every_option_as_it_is_typed_with_its_default(help_text):
     assert "--content-layers [relu3_3]" in help_text
     assert "--batch-size 16" in help_text
     assert "One of wandb, tensorboard, csv, none." in help_text
-    assert "Attributes" not in help_text
     assert f"level 5 is {DEFAULT_STYLE_WEIGHT:g}, and each is 1.6 times" in " ".join(help_text.split())
+
+
+def test_help_groups_the_options_as_a_person_looks_for_them(help_text):
+    groups = dict(re.findall(r"^([a-z ]+):\n((?:  .*\n)+)", help_text, re.MULTILINE))
+    titles = ["painting and photos", "look", "network", "length and optimizer", "machine", "tracking"]
+    assert list(groups) == ["options", *titles]
+    for title, option in zip(
+        titles, ("data", "strength", "teacher", "learning-rate", "trainer", "logger"), strict=True
+    ):
+        assert f"  --{option} " in groups[title]
 
 
 def test_hyphens_and_underscores_are_the_same():

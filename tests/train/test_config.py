@@ -1,4 +1,6 @@
+import ast
 import dataclasses
+import inspect
 import itertools
 from pathlib import Path
 
@@ -141,12 +143,19 @@ def test_a_share_out_of_its_range_is_one_line(share):
         config(generated_share=share)
 
 
+def meanings():
+    """Return the docstring that stands below each option."""
+    (source,) = ast.parse(inspect.getsource(TrainingConfig)).body
+    return {
+        option.target.id: meaning.value.value
+        for option, meaning in itertools.pairwise(source.body)
+        if isinstance(option, ast.AnnAssign) and isinstance(meaning, ast.Expr)
+    }
+
+
 def test_every_option_is_described():
-    attributes = TrainingConfig.__doc__.partition("Attributes:")[2]
-    for field in dataclasses.fields(TrainingConfig):
-        assert f"        {field.name}: " in attributes
+    assert meanings().keys() == {field.name for field in dataclasses.fields(TrainingConfig)}
 
 
 def test_the_help_names_each_precision_that_there_is():
-    meaning = (TrainingConfig.__doc__ or "").partition("precision: ")[2].partition("compile: ")[0]
-    assert all(precision in meaning for precision in ("auto", *PRECISIONS))
+    assert all(precision in meanings()["precision"] for precision in ("auto", *PRECISIONS))
