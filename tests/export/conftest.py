@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,14 @@ import pytest
 import torch
 
 from export import style_file as onnx_export
+from export.graph.build import build_model
 from export.style_file import ExportedStyle, export_onnx
 from train.config import TrainingConfig
-from train.network.checkpoint import KEY, NETWORK_PREFIX
+from train.network.checkpoint import KEY, NETWORK_PREFIX, load_checkpoint
 from train.network.record import FORMAT
 from train.network.transformer_net import TransformerNet
+
+ROOT = Path(__file__).parents[2]
 
 WriteCheckpoint = Callable[..., Path]
 
@@ -90,13 +95,44 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportedStyle:
-    return export_onnx(checkpoint, tmp_path_factory.mktemp("exported") / "kandinsky.onnx")
+def network(checkpoint: Path) -> TransformerNet:
+    return load_checkpoint(checkpoint).network()
 
 
 @pytest.fixture(scope="session")
-def network(exported: ExportedStyle) -> TransformerNet:
-    return exported.checkpoint.network()
+def export_process(
+    checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[subprocess.Popen[str]]:
+    """`python -m export CHECKPOINT -o "my kandinsky.onnx"`, which runs beside the tests that come before.
+
+    It takes 15 seconds, nearly all of them for imports.
+    """
+    output = tmp_path_factory.mktemp("process") / "my kandinsky.onnx"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "export", checkpoint, "-o", output],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="session")
+def plain(network: TransformerNet, export_process: subprocess.Popen[str]) -> onnx.ModelProto:
+    """The model as it is traced, which takes seconds."""
+    return build_model(network)
+
+
+@pytest.fixture(scope="session")
+def exported(
+    checkpoint: Path, plain: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory
+) -> ExportedStyle:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_export, "build_model", lambda *_, **__: _copy(plain))
+        return export_onnx(checkpoint, tmp_path_factory.mktemp("exported") / "kandinsky.onnx")
 
 
 @pytest.fixture(scope="session")
@@ -117,3 +153,9 @@ def traced(model: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch) -> onnx.Mode
     """The same, taken for the result of tracing, which takes seconds."""
     monkeypatch.setattr(onnx_export, "build_model", lambda *_, **__: model)
     return model
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    return copied
