@@ -81,9 +81,10 @@ class Sources:
         Raises:
             FastnstError: If something cannot be read, or a network is not the full one.
         """
-        folder = open_photos(self.data, validation_photos=_HELD_OUT)
-        if not isinstance(folder, PhotoFolder):
+        if not Path(self.data).is_dir():  # said before the hub is asked for a data set of that name
             raise FastnstError(f"--data {self.data} must be a folder of photos")
+        folder = open_photos(self.data, validation_photos=_HELD_OUT)
+        assert isinstance(folder, PhotoFolder)
         photos = (
             validation_images(folder, _PHOTO_SIZE)
             if held_out

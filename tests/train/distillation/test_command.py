@@ -7,7 +7,9 @@ from PIL import Image
 
 from tests.train.make_photos import make_pixels
 from train.distillation import __main__ as distillation
+from train.distillation import start as distillation_start
 from train.distillation.__main__ import main
+from train.distillation.targets import Teacher
 from train.distillation.workers import _spread
 from train.loss.compact import COMPACT_LAYERS, load_compact_state, random_compact_state
 from train.loss.vgg import random_vgg_state
@@ -25,6 +27,34 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def few_images(monkeypatch):
+    for name, value in {"_BASIS_IMAGES": 6, "_SOLVING_IMAGES": 6, "_VALIDATION_GROUPS": 1}.items():
+        monkeypatch.setattr(distillation, name, value)
+    monkeypatch.setattr(distillation_start, "_POSITIONS", 200)
+
+
+class SupplyOfThisProcess:
+    """Makes targets when they are asked for: another process takes seconds to start."""
+
+    def __init__(self, sources, basis, student, *, workers, seed):
+        self.teacher = Teacher(sources.load_features(), basis)
+        self.images = sources.open_images(seed)
+        self.gradient = False
+
+    def ask_for_gradients(self):
+        self.gradient = True
+
+    def take(self):
+        return self.teacher(self.images.group(None), gradient=self.gradient)
+
+    def ready(self):
+        return True
+
+    def close(self):
+        pass
+
+
 def arguments(folder, *more):
     return [
         *("--teacher", str(folder / "vgg19.safetensors"), "--data", str(folder / "photos")),
@@ -33,9 +63,7 @@ def arguments(folder, *more):
     ]
 
 
-def test_two_steps_leave_one_file_that_training_reads(folder, monkeypatch, capsys):
-    monkeypatch.setattr(distillation, "_BASIS_IMAGES", 6)
-    monkeypatch.setattr(distillation, "_VALIDATION_GROUPS", 1)
+def test_two_steps_leave_one_file_that_training_reads(folder, few_images, monkeypatch, capsys):
     monkeypatch.setattr(distillation, "_STEPS_BETWEEN_REPORTS", 1)
     output = folder / "new.safetensors"
     assert main(arguments(folder, "-o", str(output))) == 0
@@ -59,10 +87,8 @@ def without_a_head(state):
     return {name: weight for name, weight in state.items() if name != "relu2_2.weight"}
 
 
-def test_a_narrower_start_is_widened(folder, monkeypatch, capsys):
-    monkeypatch.setattr(distillation, "_BASIS_IMAGES", 6)
-    monkeypatch.setattr(distillation, "_SOLVING_IMAGES", 6)
-    monkeypatch.setattr(distillation, "_VALIDATION_GROUPS", 1)
+def test_a_narrower_start_is_widened(folder, few_images, monkeypatch, capsys):
+    monkeypatch.setattr(distillation, "TargetSupply", SupplyOfThisProcess)
     start, output = folder / "narrow.safetensors", folder / "widened.safetensors"
     safetensors.torch.save_file(contiguous(narrower(random_compact_state())), start)
     assert main(arguments(folder, "-o", str(output), "--start", str(start))) == 0
@@ -97,7 +123,7 @@ def contiguous(state):
         (["--learning-rate", "nan"], "--learning-rate must be above 0"),
         (["-o", "nowhere/new.safetensors"], "-o nowhere/new.safetensors must be a file in a folder that"),
         (["--networks", "wave-fast"], "--networks wave-fast has "),
-        (["--data", "nowhere"], "nowhere"),
+        (["--data", "nowhere"], "--data nowhere must be a folder of photos"),
         (["--sideways"], "--sideways"),
     ],
 )

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from tests.train.make_photos import make_pixels
+from train.distillation import images as distillation_images
 from train.distillation import start as distillation_start
 from train.distillation.images import STYLE_SIDE, DistillationImages, ImageGroup
 from train.distillation.start import pruned_state
@@ -49,6 +50,24 @@ def group(images):
 @pytest.fixture(scope="module")
 def targets(features, basis, group):
     return Teacher(features, basis)(group)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_positions():
+    """The deep layers of images of 32 pixels have no more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distillation_start, "_POSITIONS", 200)
+        yield
+
+
+@pytest.fixture(scope="module")
+def solving(images):
+    return [image for image in images for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def solved(state, basis, solving, few_positions):
+    return pruned_state(state, TEACHER_KEYS, basis, solving)
 
 
 def make_supply(**changes):
@@ -102,24 +121,21 @@ def test_the_gram_matrix_that_can_be_differentiated_twice_is_the_one_of_the_loss
     assert second.abs().sum() > 0
 
 
-def test_the_solved_student_is_nearer_to_its_teacher_than_a_random_one(state, basis, images, targets):
-    start = pruned_state(state, TEACHER_KEYS, basis, [image for image in images for _ in range(2)])
-    CompactFeatures(COMPACT_LAYERS, start)  # of the right names and shapes
-    solved, random = (
-        distillation_loss(Student(weights), targets) for weights in (start, random_compact_state())
+def test_the_solved_student_is_nearer_to_its_teacher_than_a_random_one(solved, targets):
+    CompactFeatures(COMPACT_LAYERS, solved)  # of the right names and shapes
+    near, random = (
+        distillation_loss(Student(weights), targets) for weights in (solved, random_compact_state())
     )
     for name in random:
         if name.startswith(("feature", "gram")):
-            assert solved[name].mean() < 0.5 * random[name].mean(), name
-    assert solved["gradient.1"].mean() < random["gradient.1"].mean() - 0.2
+            assert near[name].mean() < 0.5 * random[name].mean(), name
+    assert near["gradient.1"].mean() < random["gradient.1"].mean() - 0.2
 
 
-def test_heads_are_solved_for_other_directions_and_the_trunk_is_kept(state, basis, images, targets):
-    solving = [image for image in images for _ in range(2)]
-    trunk = pruned_state(state, TEACHER_KEYS, basis, solving)
-    turned = {name: -weight if name.startswith("relu") else weight for name, weight in trunk.items()}
+def test_heads_are_solved_for_other_directions_and_the_trunk_is_kept(state, basis, solving, solved, targets):
+    turned = {name: -weight if name.startswith("relu") else weight for name, weight in solved.items()}
     again = pruned_state(state, TEACHER_KEYS, basis, solving, trunk=turned)
-    for name, weight in trunk.items():
+    for name, weight in solved.items():
         torch.testing.assert_close(again[name], weight, rtol=1e-3, atol=1e-3)
     wrong, right = (distillation_loss(Student(weights), targets) for weights in (turned, again))
     for name in wrong:
@@ -128,9 +144,8 @@ def test_heads_are_solved_for_other_directions_and_the_trunk_is_kept(state, basi
 
 
 def test_a_narrower_trunk_is_kept_and_widened_by_what_it_leaves_unexplained(
-    state, basis, images, targets, monkeypatch
+    state, basis, solving, targets, monkeypatch
 ):
-    solving = [image for image in images for _ in range(2)]
     halved = tuple((name, block, conv, width // 2) for name, block, conv, width in TRUNK)
     with monkeypatch.context() as patched:
         patched.setattr(distillation_start, "TRUNK", halved)
@@ -170,7 +185,8 @@ def test_a_student_that_agrees_has_no_error_but_rounding(images, group):
 
 
 @pytest.mark.parametrize("trained", [False, True])
-def test_groups_are_images_that_fit_together(trained):
+def test_groups_are_images_that_fit_together(trained, monkeypatch):
+    monkeypatch.setattr(distillation_images, "_STEPS_A_ROUND", 2)
     supply = make_supply()
     student = Student(random_compact_state())
     group = None
