@@ -26,7 +26,7 @@ from bench.instruments.plain_loop import plain_steps
 from bench.loader import enough_photos, loader_rate, photos_needed, write_photos
 from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
 from train.loss.painting import Painting
-from train.loss.vgg import VGGFeatures, random_vgg_state
+from train.loss.vgg import VGGFeatures, random_vgg_state, weight_keys
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_accelerator, resolve_precision
 from train.photos.crop_schedule import CropSchedule
@@ -34,11 +34,7 @@ from train.photos.folder import PhotoFolder, open_photos
 from train.photos.loader import PhotoLoader
 from train.step.style_transfer import StyleTransfer, make_loss
 
-# What VGG-16's and VGG-19's layers are called in torchvision, for the plain loop.
-_INDICES = {
-    "vgg16": {2: "relu1_2", 7: "relu2_2", 14: "relu3_3", 21: "relu4_3"},
-    "vgg19": {2: "relu1_2", 7: "relu2_2", 14: "relu3_3", 16: "relu3_4", 19: "relu4_1"},
-}
+_CONTENT_LAYER = "relu3_3"
 
 _SAMPLE_SECONDS = 0.05
 
@@ -51,7 +47,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--steps", type=int, help="of each turn; by default what takes some seconds")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--loss-network", default="vgg16", choices=list(_INDICES))
+    parser.add_argument("--loss-network", default="vgg16", choices=("vgg16", "vgg19"))
     parser.add_argument("--profile", action="store_true", help="print where a step of ours spends its time")
     options = parser.parse_args()
     options.device = resolve_accelerator("auto")
@@ -118,14 +114,16 @@ def _style() -> Tensor:
 def _plain_step(options: argparse.Namespace) -> Callable[[], None]:
     """Return a function that does one step of the plain loop."""
     photos = _photos(options)
-    layers = _INDICES[options.loss_network]
+    style_layers = DEFAULT_STYLE_LAYERS[options.loss_network]
+    layers = (_CONTENT_LAYER, *style_layers)
+    keys = weight_keys(options.loss_network, layers)
     return plain_steps(
         [photos[index].name for index in range(len(photos))],
         _style().permute(2, 0, 1).unsqueeze(0) / 255,
-        random_vgg_state(options.loss_network, list(layers.values())),
-        layers,
-        content_layer="relu3_3",
-        style_layers=DEFAULT_STYLE_LAYERS[options.loss_network],
+        random_vgg_state(options.loss_network, layers),
+        {int(keys[layer].removeprefix("features.")): layer for layer in layers},
+        content_layer=_CONTENT_LAYER,
+        style_layers=style_layers,
         image_size=options.image_size,
         batch_size=options.batch_size,
         device=torch.device(options.device),

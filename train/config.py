@@ -20,12 +20,13 @@ LoggerName = Literal["wandb", "tensorboard", "csv", "none"]
 AUTO_LOSS_NETWORK = "auto"
 COMPACT_LOSS_NETWORK = "compact"
 
+_VGG19_STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_4", "relu4_1")
 # VGG-16's are the paper's (arXiv:1603.08155, section 4.1); VGG-19's reach as deep in its own numbering. The
 # compact network imitates VGG-19.
 DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
     "vgg16": ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
-    "vgg19": ("relu1_2", "relu2_2", "relu3_4", "relu4_1"),
-    "compact": ("relu1_2", "relu2_2", "relu3_4", "relu4_1"),
+    "vgg19": _VGG19_STYLE_LAYERS,
+    "compact": _VGG19_STYLE_LAYERS,
 }
 
 DEFAULT_STYLE_WEIGHT = 8.0

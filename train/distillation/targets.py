@@ -9,18 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
 from train.distillation.images import ImageGroup
 from train.loss.compact import COMPACT_LAYERS, head_channels
 from train.loss.gram_matrix import gram_matrix
 from train.loss.perceptual_loss import relative_squared_error
-from train.loss.vgg import VGGFeatures
+from train.loss.vgg import VGGFeatures, weight_keys
 
 TEACHER = "vgg19"
 # Torchvision's names of its convolutions up to relu4_1.
-TEACHER_KEYS = tuple(f"features.{number}" for number in (0, 2, 5, 7, 10, 12, 14, 16, 19))
+TEACHER_KEYS = tuple(weight_keys(TEACHER, COMPACT_LAYERS).values())
 # Those of the loss that training has by default.
-CONTENT_LAYER = "relu3_3"
-STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_4", "relu4_1")
+(CONTENT_LAYER,) = TrainingConfig.content_layers
+STYLE_LAYERS = DEFAULT_STYLE_LAYERS[TEACHER]
 
 
 @dataclass(frozen=True)

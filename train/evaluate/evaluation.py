@@ -218,7 +218,7 @@ def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossN
         "repetition_weight": 0.0,  # styles that do not state it were trained without this term
     }
     weights: dict[str, Any] = {
-        name: _number(metadata, f"training.{name}", default, least=0.0, most=_MOST_WEIGHT)
+        name: _stated_number(metadata, f"training.{name}", default, least=0.0, most=_MOST_WEIGHT)
         for name, default in defaults.items()
     }
     return PerceptualLoss(
@@ -229,15 +229,17 @@ def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossN
 def _held_out_photos(metadata: Mapping[str, str]) -> int:
     """Return how many photos training held out: those that it measured the style on, if the model says."""
     default = TrainingConfig.validation_photos
-    return int(_number(metadata, "quality.photos", default, least=1, most=_MOST_PHOTOS))
+    return int(_stated_number(metadata, "quality.photos", default, least=1, most=_MOST_PHOTOS))
 
 
 def _trained_style_size(metadata: Mapping[str, str]) -> int:
     default = TrainingConfig.style_size
-    return int(_number(metadata, "training.style_size", default, least=LEAST_SIZE, most=MOST_SIZE))
+    return int(_stated_number(metadata, "training.style_size", default, least=LEAST_SIZE, most=MOST_SIZE))
 
 
-def _number(metadata: Mapping[str, str], key: str, default: float, *, least: float, most: float) -> float:
+def _stated_number(
+    metadata: Mapping[str, str], key: str, default: float, *, least: float, most: float
+) -> float:
     """Return a number of a model's metadata; the default where none within the limits is stated.
 
     A model from elsewhere may state anything.

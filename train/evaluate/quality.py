@@ -18,6 +18,7 @@ from train.loss.perceptual_loss import relative_squared_error
 from train.loss.vgg import VGGFeatures, load_vgg_state
 from train.network.record import Quality
 
+# The measure's own, whatever training has by default: C and S of all styles, old ones too, compare.
 LOSS_NETWORK = "vgg19"
 CONTENT_LAYERS = ("relu3_3", "relu4_1")
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_4", "relu4_1")

@@ -135,6 +135,22 @@ def layer_names(architecture: str) -> tuple[str, ...]:
     return tuple(convolution.layer for convolution in _convolutions(_architecture(architecture)))
 
 
+def weight_keys(architecture: str, layers: Sequence[str]) -> dict[str, str]:
+    """Return torchvision's names of the convolutions that some layers need.
+
+    Args:
+        architecture: `vgg16` or `vgg19`.
+        layers: Names such as `relu3_3`.
+
+    Returns:
+        Such as `features.0` by its layer, from the shallowest to the deepest of `layers`.
+
+    Raises:
+        FastnstError: If there is no such architecture or layer.
+    """
+    return {convolution.layer: convolution.key for convolution in _needed(architecture, layers)}
+
+
 def _architecture(name: str) -> VGGArchitecture:
     try:
         return ARCHITECTURES[name]
