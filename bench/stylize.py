@@ -25,6 +25,7 @@ from PIL import Image
 
 from bench.instruments.paired import time_in_turn
 from fastnst import Stylizer
+from fastnst.model import keys
 from fastnst.model.session import available_devices
 from fastnst.style_library import list_bundled_styles
 from train.generated.photo.image import GeneratedImage
@@ -35,9 +36,6 @@ from train.network.transformer_net import TransformerNet
 SIZES = ("256x256", "512x512", "1920x1080", "3840x2160")
 # From this size on a picture takes so many seconds that one round says enough.
 _LARGE = 1_000_000
-
-# Where an exported file says how its weights are stored.
-_WEIGHTS_KEY = "export.weights"
 
 
 def main() -> None:
@@ -87,7 +85,7 @@ def psnr(found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
 
 def label(name: str, metadata: Mapping[str, str]) -> str:
     """Return a style's name with the form of its weights, as files of one style have several."""
-    return f"{name} ({metadata[_WEIGHTS_KEY]})" if _WEIGHTS_KEY in metadata else name
+    return f"{name} ({metadata[keys.EXPORT_WEIGHTS]})" if keys.EXPORT_WEIGHTS in metadata else name
 
 
 def scene(size: str) -> NDArray[np.uint8]:

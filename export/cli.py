@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from export.metadata import is_current
 from fastnst.errors import FastnstError
-from fastnst.model.metadata import GENERATED, MEASURED_ON_KEY
+from fastnst.model import keys
 from fastnst.style_library import find_style
 from train.command import CommandParser, naming_missing_packages, print_result, run_command, say
 
@@ -148,7 +148,7 @@ def _track(style: ExportedStyle) -> None:
 def _say_results(style: ExportedStyle) -> None:
     checkpoint, record, path = style.checkpoint, style.checkpoint.record, style.path
     preview = checkpoint.path.with_suffix(".png")
-    weights = style.metadata["export.weights"]
+    weights = style.metadata[keys.EXPORT_WEIGHTS]
     rows = [("style", f"{path} ({path.stat().st_size / 1e6:.2f} MB, {weights} weights)")]
     rows.append(("checkpoint", f"{checkpoint.path} ({checkpoint.steps:,} steps)"))
     if preview.exists():
@@ -166,7 +166,7 @@ def _say_results(style: ExportedStyle) -> None:
         content, missed = quality.content, quality.style
         lost = "0 is the photo itself, good styles lose 0.3 to 0.4"
         plain = "a plain photo misses 0.5 to 1, good styles 0.02 to 0.03"
-        if style.metadata.get(MEASURED_ON_KEY) == GENERATED:
+        if style.metadata.get(keys.MEASURED_ON) == keys.GENERATED:
             lost = plain = "on generated photos: not to be compared with a measure on real ones"
         rows += [
             ("C", f"{content:.3f} content lost: {lost}"),
@@ -195,7 +195,7 @@ def _say_int8(style: QuantizedStyle) -> None:
     ]
     for heading, text in rows:
         print_result(f"{heading:<10}  {text}")
-    if style.metadata.get("training.finished") == "false":
+    if style.metadata.get(keys.TRAINING_FINISHED) == "false":
         say("export: warning: the training is not finished; `make train` goes on")
     print_result(f"next: {_next_command(style.path)}")
 

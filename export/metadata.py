@@ -11,30 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import fastnst
 from fastnst.errors import FastnstError
-from fastnst.model.metadata import (
-    CONTENT_LOST_KEY,
-    FORMAT,
-    FORMAT_KEY,
-    GENERATED,
-    MEASURED_ON_KEY,
-    STYLE_AUTHOR_KEY,
-    STYLE_LICENCE_KEY,
-    STYLE_MISSED_KEY,
-    STYLE_NAME_KEY,
-    STYLE_SHA256_KEY,
-    read_metadata,
-)
+from fastnst.model import keys
+from fastnst.model.metadata import FORMAT, read_metadata
 
 if TYPE_CHECKING:
     from train.network.checkpoint import StyleCheckpoint
     from train.network.record import Quality, RunRecord
 
-VERSION_KEY = "fastnst.version"
-WEIGHTS_KEY = "export.weights"
-CHECKPOINT_KEY = "export.checkpoint_sha256"
-MAX_ABS_ERROR_KEY = "export.max_abs_error"
-PSNR_KEY = "export.psnr"
-MEASURED_WITH_KEY = "quality.weights"
 INT8 = "int8"
 
 # Options that are written down as they are. Paths are not among them: a file tells nobody's folders.
@@ -67,36 +50,36 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
     """
     record, options, style = checkpoint.record, checkpoint.record.options, checkpoint.record.style
     entries: dict[str, Any] = {
-        FORMAT_KEY: FORMAT,
-        VERSION_KEY: fastnst.__version__,
-        STYLE_NAME_KEY: style.name,
-        STYLE_SHA256_KEY: style.sha256,
-        STYLE_AUTHOR_KEY: style.author or "unknown",
-        STYLE_LICENCE_KEY: style.licence or "unknown",
+        keys.FORMAT: FORMAT,
+        keys.VERSION: fastnst.__version__,
+        keys.STYLE_NAME: style.name,
+        keys.STYLE_SHA256: style.sha256,
+        keys.STYLE_AUTHOR: style.author or "unknown",
+        keys.STYLE_LICENCE: style.licence or "unknown",
         **{f"network.{key}": value for key, value in record.network_shape._asdict().items()},
-        "training.finished": record.finished,
-        "training.steps": checkpoint.steps,
-        "training.images": checkpoint.steps * options["batch_size"] * record.world_size,
-        "training.data": _data_name(options["data"]),
-        **{f"training.{option}": options[option] for option in _OPTIONS},
+        keys.TRAINING_FINISHED: record.finished,
+        keys.TRAINING_STEPS: checkpoint.steps,
+        keys.TRAINING_IMAGES: checkpoint.steps * options["batch_size"] * record.world_size,
+        keys.TRAINING_DATA: _data_name(options["data"]),
+        **{keys.training(option): options[option] for option in _OPTIONS},
         **_describe_init(record),
         **_loss_network_origin(options),
-        "training.precision": record.precision,
-        "training.seconds": round(record.seconds, 1),
-        "training.version": record.version,
+        keys.TRAINING_PRECISION: record.precision,
+        keys.TRAINING_SECONDS: round(record.seconds, 1),
+        keys.TRAINING_VERSION: record.version,
     }
     if options.get("strength") is not None:  # the style weight as the user put it
-        entries["training.strength"] = options["strength"]
+        entries[keys.TRAINING_STRENGTH] = options["strength"]
     if options.get("teacher") is not None:
-        entries["training.teacher"] = Path(options["teacher"]).name.removesuffix(".onnx")
+        entries[keys.TRAINING_TEACHER] = Path(options["teacher"]).name.removesuffix(".onnx")
     if options.get("style_layer_weights"):
-        entries["training.style_layer_weights"] = options["style_layer_weights"]
+        entries[keys.TRAINING_STYLE_LAYER_WEIGHTS] = options["style_layer_weights"]
     if options.get("generated_share"):
-        entries["training.generated_share"] = options["generated_share"]
+        entries[keys.TRAINING_GENERATED_SHARE] = options["generated_share"]
     if record.losses:
-        entries["training.losses"] = record.losses
+        entries[keys.TRAINING_LOSSES] = record.losses
     if record.quality:
-        entries |= _describe_quality(record.quality) | {MEASURED_ON_KEY: _data_name(options["data"])}
+        entries |= _describe_quality(record.quality) | {keys.MEASURED_ON: _data_name(options["data"])}
     return {key: _text(value) for key, value in entries.items()}
 
 
@@ -112,9 +95,9 @@ def describe_export(checkpoint_sha256: str, *, half: bool, max_abs_error: int) -
         `export.*`.
     """
     return {
-        WEIGHTS_KEY: _weights(half),
-        MAX_ABS_ERROR_KEY: str(max_abs_error),
-        CHECKPOINT_KEY: checkpoint_sha256,
+        keys.EXPORT_WEIGHTS: _weights(half),
+        keys.EXPORT_MAX_ABS_ERROR: str(max_abs_error),
+        keys.EXPORT_CHECKPOINT_SHA256: checkpoint_sha256,
     }
 
 
@@ -131,10 +114,14 @@ def describe_quantization(metadata: Mapping[str, str], *, psnr: float) -> dict[s
     Returns:
         The metadata, with `export.psnr` in the place of `export.max_abs_error`.
     """
-    described = {key: value for key, value in metadata.items() if key != MAX_ABS_ERROR_KEY}
-    described |= {VERSION_KEY: fastnst.__version__, WEIGHTS_KEY: INT8, PSNR_KEY: f"{psnr:.1f}"}
-    if CONTENT_LOST_KEY in metadata:
-        described[MEASURED_WITH_KEY] = "float32"
+    described = {key: value for key, value in metadata.items() if key != keys.EXPORT_MAX_ABS_ERROR}
+    described |= {
+        keys.VERSION: fastnst.__version__,
+        keys.EXPORT_WEIGHTS: INT8,
+        keys.EXPORT_PSNR: f"{psnr:.1f}",
+    }
+    if keys.CONTENT_LOST in metadata:
+        described[keys.MEASURED_WEIGHTS] = "float32"
     return described
 
 
@@ -157,8 +144,8 @@ def is_current(model: Path, checkpoint: Path, *, int8: bool = False) -> bool:
         digest = file_sha256(checkpoint)
     except (FastnstError, OSError):
         return False
-    wanted = {CHECKPOINT_KEY: digest, VERSION_KEY: fastnst.__version__}
-    return wanted.items() <= metadata.items() and (metadata.get(WEIGHTS_KEY) == INT8) is int8
+    wanted = {keys.EXPORT_CHECKPOINT_SHA256: digest, keys.VERSION: fastnst.__version__}
+    return wanted.items() <= metadata.items() and (metadata.get(keys.EXPORT_WEIGHTS) == INT8) is int8
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -178,26 +165,26 @@ def _describe_quality(quality: Quality) -> dict[str, Any]:
     from train.evaluate.quality import LOSS_NETWORK  # with PyTorch, which `is_current` does without
 
     return {
-        CONTENT_LOST_KEY: quality.content,
-        STYLE_MISSED_KEY: quality.style,
-        "quality.photos": quality.photos,
-        "quality.size": quality.size,
-        "quality.loss_network": LOSS_NETWORK,
-        "quality.content_by_layer": quality.content_by_layer,
-        "quality.style_by_layer": quality.style_by_layer,
+        keys.CONTENT_LOST: quality.content,
+        keys.STYLE_MISSED: quality.style,
+        keys.MEASURED_PHOTOS: quality.photos,
+        keys.MEASURED_SIZE: quality.size,
+        keys.MEASURED_WITH: LOSS_NETWORK,
+        keys.CONTENT_BY_LAYER: quality.content_by_layer,
+        keys.STYLE_BY_LAYER: quality.style_by_layer,
     }
 
 
 def _describe_init(record: RunRecord) -> dict[str, str]:
     if not record.init:
-        return {"training.init": "none"}
-    return {"training.init": record.init["name"], "training.init_sha256": record.init["sha256"]}
+        return {keys.TRAINING_INIT: "none"}
+    return {keys.TRAINING_INIT: record.init["name"], keys.TRAINING_INIT_SHA256: record.init["sha256"]}
 
 
 def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:
     weights = options["loss_network_weights"]
     if weights is not None:  # the user's own file, whose licence only they know
-        return {"training.loss_network_weights": Path(weights).name}
+        return {keys.TRAINING_LOSS_NETWORK_WEIGHTS: Path(weights).name}
     from train.loss.compact import ARCHITECTURE, COMPACT_WEIGHTS, LICENCE
     from train.loss.vgg import ARCHITECTURES
 
@@ -206,15 +193,15 @@ def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:
     else:
         architecture = ARCHITECTURES[options["loss_network"]]
         name, licence = architecture.weights, architecture.licence
-    return {"training.loss_network_weights": name, "training.loss_network_licence": licence}
+    return {keys.TRAINING_LOSS_NETWORK_WEIGHTS: name, keys.TRAINING_LOSS_NETWORK_LICENCE: licence}
 
 
 def _data_name(data: str) -> str:
     """Return the id of a data set on the hub, and `generated`, as it is, and of a folder its name alone."""
-    if data == GENERATED:
+    if data == keys.GENERATED:
         return data
     path = Path(data)
-    if path.name == GENERATED:
+    if path.name == keys.GENERATED:
         return f"./{path.name}"  # a folder that is called so
     is_folder = path.is_absolute() or data.startswith((".", "~")) or len(path.parts) != 2 or path.exists()
     return path.name or "photos" if is_folder else data

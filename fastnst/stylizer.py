@@ -16,6 +16,7 @@ from PIL import Image
 
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.free_memory import free_memory
+from fastnst.model import keys
 from fastnst.model.image_model import ImageModel, Images
 from fastnst.model.metadata import check_format, read_metadata
 from fastnst.model.probe import padded, read_image_model
@@ -196,7 +197,7 @@ class Stylizer:
         held = max(_SURELY_WHOLE, self._held_pixels)
         if pixels <= held:
             return held
-        channels = self.metadata.get("network.width", "")
+        channels = self.metadata.get(keys.NETWORK_WIDTH, "")
         bytes_per_pixel = _BYTES_PER_PIXEL * max(int(channels) if channels.isdecimal() else 32, 1) / 32
         return max(held, int(_MEMORY_PART * free_memory() / bytes_per_pixel))
 
@@ -307,7 +308,7 @@ class VideoStylizer(Stylizer):
 
 def receptive_field(metadata: Mapping[str, str]) -> int:
     """Return how far a network sees around a pixel, in pixels, rounded up for the tiles."""
-    blocks = metadata.get("network.residual_blocks", "")
+    blocks = metadata.get(keys.NETWORK_RESIDUAL_BLOCKS, "")
     if not blocks.isdecimal():
         return _UNKNOWN_RECEPTIVE_FIELD
     # 4 and 4 of the outer kernels, 1 + 2 of the strides, 4 + 2 of the upsampling, and two kernels at a

@@ -18,6 +18,7 @@ import skimage.data
 from PIL import Image
 
 from fastnst import Stylizer
+from fastnst.model import keys
 
 STRENGTHS = (4, 6, 9)
 BRUSHES = (192, 384, 768)
@@ -40,7 +41,7 @@ def main() -> None:
                 )
                 painted.append(Stylizer(style)(photo))
                 quality = Stylizer(style).metadata
-                print(option, value, quality["quality.content_lost"], quality["quality.style_missed"])
+                print(option, value, quality[keys.CONTENT_LOST], quality[keys.STYLE_MISSED])
         _write(Path(__file__).parent / "gallery" / f"{picture}.jpg", painted)
 
 

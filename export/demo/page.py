@@ -13,6 +13,7 @@ from string import Template
 from PIL import Image
 
 from fastnst.errors import FastnstError
+from fastnst.model import keys
 
 _CELL = 640  # longer side of a picture on the page, in pixels
 _QUALITY = 85
@@ -80,8 +81,8 @@ def _template() -> Template:
 
 
 def _facts(model: Path, metadata: Mapping[str, str]) -> list[tuple[str, str]]:
-    init = metadata.get("training.init", "none")
-    minutes, seconds = divmod(round(float(metadata["training.seconds"])), 60)
+    init = metadata.get(keys.TRAINING_INIT, "none")
+    minutes, seconds = divmod(round(float(metadata[keys.TRAINING_SECONDS])), 60)
     return [
         ("trained in", f"{minutes}:{seconds:02} minutes"),
         ("on", f"{int(metadata['training.images']):,} crops, {metadata['training.data']} photos"),

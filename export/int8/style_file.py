@@ -11,11 +11,12 @@ import onnx
 
 from export.int8.calibration import Ranges, calibration_photos, measure_ranges
 from export.int8.quantization import quantize
-from export.metadata import INT8, WEIGHTS_KEY, describe_quantization
+from export.metadata import INT8, describe_quantization
 from export.style_file import build_style, check_writable, serialize, write_model
 from export.verification import verify_quantized
 from fastnst.errors import FastnstError
-from fastnst.model.metadata import FORMAT_KEY, check_format, read_metadata
+from fastnst.model import keys
+from fastnst.model.metadata import check_format, read_metadata
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ def export_int8(
 def _read_style(path: Path) -> onnx.ModelProto:
     metadata = read_metadata(path)
     check_format(metadata, path)
-    if FORMAT_KEY not in metadata:
+    if keys.FORMAT not in metadata:
         raise FastnstError(f"{path} was not made by fastnst: only fastnst's own styles can be made int8")
-    if metadata.get(WEIGHTS_KEY) == INT8:
+    if metadata.get(keys.EXPORT_WEIGHTS) == INT8:
         raise FastnstError(f"{path} has int8 weights already")
     try:
         return onnx.load_model_from_string(path.read_bytes())

@@ -9,24 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastnst.cli.one_line import warnings_as_lines
-from fastnst.model.metadata import (
-    CONTENT_LOST_KEY,
-    FORMAT_KEY,
-    GENERATED,
-    MEASURED_ON_KEY,
-    STYLE_AUTHOR_KEY,
-    STYLE_LICENCE_KEY,
-    STYLE_MISSED_KEY,
-    STYLE_NAME_KEY,
-    STYLE_SHA256_KEY,
-)
+from fastnst.model import keys
 
 if TYPE_CHECKING:
     from fastnst.stylizer import Stylizer
 
 _QUALITY = {
-    CONTENT_LOST_KEY: ("C, content lost", "0 is the photo itself; well-trained styles lose 0.3 to 0.4"),
-    STYLE_MISSED_KEY: (
+    keys.CONTENT_LOST: ("C, content lost", "0 is the photo itself; well-trained styles lose 0.3 to 0.4"),
+    keys.STYLE_MISSED: (
         "S, style missed",
         "an unpainted photo misses 0.5 to 1, well-trained styles 0.02 to 0.03",
     ),
@@ -35,16 +25,16 @@ _QUALITY = {
 _ON_GENERATED = "on generated photos: not to be compared with a measure on real ones"
 
 _HEADINGS = {
-    STYLE_NAME_KEY: "style",
-    STYLE_AUTHOR_KEY: "author",
-    STYLE_LICENCE_KEY: "licence",
-    STYLE_SHA256_KEY: "style image SHA-256",
-    FORMAT_KEY: "fastnst format",
-    "fastnst.version": "made by fastnst",
-    "quality.weights": "C and S measured with",
-    "export.weights": "weights",
-    "export.max_abs_error": "greatest export error",
-    "export.psnr": "PSNR to float, dB",
+    keys.STYLE_NAME: "style",
+    keys.STYLE_AUTHOR: "author",
+    keys.STYLE_LICENCE: "licence",
+    keys.STYLE_SHA256: "style image SHA-256",
+    keys.FORMAT: "fastnst format",
+    keys.VERSION: "made by fastnst",
+    keys.MEASURED_WEIGHTS: "C and S measured with",
+    keys.EXPORT_WEIGHTS: "weights",
+    keys.EXPORT_MAX_ABS_ERROR: "greatest export error",
+    keys.EXPORT_PSNR: "PSNR to float, dB",
 }
 
 _GROUPS = ("style.", "quality.", "network.", "training.", "export.", "fastnst.")
@@ -79,7 +69,7 @@ def _as_json(stylizer: Stylizer) -> dict[str, Any]:
         "name": stylizer.name,
         "path": str(stylizer.path),
         "bytes": stylizer.path.stat().st_size,
-        "made_by_fastnst": FORMAT_KEY in stylizer.metadata,
+        "made_by_fastnst": keys.FORMAT in stylizer.metadata,
         "input": str(model.input),
         "output": str(model.output),
         "range": [model.value_range.black, model.value_range.white],
@@ -94,7 +84,7 @@ def _as_lines(stylizer: Stylizer) -> list[str]:
     from fastnst.model.session import device_name
 
     model, metadata = stylizer.model, stylizer.metadata
-    is_own = FORMAT_KEY in metadata
+    is_own = keys.FORMAT in metadata
     rows: list[tuple[str, str]] = [
         ("file", str(stylizer.path)),
         ("kind", "a fastnst style" if is_own else "a style model that fastnst did not make"),
@@ -119,7 +109,7 @@ def _row(key: str, metadata: Mapping[str, str]) -> tuple[str, str]:
     value = metadata[key]
     if key in _QUALITY:
         heading, explanation = _QUALITY[key]
-        if metadata.get(MEASURED_ON_KEY) == GENERATED:
+        if metadata.get(keys.MEASURED_ON) == keys.GENERATED:
             explanation = _ON_GENERATED
         return heading, f"{value} ({explanation})"
     is_own = _group(key) < len(_GROUPS)

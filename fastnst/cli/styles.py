@@ -9,7 +9,8 @@ import click
 
 from fastnst.cli.one_line import complain
 from fastnst.errors import FastnstError
-from fastnst.model.metadata import CONTENT_LOST_KEY, STYLE_MISSED_KEY, STYLE_SHA256_KEY, read_metadata
+from fastnst.model import keys
+from fastnst.model.metadata import read_metadata
 
 if TYPE_CHECKING:
     from fastnst.style_library import Style
@@ -53,10 +54,10 @@ def styles(as_json: bool) -> None:
         rows.append(
             (
                 style.name,
-                _number(metadata.get(CONTENT_LOST_KEY), 2),
-                _number(metadata.get(STYLE_MISSED_KEY), 3),
+                _number(metadata.get(keys.CONTENT_LOST), 2),
+                _number(metadata.get(keys.STYLE_MISSED), 3),
                 f"{style.path.stat().st_size / 1e6:.1f}",
-                metadata.get(STYLE_SHA256_KEY, "")[:12] or "-",
+                metadata.get(keys.STYLE_SHA256, "")[:12] or "-",
                 style.source,
                 str(style.path),
             )

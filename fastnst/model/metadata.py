@@ -12,22 +12,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fastnst.errors import FastnstError
+from fastnst.model import keys
 from fastnst.version import __version__
 
 FORMAT = 1
 """The newest `fastnst.format` that this version runs."""
-
-FORMAT_KEY = "fastnst.format"
-STYLE_NAME_KEY = "style.name"
-STYLE_SHA256_KEY = "style.sha256"
-STYLE_AUTHOR_KEY = "style.author"
-STYLE_LICENCE_KEY = "style.licence"
-CONTENT_LOST_KEY = "quality.content_lost"
-STYLE_MISSED_KEY = "quality.style_missed"
-MEASURED_ON_KEY = "quality.data"
-"""The data that held the photos on which both were measured, by name; `GENERATED` for generated ones."""
-
-GENERATED = "generated"
 
 # Field numbers of ModelProto and StringStringEntryProto in onnx.proto, and protobuf's wire types.
 _GRAPH, _METADATA_PROPS, _KEY, _VALUE = 7, 14, 1, 2
@@ -75,7 +64,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 def check_format(metadata: Mapping[str, str], path: Path) -> None:
     """Raise a FastnstError if the model's `fastnst.format` is newer than this version of fastnst."""
-    found = metadata.get(FORMAT_KEY, "")
+    found = metadata.get(keys.FORMAT, "")
     if found.isdecimal() and int(found) > FORMAT:
         raise FastnstError(
             f"{path} has fastnst format {found}, but fastnst {__version__} knows formats up to {FORMAT}: "

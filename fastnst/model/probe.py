@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnst.errors import FastnstError
+from fastnst.model import keys
 from fastnst.model.image_model import (
     BYTES,
     SYMMETRIC,
@@ -20,7 +21,6 @@ from fastnst.model.image_model import (
     pack,
     read_tensors,
 )
-from fastnst.model.metadata import FORMAT_KEY
 
 # ONNX's own vocabulary for images in metadata_props (docs/MetadataProps.md), which Windows ML's models carry.
 _PIXEL_RANGE_KEY = "Image.NominalPixelRange"
@@ -53,7 +53,7 @@ def read_image_model(session: Any, metadata: Mapping[str, str]) -> ImageModel:
     """
     source, target = read_tensors(session)
     model = ImageModel(session, source, target)
-    if FORMAT_KEY in metadata and source.dtype == np.uint8 and source.channels_last:
+    if keys.FORMAT in metadata and source.dtype == np.uint8 and source.channels_last:
         if session.get_providers()[0] != "CPUExecutionProvider":
             model(np.zeros((source.batch or 1, source.height or 16, source.width or 16, 3), np.uint8))
         return model

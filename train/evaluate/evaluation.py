@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from fastnst.model import keys
 from fastnst.stylizer import Stylizer
 from train.config import DEFAULT_STYLE_WEIGHT, LEAST_SIZE, MOST_SIZE, TrainingConfig
 from train.evaluate.artefacts import Artefacts, measure_artefacts
@@ -152,7 +153,7 @@ def evaluate(request: Request) -> Evaluation:
 
 def _evaluate(request: Request, stylizer: Stylizer, style_size: int) -> Evaluation:
     style = load_painting(request.style, style_size)
-    if stylizer.metadata.get("style.sha256", style.sha256) != style.sha256:
+    if stylizer.metadata.get(keys.STYLE_SHA256, style.sha256) != style.sha256:
         say(f"{request.style} is not the file that {stylizer.name} was trained on")
     device = torch.device(resolve_accelerator(request.device))
     photos = photos_to_judge(request.data, request.photos, _held_out_photos(stylizer.metadata))
@@ -229,12 +230,12 @@ def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossN
 def _held_out_photos(metadata: Mapping[str, str]) -> int:
     """Return how many photos training held out: those that it measured the style on, if the model says."""
     default = TrainingConfig.validation_photos
-    return int(_stated_number(metadata, "quality.photos", default, least=1, most=_MOST_PHOTOS))
+    return int(_stated_number(metadata, keys.MEASURED_PHOTOS, default, least=1, most=_MOST_PHOTOS))
 
 
 def _trained_style_size(metadata: Mapping[str, str]) -> int:
     default = TrainingConfig.style_size
-    return int(_stated_number(metadata, "training.style_size", default, least=LEAST_SIZE, most=MOST_SIZE))
+    return int(_stated_number(metadata, keys.TRAINING_STYLE_SIZE, default, least=LEAST_SIZE, most=MOST_SIZE))
 
 
 def _stated_number(

@@ -13,14 +13,13 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from fastnst.model.metadata import FORMAT_KEY, check_format, read_metadata
+from fastnst.model import keys
+from fastnst.model.metadata import check_format, read_metadata
 from fastnst.style_library import find_style
 from train.network.checkpoint import NETWORK_PREFIX, load_checkpoint
 from train.network.shape import NetworkShape
 from train.network.transformer_net import TransformerNet
 
-# Where an exported file says how its weights are stored.
-_WEIGHTS_KEY = "export.weights"
 # The suffix of a kernel that the export stores as float16.
 _HALF_SUFFIX = ".float16"
 
@@ -69,9 +68,9 @@ def read_style_weights(name: str, path: Path) -> TrainedWeights:
     """Read the weights in a style file; see `read_trained_weights`."""
     metadata = read_metadata(path)
     check_format(metadata, path)
-    if FORMAT_KEY not in metadata:
+    if keys.FORMAT not in metadata:
         raise FastnstError(f"{path} was not made by fastnst, and its network is another")
-    if metadata.get(_WEIGHTS_KEY) == "int8":
+    if metadata.get(keys.EXPORT_WEIGHTS) == "int8":
         raise FastnstError(
             f"{path} has int8 weights, too coarse for training to go on from: give the float file or the "
             "checkpoint that it was made of"
@@ -100,10 +99,10 @@ def shape_in(metadata: Mapping[str, str]) -> NetworkShape:
         ValueError: If one is no number.
     """
     return NetworkShape(
-        width=int(metadata["network.width"]),
-        residual_blocks=int(metadata["network.residual_blocks"]),
+        width=int(metadata[keys.NETWORK_WIDTH]),
+        residual_blocks=int(metadata[keys.NETWORK_RESIDUAL_BLOCKS]),
         # Files of before there was a choice do not say it.
-        outer_kernel_size=int(metadata.get("network.outer_kernel_size", 9)),
+        outer_kernel_size=int(metadata.get(keys.NETWORK_OUTER_KERNEL_SIZE, 9)),
     )
 
 

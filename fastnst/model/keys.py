@@ -1,0 +1,70 @@
+"""Every key under which a style file says something of itself, in its `metadata_props`.
+
+Text stands as it is; numbers, truth values, lists and mappings are JSON.
+"""
+
+FORMAT = "fastnst.format"
+"""Version of the file's contract; only files that fastnst made have it."""
+VERSION = "fastnst.version"
+"""The fastnst that wrote the file."""
+
+STYLE_NAME = "style.name"
+STYLE_SHA256 = "style.sha256"
+"""SHA-256 of the painting's file."""
+STYLE_AUTHOR = "style.author"
+STYLE_LICENCE = "style.licence"
+
+NETWORK_WIDTH = "network.width"
+NETWORK_RESIDUAL_BLOCKS = "network.residual_blocks"
+NETWORK_OUTER_KERNEL_SIZE = "network.outer_kernel_size"
+
+TRAINING_FINISHED = "training.finished"
+TRAINING_STEPS = "training.steps"
+TRAINING_IMAGES = "training.images"
+"""Crops that the network was trained on."""
+TRAINING_DATA = "training.data"
+TRAINING_PRECISION = "training.precision"
+TRAINING_SECONDS = "training.seconds"
+TRAINING_VERSION = "training.version"
+"""The fastnst that trained the style."""
+TRAINING_LOSSES = "training.losses"
+TRAINING_INIT = "training.init"
+"""The style whose weights came first; `none` for random ones."""
+TRAINING_INIT_SHA256 = "training.init_sha256"
+TRAINING_TEACHER = "training.teacher"
+TRAINING_STYLE_SIZE = "training.style_size"
+TRAINING_STRENGTH = "training.strength"
+TRAINING_STYLE_LAYER_WEIGHTS = "training.style_layer_weights"
+TRAINING_GENERATED_SHARE = "training.generated_share"
+TRAINING_LOSS_NETWORK_WEIGHTS = "training.loss_network_weights"
+TRAINING_LOSS_NETWORK_LICENCE = "training.loss_network_licence"
+
+CONTENT_LOST = "quality.content_lost"
+"""C."""
+STYLE_MISSED = "quality.style_missed"
+"""S."""
+CONTENT_BY_LAYER = "quality.content_by_layer"
+STYLE_BY_LAYER = "quality.style_by_layer"
+MEASURED_ON = "quality.data"
+"""The data that held the photos of the measure, by name; `GENERATED` for generated ones."""
+MEASURED_PHOTOS = "quality.photos"
+MEASURED_SIZE = "quality.size"
+"""Longer side of the largest photo, in pixels."""
+MEASURED_WITH = "quality.loss_network"
+MEASURED_WEIGHTS = "quality.weights"
+"""Form of the weights that were measured, where the file's own are int8."""
+
+EXPORT_WEIGHTS = "export.weights"
+"""Form of the weights in the file: float32, float16 or int8."""
+EXPORT_CHECKPOINT_SHA256 = "export.checkpoint_sha256"
+EXPORT_MAX_ABS_ERROR = "export.max_abs_error"
+"""Greatest difference from the checkpoint's network, in levels of 255."""
+EXPORT_PSNR = "export.psnr"
+
+GENERATED = "generated"
+"""Name of generated photos as data."""
+
+
+def training(option: str) -> str:
+    """Return the key of a training option that is written down as it is."""
+    return f"training.{option}"
