@@ -17,7 +17,7 @@ from fastnst.errors import FastnstError
 from fastnst.image.file import output_format
 from train.command import CommandParser, print_result, run_command, say, write_result
 from train.generated.painting.brush import Canvas, Colour
-from train.generated.painting.composition import ASPECT, Composition, Palette
+from train.generated.painting.composition import ASPECT, Composition
 
 DEFAULT_SEED = 11
 DEFAULT_SIZE = 1024
@@ -51,11 +51,9 @@ def draw_abstract_painting(seed: int = DEFAULT_SEED, size: int = DEFAULT_SIZE) -
     if size not in _SIZES:
         raise FastnstError(f"--size must be from {_SIZES[0]} to {_SIZES[-1]}, got {size}")
     random = np.random.default_rng(seed)
-    ink, *colours, light, lightest = map(_rgb, _PALETTES[int(random.integers(len(_PALETTES)))])
-    canvas = Canvas(size, ASPECT, lightest, random)
-    composition = Composition(canvas, Palette(ink, tuple(colours), (light, lightest)), random)
-    composition.lay_ground()
-    composition.place_forms()
+    colours = [_rgb(colour) for colour in _PALETTES[int(random.integers(len(_PALETTES)))]]
+    canvas = Canvas(size, ASPECT, colours[-1], random)
+    Composition(canvas, colours, random).paint()
     return canvas.finish()
 
 
