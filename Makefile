@@ -14,7 +14,7 @@ $(foreach variable,STYLE DATA NAME CKPT MODEL ARGS FRESH,\
 	$(if $(filter environment,$(origin $(variable))),$(eval $(variable) :=)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train export evaluate gallery test check format bench clean
+.PHONY: help install demo train export evaluate gallery test coverage check format bench clean
 
 help:  ## Show this list
 	@echo 'make TARGET:'
@@ -64,6 +64,9 @@ gallery: install  ## Paint the pictures of both READMEs anew
 test: install  ## Run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
+coverage: install  ## Run the tests and say which lines they do not reach
+	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
 check: install  ## Check format, style, types and the direction of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -80,4 +83,4 @@ bench: install  ## Measure training and inference on this machine
 	@$(BIN)/python -m bench.stylize
 
 clean:  ## Remove the environment and the caches; trained styles stay
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -90,6 +90,7 @@ def test_the_wheel_holds_the_runtime_alone(wheel: Path) -> None:
     assert wheel.stat().st_size < 20e6
 
 
+@pytest.mark.network
 @pytest.mark.timeout(600)
 def test_the_installed_command_stylises(installed: Path, models: Path, tmp_path: Path) -> None:
     image = pixels(30, 41)
@@ -101,6 +102,7 @@ def test_the_installed_command_stylises(installed: Path, models: Path, tmp_path:
     assert run(installed / "fastnst", "--version", cwd=tmp_path).startswith("fastnst ")
 
 
+@pytest.mark.network
 @pytest.mark.timeout(600)
 def test_the_installed_package_needs_no_training(installed: Path, models: Path, tmp_path: Path) -> None:
     code = (
@@ -115,6 +117,7 @@ def test_the_installed_package_needs_no_training(installed: Path, models: Path, 
     assert {"torch", "train", "export", "onnx"}.isdisjoint(modules)
 
 
+@pytest.mark.network
 @pytest.mark.timeout(600)
 def test_the_styles_of_the_wheel_are_listed(installed: Path, wheel: Path, tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()

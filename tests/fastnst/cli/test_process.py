@@ -15,6 +15,8 @@ from PIL import Image
 
 from tests.fastnst.make_images import encoded, pixels
 
+pytestmark = pytest.mark.slow
+
 FASTNST = [sys.executable, "-m", "fastnst"]
 
 

@@ -63,6 +63,7 @@ def arguments(folder, *more):
     ]
 
 
+@pytest.mark.slow
 def test_two_steps_leave_one_file_that_training_reads(folder, few_images, monkeypatch, capsys):
     monkeypatch.setattr(distillation, "_STEPS_BETWEEN_REPORTS", 1)
     output = folder / "new.safetensors"
@@ -87,6 +88,7 @@ def without_a_head(state):
     return {name: weight for name, weight in state.items() if name != "relu2_2.weight"}
 
 
+@pytest.mark.slow
 def test_a_narrower_start_is_widened(folder, few_images, monkeypatch, capsys):
     monkeypatch.setattr(distillation, "TargetSupply", SupplyOfThisProcess)
     start, output = folder / "narrow.safetensors", folder / "widened.safetensors"

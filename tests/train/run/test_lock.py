@@ -44,6 +44,7 @@ def test_two_processes_do_not_train_one_checkpoint(tmp_path):
             pass
 
 
+@pytest.mark.slow
 def test_a_killed_process_holds_nothing(tmp_path):
     with another_process_trains(tmp_path / "wave.ckpt") as other:
         other.kill()

@@ -17,6 +17,8 @@ from train.network.checkpoint import load_checkpoint
 from train.report.tracking import log_model_artifact
 from train.run.resumed_options import check_resumable
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 TWO_PROCESSES = {"learning_rate": 1e-4, "log_every": 2}

@@ -26,6 +26,8 @@ from train.network.checkpoint import load_checkpoint
 from train.network.transformer_net import TransformerNet
 from train.step.style_transfer import StyleTransfer, make_loss
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def interrupt_in_step(monkeypatch):

@@ -45,6 +45,7 @@ def test_no_such_teacher_is_one_line():
         Teacher("absent.onnx")
 
 
+@pytest.mark.slow
 def test_a_run_copies_its_teacher_first_and_goes_on_where_it_was_interrupted(
     negative, tiny, train, tmp_path, monkeypatch
 ):
