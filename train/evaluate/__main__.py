@@ -1,6 +1,6 @@
 """Judge a style file on photos: `python -m train.evaluate`.
 
-PyTorch is imported only once there is something to judge, so that --help and mistakes come at once.
+PyTorch is imported only once there is something to judge: --help and mistakes come at once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ examples:
   python -m train.evaluate --model other.onnx --style udnie.jpg --data photos/ --json udnie.json
 """
 
-# Errors of training name its options.
+# Training's errors name training's options.
 _OUR_OPTIONS = {"--accelerator": "--device", "--loss-network-weights": "--quality-weights"}
 
 
@@ -101,8 +101,8 @@ def _parser() -> CommandParser:
         type=_whole_number(1, 10_000),
         default=8,
         metavar="N",
-        help="how many (8); training holds out 8 unless told otherwise, and has seen those beyond them, but "
-        "for a data set with a validation split",
+        help="how many (8); training holds out 8 unless told otherwise and has seen all others, except in a "
+        "data set with a validation split",
     )
     add(
         "--size",
@@ -115,7 +115,7 @@ def _parser() -> CommandParser:
         "--style-size",
         type=_whole_number(LEAST_SIZE, MOST_SIZE),
         metavar="N",
-        help="the painting's longer side; by default the one that the style was trained at, or 384",
+        help="the painting's longer side; by default as in the style's training, or 384",
     )
     add(
         "-o",
@@ -125,8 +125,8 @@ def _parser() -> CommandParser:
         metavar="FILE",
         help="the picture of painting, photos and stylised photos (evaluation.jpg)",
     )
-    add("--json", type=Path, metavar="FILE", help="write all numbers there, too")
-    add("--quality-weights", type=Path, metavar="FILE", help="VGG-19 weights instead of the download")
+    add("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
+    add("--quality-weights", type=Path, metavar="FILE", help="VGG-19 weights to use instead of the download")
     add(
         "--direct-steps",
         type=_whole_number(0, 100_000),
@@ -182,7 +182,7 @@ def _is_same_file(one: Path, other: Path) -> bool:
 
 
 def _evaluate(options: argparse.Namespace, picture: Path) -> None:
-    # What can be told without PyTorch is told at once.
+    # Mistakes that can be found without PyTorch come first.
     model = find_style(options.model)
     read_metadata(model)
     if not options.style.is_file():

@@ -1,7 +1,7 @@
 """What spoils a stylised picture: checkerboards, dots, hatches, frames, and colours of another painting.
 
-All measures work on CIELAB, so that a unit is about the least difference that an eye sees. The photo itself
-has a value too, which tells how much of what is found was there before.
+All measures work in CIELAB, where a unit is about the least visible difference. The value of the photo itself
+tells how much was there before.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from train.evaluate.cielab import colour_distance, rgb_to_lab
 Image = NDArray[np.uint8]
 _Plane = NDArray[np.float64]
 
-# A region of a photo is flat where L* varies by less than this, as standard deviation, within a square of
-# this side. The side keeps the strokes that follow a contour out of it.
+# A region of a photo is flat where the standard deviation of L* within a square of this side is below this.
+# The square is large enough to exclude strokes along a contour.
 _FLAT_DEVIATION = 3.0
 _FLAT_SIDE = 17
-# With less of it, a density would be that of a few dots.
+# In a smaller region the density would depend on a few dots.
 _LEAST_FLAT_PIXELS = 1024
 
-# Below this standard deviation of L*, nothing is seen: it is added to both sides of every quotient, which
-# then is that of no artefact where there is nothing at all.
+# A standard deviation of L* below this is invisible. It is added to both sides of every quotient, which then
+# says "no artefact" for a flat picture.
 _INVISIBLE = 0.5
 
 _SPECTRUM_TILES = (64, 32)  # pixels
@@ -36,7 +36,7 @@ _NEAREST_BIN, _FARTHEST_BIN = 3, 6  # a Hann window spreads a frequency over two
 
 _BLOB_SCALES = (1.0, 1.5, 2.0)  # pixels: dots of about 2 to 6
 _BLOB_RESPONSE = 5.0  # a Gaussian dot 20 L* brighter or darker than its surroundings
-_BLOB_ELONGATION = 2.0  # a dot, and no piece of a line
+_BLOB_ELONGATION = 2.0  # longer ones are pieces of lines
 
 _REPETITION_TILE = 64
 _LEAST_LAG, _GREATEST_LAG = 3, 24  # pixels; what repeats at larger distances is a texture
@@ -53,7 +53,7 @@ class Artefacts:
     Attributes:
         checkerboard: See `checkerboard`, mean over the pictures; 1 is none.
         dots: See `dots`, mean over the photos that have flat regions; 0 is none, None no such photo.
-        repetition: See `repetition`, likewise over those that have flat tiles.
+        repetition: See `repetition`, mean over the photos that have flat tiles; None if none has.
         frame_colour: See `frame`; 1 is none.
         frame_contrast: See `frame`; 1 is none.
         colour_distance: See `train.evaluate.cielab.colour_distance`, mean over the pictures; 0 is the
@@ -72,8 +72,8 @@ def measure_artefacts(images: Sequence[Image], photos: Sequence[Image], painting
     """Measure what spoils stylised photos.
 
     Args:
-        images: Stylised photos: RGB, uint8 of shape (H, W, 3) each. The photos themselves tell how much was
-            there before.
+        images: Stylised photos: RGB, uint8 of shape (H, W, 3) each. Given the photos themselves, the
+            measures tell how much was there before.
         photos: The photos, as many and of the same shapes.
         painting: RGB, uint8 of any shape (H, W, 3).
 
@@ -99,21 +99,21 @@ def measure_artefacts(images: Sequence[Image], photos: Sequence[Image], painting
 
 
 def checkerboard(image: Image) -> float:
-    """Measure the pattern that an upsampling leaves: peaks of the spectrum at periods of 2 and 4 pixels.
+    """Measure the pattern that upsampling leaves: peaks of the spectrum at periods of 2 and 4 pixels.
 
     Strided transposed convolutions and nearest neighbours print their stride on the picture (Odena et al.
-    2016, https://distill.pub/2016/deconv-checkerboard). With two upsamplings by 2 these are the eight
-    frequencies with 0, 1/4 or 1/2 cycles per pixel to the right and downwards. The power there, in the
-    spectrum of L* averaged over overlapping windowed tiles (Welch 1967), is divided by the geometric mean of
-    the power at the frequencies 3 to 6 bins away along the axes.
+    2016, https://distill.pub/2016/deconv-checkerboard). Two upsamplings by 2 leave peaks at the eight
+    frequencies with 0, 1/4 or 1/2 cycles per pixel in each direction. The measure takes the spectrum of L*,
+    averaged over overlapping windowed tiles (Welch 1967), and divides the power at these frequencies by the
+    geometric mean of the power 3 to 6 bins away along the axes.
 
     Args:
         image: RGB, uint8 of shape (H, W, 3).
 
     Returns:
-        The mean of the quotients, above 0. 1 is no peak, and is returned for images below 32 pixels in a
-        side, which are too small to tell. Photos have about 1, up to 2 after a coarse JPEG, whose blocks of 8
-        have harmonics there.
+        The mean of the quotients, above 0. 1 means no peak, and is returned for images with a side below 32
+        pixels, which are too small to tell. Photos have about 1, and up to 2 after coarse JPEG compression,
+        whose blocks of 8 have harmonics there.
     """
     lightness = rgb_to_lab(image)[..., 0]
     tile = next((tile for tile in _SPECTRUM_TILES if min(lightness.shape) >= tile), None)
@@ -125,8 +125,8 @@ def checkerboard(image: Image) -> float:
         if row == column == 0:
             continue
         distances = [sign * bins for bins in range(_NEAREST_BIN, _FARTHEST_BIN + 1) for sign in (1, -1)]
-        # Contours put more power on the axes of the spectrum than beside them, so that the neighbours of a
-        # frequency on an axis are those on the same axis.
+        # Contours put more power on the axes of the spectrum than beside them: a frequency on an axis is
+        # compared with others on that axis.
         along = [power[row, (column + step) % tile] for step in distances] if column else []
         across = [power[(row + step) % tile, column] for step in distances] if row else []
         quotients.append(power[row, column] / math.exp(np.log(along + across).mean()))
@@ -134,7 +134,7 @@ def checkerboard(image: Image) -> float:
 
 
 def dots(image: Image, photo: Image) -> float | None:
-    """Count the dots in those regions that are flat in the photo.
+    """Count the dots in the regions that are flat in the photo.
 
     A dot is a local maximum of the determinant of the Hessian of L*, over three scales (Lindeberg 1998,
     doi:10.1023/A:1008045108935): a blob of about 2 to 6 pixels, round rather than long, some 20 L*
@@ -145,14 +145,14 @@ def dots(image: Image, photo: Image) -> float | None:
         photo: The photo, of the same shape.
 
     Returns:
-        Dots per megapixel of flat region, from 0; None if the photo has none. Photos have about 0, a
-        picture strewn with dots has thousands.
+        Dots per megapixel of flat region, from 0; None if the photo has no such region. Photos have about 0,
+        a picture strewn with dots has thousands.
 
     Raises:
         ValueError: If the shapes differ.
     """
     flat = _flat_regions(image, photo)
-    # At the border, a line meets its mirror image, and the corner would pass for a dot.
+    # At the border a line meets its mirror image, and the corner looks like a dot.
     for axis in (0, 1):
         positions = np.arange(flat.shape[axis])
         inside = np.minimum(positions, positions[::-1]) >= _FLAT_SIDE // 2
@@ -167,19 +167,19 @@ def dots(image: Image, photo: Image) -> float | None:
 
 
 def repetition(image: Image, photo: Image) -> float | None:
-    """Measure how much a pattern, such as a hatch, repeats itself in regions that are flat in the photo.
+    """Measure how much a pattern, such as a hatch, repeats in regions that are flat in the photo.
 
-    It is the height of the autocorrelation's highest peak 3 to 24 pixels away from the origin, over the
-    lowest point between, mean over the flat tiles of 64 pixels. Long strokes alone have no such peak, and
-    shading is taken out beforehand.
+    Shading is removed first. Then the measure is the autocorrelation's highest peak 3 to 24 pixels from the
+    origin, less the lowest point before it, mean over the flat tiles of 64 pixels. Long strokes alone have no
+    such peak.
 
     Args:
         image: The stylised photo: RGB, uint8 of shape (H, W, 3).
         photo: The photo, of the same shape.
 
     Returns:
-        From 0, nothing repeats, to 1, a perfect lattice; None if the photo has no flat tile. Noise has about
-        0.1.
+        From 0, nothing repeats, to 1, a perfect lattice; about 0.1 for noise; None if the photo has no flat
+        tile.
 
     Raises:
         ValueError: If the shapes differ.
@@ -198,19 +198,19 @@ def repetition(image: Image, photo: Image) -> float | None:
 def frame(images: Sequence[Image]) -> tuple[float, float]:
     """Measure the frame that padding leaves along the borders.
 
-    A picture is divided into rings of 8 pixels, from the border inwards, and each ring is compared with the
-    next: the step of its mean colour in CIELAB, and that of its contrast (the standard deviation of L*
-    within cells of 8x8 pixels). What a picture shows gives its steps any direction and a frame always the
-    same, so they are averaged over the pictures before their lengths are taken. The step from the outermost
-    ring to the next is then divided by those between 16 and 48 pixels from the border, as root mean square.
+    A picture is divided into rings of 8 pixels, from the border inwards. From each ring to the next there is
+    a step in mean CIELAB colour, and one in contrast (the standard deviation of L* within cells of 8x8
+    pixels). A picture's content gives steps of any direction, a frame always the same one: the steps are
+    averaged over the pictures before their lengths are taken. The outermost step is then divided by the root
+    mean square of those between 16 and 48 pixels from the border.
 
     Args:
-        images: RGB, uint8 of shape (H, W, 3) each, of any sizes. One alone has a frame, too, but about half
-            of all photos exceed 1 a little.
+        images: RGB, uint8 of shape (H, W, 3) each, of any sizes. With a single image the measure is noisy:
+            about half of all photos exceed 1 a little.
 
     Returns:
-        The quotients of colour and of contrast, above 0. About 1 is no frame, and is returned for images
-        below 48 pixels in a side, which are too small to tell.
+        The quotients of colour and of contrast, above 0. About 1 means no frame, and 1 is returned for images
+        with a side below 48 pixels, which are too small to tell.
     """
     large = [image for image in images if min(image.shape[:2]) >= _RINGS * _BAND]
     if not large:
@@ -228,7 +228,7 @@ def _mean_of_known(values: Iterable[float | None]) -> float | None:
 
 
 def _welch(plane: _Plane, tile: int) -> _Plane:
-    """Return the mean power spectrum of a plane's tiles, in units of its variance: white noise has that."""
+    """Return the mean power spectrum of a plane's tiles; that of white noise is its variance everywhere."""
     window = np.outer(*2 * [np.hanning(tile + 1)[:-1]])
     power = np.zeros((tile, tile))
     tiles = _tiles(plane.shape, tile)
@@ -241,7 +241,7 @@ def _welch(plane: _Plane, tile: int) -> _Plane:
 
 
 def _tiles(shape: tuple[int, ...], tile: int) -> list[tuple[slice, slice]]:
-    """Return tiles that overlap by half, from the top left on; none if the shape is too small."""
+    """Return tiles that overlap by half, starting at the top left; none if the shape is too small."""
     starts = [range(0, side - tile + 1, tile // 2) for side in shape[:2]]
     return [(slice(y, y + tile), slice(x, x + tile)) for y, x in product(*starts)]
 
@@ -293,7 +293,7 @@ def _greatest_around(plane: _Plane, radius: int) -> _Plane:
 def _blob_response(plane: _Plane, scale: float) -> _Plane:
     """Return the root of the Hessian's determinant where it is that of a round blob, 0 elsewhere.
 
-    It is normalised by the scale: a Gaussian blob of that scale has a quarter of its contrast.
+    It is normalised by the scale: for a Gaussian blob of that scale it is a quarter of the contrast.
     """
     padded = np.pad(_smoothed(plane, _gaussian(scale)), 1, mode="symmetric")
     centre = padded[1:-1, 1:-1]
@@ -301,7 +301,7 @@ def _blob_response(plane: _Plane, scale: float) -> _Plane:
     xx = padded[1:-1, 2:] + padded[1:-1, :-2] - 2 * centre
     xy = (padded[2:, 2:] + padded[:-2, :-2] - padded[2:, :-2] - padded[:-2, 2:]) / 4
     determinant = xx * yy - xy**2
-    # As Lowe 2004 (section 4.1) tells edges: trace^2 / determinant is (r + 1)^2 / r, r the elongation.
+    # Lowe 2004 (section 4.1): trace^2 / determinant is (r + 1)^2 / r for an elongation of r.
     is_round = (xx + yy) ** 2 * _BLOB_ELONGATION < determinant * (_BLOB_ELONGATION + 1) ** 2
     return np.sqrt(np.where(is_round, np.maximum(determinant, 0), 0)) * scale**2
 

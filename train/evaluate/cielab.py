@@ -1,4 +1,4 @@
-"""Colours as people see them: CIELAB, in which equal distances look about equally large."""
+"""CIELAB, a colour space in which equal distances look about equally large."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def rgb_to_lab(image: NDArray[np.uint8]) -> NDArray[np.float64]:
         image: RGB, uint8 of shape (..., 3).
 
     Returns:
-        L* in [0, 100], a* and b* in about [-110, 110], float64 of the same shape. 1 is about the least
-        difference that an eye sees, 2.3 the one that it sees without looking for it.
+        L* in [0, 100], a* and b* in about [-110, 110], float64 of the same shape. A difference of 1 is just
+        visible, one of 2.3 is noticed without looking for it.
     """
     xyz = _LINEAR[image] @ _RGB_TO_XYZ.T / _WHITE
     root = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
@@ -38,18 +38,18 @@ def rgb_to_lab(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def colour_distance(image: NDArray[np.uint8], painting: NDArray[np.uint8]) -> float:
-    """Return how far the colours of a picture are from those of a painting, wherever in it they are.
+    """Return the distance between the colours of a picture and of a painting, whatever their places.
 
-    The sliced Wasserstein distance in CIELAB (Rabin et al. 2011, doi:10.1007/978-3-642-24785-9_37): the
-    mean distance of the sorted colours of both along each of 32 directions, mean over the directions and
-    doubled, so that all colours being off by d gives d.
+    It is the sliced Wasserstein distance in CIELAB (Rabin et al. 2011, doi:10.1007/978-3-642-24785-9_37):
+    colours are sorted along each of 32 directions, and the mean distance of the two sorted lists is averaged
+    over the directions. It is doubled, which makes it d if all colours are off by d.
 
     Args:
         image: RGB, uint8 of shape (H, W, 3).
         painting: RGB, uint8 of any shape (H, W, 3).
 
     Returns:
-        The distance in units of CIELAB, from 0: the painting's own colours. Photos have about 20 to 40.
+        The distance in units of CIELAB: 0 for the painting's own colours, about 20 to 40 for photos.
     """
     one, other = (_projected_quantiles(pixels) for pixels in (image, painting))
     return float(2 * np.abs(one - other).mean())  # the mean of |cos| over a sphere is 1/2
@@ -58,7 +58,7 @@ def colour_distance(image: NDArray[np.uint8], painting: NDArray[np.uint8]) -> fl
 def _projected_quantiles(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     pixels = image.reshape(-1, 3)
     if len(pixels) > _MOST_PIXELS:
-        # At random places: a regular step would see one phase of a pattern.
+        # At random places: regular steps would see one phase of a pattern.
         pixels = pixels[np.random.default_rng(0).integers(len(pixels), size=_MOST_PIXELS)]
     ordered = np.sort(_directions() @ rgb_to_lab(pixels).T, axis=1)
     levels = (np.arange(_QUANTILES) + 0.5) / _QUANTILES

@@ -1,4 +1,4 @@
-"""Judging a style file: C and S, artefacts, and how long direct optimisation takes to do as well."""
+"""Judging a style file: C and S, artefacts, and how long direct optimisation takes to be as good."""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ from train.terminal import say
 
 DIRECT_SIZE = 256
 
-# What a foreign model may state: beyond, the weighted terms leave what float32 can tell apart.
+# The greatest weight that a foreign model may state: with larger ones float32 loses the smaller terms.
 _MOST_WEIGHT = 1e6
 _MOST_PHOTOS = 10_000
 
 _PHOTOS_IN_A_ROW = 4
-_MOST_ROWS = 4  # what JPEG and the memory hold, also at the largest size
+_MOST_ROWS = 4  # JPEG and the memory hold so many at the largest size
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be judged, and on what.
+    """A style to judge, and the photos to judge it on.
 
     Attributes:
-        model: The style: a file or the name of one.
+        model: The style: a file or a name.
         style: The painting: an image file.
         data: Photos: a folder, or a data set of the hub.
         photos: How many of them.
         size: Their longer side in pixels.
         style_size: Longer side of the painting in pixels; None for the size that the style was trained at.
-        quality_weights: VGG-19 file instead of the download.
+        quality_weights: A VGG-19 file to use instead of the download.
         direct_steps: Most steps of direct optimisation; 0 for none.
-        direct_photos: On how many of the photos.
-        device: Where the loss network runs: `auto`, `cpu`, `cuda` or `mps`. The style runs on the CPU if
-            it does, and else where ONNX Runtime finds a GPU.
+        direct_photos: Number of photos for direct optimisation.
+        device: Device of the loss network: `auto`, `cpu`, `cuda` or `mps`. The style runs on the CPU with
+            `cpu`, otherwise on a GPU if ONNX Runtime finds one.
     """
 
     model: str
@@ -78,13 +78,13 @@ class Request:
 
 @dataclass(frozen=True)
 class DirectOptimization:
-    """How a style compares with optimising the pixels of each photo for the same loss.
+    """A style compared with optimising the pixels of each photo for the same loss.
 
     Attributes:
         size: Longer side of the photos in pixels.
-        most: Steps after which it was given up.
+        most: Most steps tried.
         losses: The style's loss on each photo.
-        steps: Steps until direct optimisation had that loss on each photo; None where it never had.
+        steps: Steps that direct optimisation took to reach that loss on each photo; None if it did not.
     """
 
     size: int
@@ -95,16 +95,16 @@ class DirectOptimization:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a style is worth.
+    """The result of judging a style.
 
     Attributes:
         model: The style file.
         megabytes: Its size.
         style_size: Longer side of the painting in pixels.
         quality: C and S.
-        photo_quality: The same of the photos themselves, for reference: C is 0.
+        photo_quality: C and S of the photos themselves, for reference: C is 0.
         artefacts: What spoils the stylised photos.
-        photo_artefacts: The same of the photos themselves, for reference.
+        photo_artefacts: The same measures of the photos themselves, for reference.
         direct: The comparison with direct optimisation, if asked for.
         picture: The painting, the photos and what the style makes of them.
     """
@@ -137,13 +137,13 @@ def evaluate(request: Request) -> Evaluation:
     """Judge a style.
 
     Args:
-        request: What, and on what.
+        request: The style and the photos.
 
     Returns:
         The numbers and the picture; nothing is written.
 
     Raises:
-        FastnstError: If something that the request names is missing, damaged or does not work.
+        FastnstError: If anything that the request names is missing or damaged, or does not work.
     """
     stylizer = Stylizer(request.model, device="cpu" if request.device == "cpu" else "auto")
     style_size = request.style_size or _trained_style_size(stylizer.metadata)
@@ -210,7 +210,7 @@ def _optimize(
 def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossNetwork) -> PerceptualLoss:
     """Return the loss with the weights that trained the style, on the layers of the measure.
 
-    Those are the same for every style, whatever loss network trained it, and count alike.
+    These layers are the same for every style, whatever loss network trained it, and weigh the same.
     """
     defaults = {
         "content_weight": TrainingConfig.content_weight,
@@ -228,7 +228,7 @@ def _trained_loss(metadata: Mapping[str, str], painting: Tensor, features: LossN
 
 
 def _held_out_photos(metadata: Mapping[str, str]) -> int:
-    """Return how many photos training held out: those that it measured the style on, if the model says."""
+    """Return how many photos training held out: as many as it measured the style on, if the model says."""
     default = TrainingConfig.validation_photos
     return int(_stated_number(metadata, keys.MEASURED_PHOTOS, default, least=1, most=_MOST_PHOTOS))
 
@@ -241,9 +241,9 @@ def _trained_style_size(metadata: Mapping[str, str]) -> int:
 def _stated_number(
     metadata: Mapping[str, str], key: str, default: float, *, least: float, most: float
 ) -> float:
-    """Return a number of a model's metadata; the default where none within the limits is stated.
+    """Return a number of a model's metadata, or the default if it states none within the limits.
 
-    A model from elsewhere may state anything.
+    Models made elsewhere may state anything.
     """
     try:
         value = float(metadata[key])
@@ -255,7 +255,7 @@ def _stated_number(
 def _picture(
     painting: NDArray[np.uint8], images: Sequence[NDArray[np.uint8]], painted: Sequence[NDArray[np.uint8]]
 ) -> Image.Image:
-    """Lay out rows of some photos each, in the photos' full size."""
+    """Lay out rows of a few photos each, at the photos' full size."""
     starts = range(0, min(len(images), _MOST_ROWS * _PHOTOS_IN_A_ROW), _PHOTOS_IN_A_ROW)
     rows = [
         compose_grid(painting, *(some[start : start + _PHOTOS_IN_A_ROW] for some in (images, painted)))

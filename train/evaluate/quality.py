@@ -1,4 +1,4 @@
-"""How good a style is: content lost (C) and style missed (S), the same measure for every style."""
+"""The quality of a style: content lost (C) and style missed (S), measured alike for every style."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from train.loss.perceptual_loss import relative_squared_error
 from train.loss.vgg import VGGFeatures, load_vgg_state
 from train.network.record import Quality
 
-# The measure's own, whatever training has by default: C and S of all styles, old ones too, compare.
+# The measure's own, independent of training's defaults: C and S of old styles stay comparable.
 LOSS_NETWORK = "vgg19"
 CONTENT_LAYERS = ("relu3_3", "relu4_1")
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_4", "relu4_1")
@@ -28,7 +28,7 @@ def load_quality_features(weights: str | os.PathLike[str] | None = None) -> Loss
     """Return the loss network of the measure: always VGG-19, whatever trained the style.
 
     Args:
-        weights: A file in the place of the download.
+        weights: A file to read instead of the download.
 
     Returns:
         VGG-19 up to the deepest layer of the measure.
@@ -68,7 +68,7 @@ def measure_quality(
     for photo in photos:
         image = image_to_tensor(photo).to(style.device)
         photo_features = features(image, CONTENT_LAYERS)
-        # As a user sees it: rounded to the 256 levels of the file, within their range.
+        # As a user sees it: within [0, 1], rounded to the 256 levels of a file.
         stylized = (stylize(image).float().clamp(0, 1) * 255).round() / 255
         found = features(stylized)
         for layer in CONTENT_LAYERS:

@@ -1,4 +1,4 @@
-"""Which loss network a run compares images with: the one that is named, or the best that can be had."""
+"""Choosing the loss network of a run: the named one, or the best that is available."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from train.loss.compact import COMPACT_LAYERS, CompactFeatures, load_compact_sta
 from train.loss.loss_network import LossNetwork
 from train.loss.vgg import DownloadError, VGGFeatures, layer_names, load_vgg_state, recognize_architecture
 
-# What `auto` came to, for the processes that Lightning starts to train together with this one: a download
-# that fails here and succeeds there would have them minimise different losses.
+# The choice of `auto`, for the processes that Lightning starts beside this one. If each chose by itself, one
+# failed download would make them minimise different losses.
 _SETTLED = "FASTNST_LOSS_NETWORK"
 
 
@@ -26,17 +26,17 @@ def load_loss_network(
 ) -> tuple[TrainingConfig, LossNetwork]:
     """Load the loss network of a run.
 
-    A network that is named is used, or it is an error. `auto` stands for the network in the file of
-    `--loss-network-weights`; without a file for VGG-16, as in the paper; and where that is neither here nor
-    can be downloaded, for the compact network.
+    A named network is used, or it is an error. `auto` takes the network in the file of
+    `--loss-network-weights`; without a file, VGG-16 as in the paper; and if VGG-16 is neither here nor can be
+    downloaded, the compact network.
 
     Args:
         config: The run's options.
         report: Takes lines for the user.
 
     Returns:
-        The options with the network's name in the place of `auto` and with its style layers; and the network,
-        on the CPU.
+        The options, with `auto` replaced by the network's name and with its style layers; and the network, on
+        the CPU.
 
     Raises:
         FastnstError: If a layer does not exist, or the weights cannot be read or downloaded.
@@ -55,7 +55,7 @@ def load_loss_network(
 
 
 def check_layers(loss_network: str, layers: tuple[str, ...]) -> None:
-    """Make sure that a loss network has some layers, before its weights are downloaded.
+    """Check that a loss network has some layers, before its weights are downloaded.
 
     Args:
         loss_network: `vgg16`, `vgg19` or `compact`.
@@ -73,7 +73,7 @@ def check_layers(loss_network: str, layers: tuple[str, ...]) -> None:
 def _settle(
     config: TrainingConfig, report: Callable[[str], None]
 ) -> tuple[TrainingConfig, Mapping[str, Tensor] | None]:
-    """Return the options with the network that `auto` comes to, and its weights if they are read already."""
+    """Return the options with the network that `auto` chooses, and its weights if they are already read."""
     if config.loss_network_weights is not None:
         report(f"reading the weights of the loss network from {config.loss_network_weights}")
         state = load_vgg_state("vgg16", config.loss_network_weights)

@@ -1,7 +1,7 @@
 """The compact loss network: VGG-19's features from a network with a quarter of its arithmetic, in 1.8 MB.
 
-It comes with this package, so that a style can be trained without a download. How it was made stands in
-`train/loss/COMPACT.md`, and `python -m train.distillation` makes it again.
+It comes with this package: a style can be trained without a download. `train/loss/COMPACT.md` says how it was
+made; `python -m train.distillation` makes it again.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ LICENCE = (
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-# Its 3x3 convolutions, with a ReLU each, are VGG-19's with fewer channels: (name, block, number, channels). A
-# 2x2 max pooling comes before each block but the first. With half of these, a network in training finds too
-# much that they overlook (train/loss/COMPACT.md), and is hardly faster: its own convolutions take longer.
+# Its 3x3 convolutions, each with a ReLU, are VGG-19's with fewer channels: (name, block, number, channels). A
+# 2x2 max pooling comes before each block but the first. With half the channels the loss overlooks too much,
+# which a network in training exploits (train/loss/COMPACT.md), and a step is hardly faster: the network's own
+# convolutions take longer.
 _WIDTHS = ((32, 32), (64, 64), (128, 128, 128, 128), (256,))
 TRUNK = tuple(
     (f"conv{block + 1}_{conv + 1}", block, conv, width)
@@ -37,8 +38,8 @@ TRUNK = tuple(
     for conv, width in enumerate(widths)
 )
 
-# After which convolution of which block a 1x1 convolution reads a layer's features off, and how many: the
-# coordinates of VGG-19's features on as many of their principal directions.
+# For each layer the block and the convolution after which a 1x1 convolution reads the features, and their
+# number: they are the coordinates of VGG-19's features on as many principal directions.
 HEADS: Mapping[str, tuple[int, int, int]] = {
     "relu1_2": (0, 1, 16),
     "relu2_2": (1, 1, 48),
@@ -51,7 +52,7 @@ COMPACT_LAYERS = tuple(HEADS)
 
 
 def head_channels(layer: str) -> int:
-    """Return how many channels the compact network has at one of `COMPACT_LAYERS`."""
+    """Return the number of channels of the compact network at one of `COMPACT_LAYERS`."""
     return HEADS[layer][2]
 
 
@@ -72,11 +73,11 @@ def weight_shapes() -> dict[str, tuple[int, ...]]:
 def compact_activations(
     x: Tensor, weights: Mapping[str, Tensor], wanted: Collection[str]
 ) -> dict[str, Tensor]:
-    """Run the network with any weights, also with some that are being trained.
+    """Run the network with any weights, such as those of a student in training.
 
     Args:
         x: Images less `MEAN` and divided by `STD`, (N, 3, H, W).
-        weights: Of the shapes of `weight_shapes`.
+        weights: With the shapes of `weight_shapes`.
         wanted: Some of `COMPACT_LAYERS`.
 
     Returns:
@@ -96,10 +97,10 @@ def compact_activations(
 
 
 class CompactFeatures(LossNetwork):
-    """Features of the compact network, which stand for VGG-19's of the same names.
+    """Features of the compact network, which approximate those of VGG-19 at the same layers.
 
-    Their Gram matrices and distances are those of VGG-19's features, projected onto their first principal
-    directions and scaled.
+    They are VGG-19's features projected onto their first principal directions and scaled, and have nearly
+    the same Gram matrices and distances.
 
     Args:
         layers: The layers that will be asked for, some of `COMPACT_LAYERS`.
@@ -140,7 +141,7 @@ def load_compact_state(path: str | os.PathLike[str] = COMPACT_WEIGHTS) -> dict[s
     """Read the weights that come with this package.
 
     Args:
-        path: Another file instead.
+        path: The file.
 
     Returns:
         The weights by their names, as stored.
@@ -162,7 +163,7 @@ def random_compact_state(seed: int = 0) -> dict[str, Tensor]:
     """Make seeded random weights of the right shapes, for tests.
 
     Args:
-        seed: Of the generator.
+        seed: The generator's seed.
 
     Returns:
         Float32 weights by their names.
@@ -173,8 +174,8 @@ def random_compact_state(seed: int = 0) -> dict[str, Tensor]:
         if name.endswith(".bias"):
             state[name] = torch.zeros(shape)
             continue
-        # He et al. 2015: the variance of the activations stays the same from layer to layer. The heads have
-        # no ReLU after them.
+        # He et al. 2015: the variance of the activations stays the same from layer to layer. No ReLU follows
+        # the heads.
         gain = 2 if shape[-1] == 3 else 1
         scale = (gain / (shape[1] * shape[2] * shape[3])) ** 0.5
         state[name] = scale * torch.randn(shape, generator=generator)

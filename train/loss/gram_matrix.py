@@ -1,4 +1,4 @@
-"""The Gram matrix of feature maps, which holds a style: which channels answer together, wherever it is."""
+"""The Gram matrix of feature maps, which describes a style: how strongly channels occur together."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-# Each part's sum is rounded once to the features' precision and the parts are added in float32, so that the
-# rounding averages out. Deep layers have few positions and many channels, where more parts would cost more.
+# The sum of each part is rounded once to the features' precision, and the parts are added in float32: the
+# rounding averages out. Deep layers, with few positions and many channels, would lose time by more parts.
 _MOST_PARTS = 16
 _LEAST_POSITIONS = 4096
 
@@ -18,13 +18,13 @@ _LEAST_POSITIONS = 4096
 def gram_matrix(features: Tensor) -> Tensor:
     """Return the channel Gram matrix of each feature map.
 
-    Entry (i, j) is the inner product of channels i and j over all positions, divided by C*H*W so that the
-    image's size does not change the scale (Johnson et al. 2016, section 3.2, arXiv:1603.08155).
+    Entry (i, j) is the inner product of channels i and j over all positions, divided by C*H*W, which makes
+    the scale independent of the image's size (Johnson et al. 2016, section 3.2, arXiv:1603.08155).
 
-    Bfloat16 features are multiplied as they are: their products are exact in the float32 that matrix units
-    add them up in, and what is rounded are the sums over some thousands of positions, to a relative 2^-9.
-    The same in float32 takes seven times as long, a fifth of a training step. Float16 features, whose sums
-    would leave its range, are converted to float32 first.
+    Bfloat16 features are multiplied as they are: matrix units add the exact products in float32, and only
+    sums over some thousands of positions are rounded, to a relative 2^-9. In float32 it takes seven times as
+    long, a fifth of a training step. Float16 features are converted to float32 first, since the sums would
+    leave float16's range.
 
     Args:
         features: Activations of shape (N, C, H, W). Channels last in memory is the fast layout.
@@ -45,7 +45,7 @@ def gram_matrix(features: Tensor) -> Tensor:
 
 
 class _GramMatrix(Function):
-    """Its gradient is one product too, where autograd's own would make two and add them."""
+    """The gradient is one matrix product; autograd would compute two and add them."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class _GramMatrix(Function):
         with torch.autocast(features.device.type, enabled=False):
             parts = _parts(height, width) if flat.dtype == torch.bfloat16 else 1
             split = flat.reshape(count * parts, height * width // parts, channels)
-            # Scaled after the sum, which has room in either type's range.
+            # Scaled after the sum, which fits the range of either type.
             products = split.transpose(1, 2) @ split
             exact = torch.promote_types(flat.dtype, torch.float32)
             total = products.view(count, parts, channels, channels).sum(1, dtype=exact)
@@ -76,6 +76,6 @@ class _GramMatrix(Function):
 
 
 def _parts(height: int, width: int) -> int:
-    """Return into how many equal parts of whole rows to sum, none of them small."""
+    """Return the number of equal parts, each of whole rows and none of them small, to sum separately."""
     most = max(1, min(_MOST_PARTS, height * width // _LEAST_POSITIONS))
     return max(parts for parts in range(1, most + 1) if height % parts == 0)

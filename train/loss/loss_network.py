@@ -1,4 +1,4 @@
-"""What all loss networks have in common: frozen weights, named layers, images in [0, 1]."""
+"""The base of all loss networks: frozen weights, named layers, images in [0, 1]."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor
 class LossNetwork(ABC):
     """Activations of a frozen network by which images are compared.
 
-    It is deliberately not an `nn.Module`: as a submodule of the model it would land in every checkpoint,
-    500 MB a time. It normalises its own input, so that images in [0, 1] go in.
+    It is deliberately not an `nn.Module`: as a submodule of the model it would add 500 MB to every
+    checkpoint. It takes images in [0, 1] and normalises them itself.
 
     Args:
-        architecture: Its name, as `--loss-network` takes it.
+        architecture: The name that `--loss-network` takes.
         layers: The layers that will be asked for, such as `relu3_3`.
-        licence: Of the weights.
-        mean: What is subtracted from the images, RGB.
-        std: What they are divided by then, RGB.
+        licence: The licence of the weights.
+        mean: Subtracted from the images, RGB.
+        std: Then divides them, RGB.
         weights: Kernels and biases by their names.
 
     Attributes:
@@ -67,7 +67,7 @@ class LossNetwork(ABC):
         Args:
             image: RGB images of shape (N, 3, H, W), in [0, 1]. Any size from 1x1: an image too small to be
                 pooled is not.
-            layers: Those wanted, of the ones given at construction; all of them by default.
+            layers: Some of the layers given at construction; all of them by default.
 
         Returns:
             Activations of shape (N, C, H', W') by layer.
@@ -93,7 +93,7 @@ class LossNetwork(ABC):
         """Return the wanted layers' activations of normalised images, with weights of their precision."""
 
     def _weights_as(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        """Return the weights in another precision, kept: autocast would convert them anew in each step."""
+        """Return the weights in another precision, kept because autocast would convert them in each step."""
         if dtype not in self._rounded:
             self._rounded[dtype] = {name: weight.to(dtype) for name, weight in self._weights.items()}
         return self._rounded[dtype]
@@ -101,6 +101,6 @@ class LossNetwork(ABC):
 
 def _frozen(weight: Tensor) -> Tensor:
     weight = weight.detach().float()
-    # Channels-last kernels: the activations follow their layout, which is the fast one on every device with
-    # matrix units.
+    # Activations follow the channels-last layout of the kernels, which is fast on all devices with matrix
+    # units.
     return weight.contiguous(memory_format=torch.channels_last) if weight.ndim == 4 else weight

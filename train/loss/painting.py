@@ -18,11 +18,11 @@ from fastnst.image.file import Picture, read_image, to_srgb
 from train.image_tensor import image_to_tensor
 from train.terminal import say
 
-# Pillow's own limit. A JPEG of fewer pixels is decoded whole, so that a run that is resumed finds the same
-# pixels whatever version started it.
+# Pillow's own limit. Smaller JPEGs are decoded whole, as ever: a resumed run finds the pixels that it began
+# with.
 _REDUCED_ABOVE = 178_956_970
 
-# The profiles that cameras and programs call sRGB differ from each other by this many levels of 255.
+# Profiles that are called sRGB differ from each other by up to this many levels of 255.
 _SRGB_TOLERANCE = 3
 
 
@@ -32,7 +32,7 @@ class Painting:
 
     Attributes:
         pixels: sRGB, uint8 of shape (H, W, 3).
-        sha256: Of the file, as lower-case hexadecimal digits.
+        sha256: The SHA-256 of the file, in lower-case hexadecimal digits.
     """
 
     pixels: NDArray[np.uint8]
@@ -46,9 +46,9 @@ class Painting:
 def load_painting(path: Path, size: int) -> Painting:
     """Read a painting and resize it.
 
-    It is turned upright and converted to sRGB by its colour profile. What is partly transparent is laid on
-    white, and a line says so. Above 179 megapixels a JPEG is decoded at a half, a quarter or an eighth of its
-    size; other formats are read up to 400 megapixels.
+    The painting is turned upright and converted to sRGB by its colour profile. A partly transparent one is
+    laid on white, and a line says so. A JPEG above 179 megapixels is decoded at a half, a quarter or an
+    eighth of its size; other formats are read up to 400 megapixels.
 
     Args:
         path: The image file.
@@ -78,7 +78,7 @@ def _read(content: bytes, path: Path) -> Picture:
     # Pillow's limit is the whole process's, and the photos of training need it.
     Image.MAX_IMAGE_PIXELS = None
     try:
-        with warnings.catch_warnings():  # of damage that Pillow reads past, as in EXIF
+        with warnings.catch_warnings():  # Pillow warns of damage that does not concern the pixels
             warnings.simplefilter("ignore")
             return read_image(
                 io.BytesIO(content),
@@ -108,6 +108,6 @@ def _in_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
     levels = np.arange(0, 256, 17, dtype=np.uint8)
     lattice = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, levels.size, 3)
     converted = np.asarray(to_srgb(Image.fromarray(lattice), icc_profile))
-    # Converting sRGB to sRGB would change no more than the rounding.
+    # Converting sRGB to sRGB would only add rounding errors.
     is_srgb = np.abs(converted.astype(int) - lattice).max() <= _SRGB_TOLERANCE
     return image if is_srgb else to_srgb(image, icc_profile)

@@ -1,4 +1,4 @@
-"""The perceptual loss that trains a style, relative to its targets: one weighting fits every style."""
+"""The perceptual loss that trains a style. Its terms are relative: one weighting fits every style."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def relative_squared_error(estimate: Tensor, target: Tensor) -> Tensor:
         target: Tensor of shape (N, ...), or (1, ...) for one target that all share.
 
     Returns:
-        Float32 of shape (N,). 0 is equal; 1 is the error of answering zero.
+        Float32 of shape (N,): 0 where both are equal, 1 for an estimate of zero.
     """
     estimate, target = estimate.float().flatten(1), target.float().flatten(1)
-    # A target without any features would divide by zero, and one such photo would end the run.
+    # A photo without any features would divide by zero, and end the run.
     energy = target.square().sum(1).clamp_min(_LEAST_ENERGY)
     return (estimate - target).square().sum(1) / energy
 
@@ -53,9 +53,9 @@ class PerceptualLosses:
     """The terms of the loss, each a float32 scalar: unweighted, means over the batch.
 
     Attributes:
-        total: The weighted sum, which is minimised.
+        total: The weighted sum, which training minimises.
         content: Mean over the content layers.
-        style: Mean over the style layers, by their weights.
+        style: Weighted mean over the style layers.
         tv: Total variation of the stylised images.
         repetition: How much more regular they are than photo and painting, see `RepetitionLoss`.
         content_by_layer: The content term of each layer.
@@ -90,23 +90,23 @@ class PerceptualLoss(nn.Module):
     * style: `|G(stylized) - G(style)|_F^2 / |G(style)|_F^2`, mean over the style layers, with `G` the
       Gram matrix;
     * total variation of the stylised image;
-    * repetition, against lattices, which the paper's loss does not see: see `RepetitionLoss`.
+    * repetition: lattices, which the paper's loss does not see: see `RepetitionLoss`.
 
-    The paper divides by the number of elements instead, which leaves terms that depend on the style, the
-    loss network and its input range, and weights to be found anew for each painting. For a given style
-    this is the paper's loss with the weight of each layer chosen by the style itself.
+    The paper divides by the number of elements instead. Its terms depend on the painting, the loss network
+    and its input range, and their weights must be found for each painting. For a given painting this is the
+    paper's loss with weights of the layers that the painting itself determines.
 
-    The loss network is not registered as a submodule, so that it stays out of checkpoints; move it with
-    `LossNetwork.to`. The style's Gram matrices are buffers and move with this module, but are made anew
-    from the painting rather than saved.
+    The loss network is not a registered submodule and stays out of checkpoints; move it with
+    `LossNetwork.to`. The painting's Gram matrices are buffers that move with this module; they are computed
+    from the painting and never saved.
 
     Args:
         features: The frozen loss network; it must reach all of the layers.
-        style: Style image of shape (1, 3, H, W), RGB in [0, 1].
+        style: The painting, of shape (1, 3, H, W), RGB in [0, 1].
         content_layers: Layers of the content term, such as `relu3_3`.
         style_layers: Layers of the style term.
-        style_layer_weights: One above 0 for each style layer, of which only the ratios count: they are taken
-            relative to their mean, so that `style_weight` keeps its meaning. By default all are equal.
+        style_layer_weights: One above 0 for each style layer; all equal by default. They are divided by
+            their mean: only their ratios count.
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
         tv_weight: Weight of the total variation.
@@ -163,7 +163,7 @@ class PerceptualLoss(nn.Module):
         return self._features[0]
 
     def forward(self, stylized: Tensor, content: Tensor) -> PerceptualLosses:
-        """Compare stylised images with the photos that they were made from and with the style.
+        """Compare stylised images with their photos and with the painting.
 
         Args:
             stylized: Stylised images of shape (N, 3, H, W), RGB in [0, 1]; gradients flow to these.

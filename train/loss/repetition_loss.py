@@ -1,4 +1,4 @@
-"""The loss term against lattices: dots, rings and hatches that repeat where the photo is even."""
+"""The loss term against lattices: dots, rings and hatches that repeat in even parts of a photo."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _TILE = 64  # pixels
-# What is longer is shading.
+# Longer periods are shading.
 _LONGEST_PERIOD = 24.0  # pixels
-# Noise that nobody sees, as standard deviation in [0, 1]: a tile of less is even, not regular.
+# The standard deviation, in [0, 1], of noise that is invisible: a tile with less is even, not regular.
 _INVISIBLE = 1 / 255
-# Of powers in [0, 1]: keeps the logarithm of a black tile finite.
+# A power, relative to values in [0, 1], that keeps the logarithm of a black tile finite.
 _LEAST_POWER = 1e-12
 
 
 class RepetitionLoss(nn.Module):
     """Penalise pictures that are more regular than both the photo and the painting.
 
-    In an even region each pixel of a translation-invariant network has the same input, so that the cheapest
-    texture which satisfies the Gram matrices is one that repeats: with the network's stride, or as a lattice
-    of dots. Gram matrices do not see it, since they do not know where features are (Berger and Memisevic
-    2016, arXiv:1606.01286). A spectrum does: a lattice has its power in a few frequencies, strokes and noise
-    spread theirs.
+    In an even region all pixels of a translation-invariant network have the same input. The cheapest texture
+    that satisfies the Gram matrices there repeats: with the network's stride, or as a lattice of dots. Gram
+    matrices do not see it, since they ignore where features are (Berger and Memisevic 2016,
+    arXiv:1606.01286). A spectrum does: the power of a lattice lies in a few frequencies, that of strokes and
+    noise in many.
 
-    The term is, over overlapping tiles of 64 pixels, the mean of the logarithm by which the concentration of
-    the tile's spectrum (see `spectral_concentration`) exceeds that of the photo's same tile and the
-    painting's mean. It is 0 where nothing repeats more than there, and has no scale: one weight serves every
-    style.
+    The term compares the logarithm of the spectrum's concentration (see `spectral_concentration`) with the
+    larger of two: that of the same tile of the photo, and the painting's mean. It is the mean excess over
+    overlapping tiles of 64 pixels, 0 where nothing repeats more than in photo and painting. It has no scale:
+    one weight serves every style.
 
     Args:
         style: The painting, (1, 3, H, W), RGB in [0, 1].
@@ -39,7 +39,7 @@ class RepetitionLoss(nn.Module):
         super().__init__()
         with torch.no_grad():
             found = spectral_concentration(style).log()
-        # A painting smaller than a tile says nothing: then it is the photo alone that counts.
+        # A painting smaller than a tile says nothing: then the photo alone counts.
         level = found.mean() if found.numel() else found.new_tensor(-torch.inf)
         self.register_buffer("style_concentration", level, persistent=False)
 
@@ -72,8 +72,8 @@ def spectral_concentration(image: Tensor) -> Tensor:
         image: Images of shape (N, C, H, W) in [0, 1].
 
     Returns:
-        Float32 of shape (N, T) for T tiles of 64 pixels, each half over its neighbours, in (0, 1]; T is 0
-        where the images are smaller. Noise has some 0.001, a lattice 0.01 to 0.1. Even tiles have about 0.
+        Float32 of shape (N, T) in (0, 1], for T tiles of 64 pixels that overlap by half; T is 0 for smaller
+        images. Noise has some 0.001, a lattice 0.01 to 0.1, and even tiles about 0.
     """
     count, channels, height, width = image.shape
     if min(height, width) < _TILE:
@@ -87,7 +87,7 @@ def spectral_concentration(image: Tensor) -> Tensor:
         tiles = (tiles - tiles.mean((-2, -1), keepdim=True)) * window
         weight = _frequency_weight(image.device)
         power = torch.view_as_real(torch.fft.rfft2(tiles)).square().sum((1, -1)) * weight
-        # The spectrum of a real image is symmetric: its other half counts as much, but for the middle column.
+        # The spectrum of a real image is symmetric: all columns but the first and the last count twice.
         twice = torch.full((_TILE // 2 + 1,), 2.0, device=image.device)
         twice[0] = twice[-1] = 1.0
         floor = channels * _INVISIBLE**2 * window.square().sum() * (weight * twice).sum()

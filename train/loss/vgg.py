@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 as loss networks, as deep as the layers asked for and no deeper."""
+"""VGG-16 and VGG-19 as loss networks, cut after the deepest layer that is needed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from train.machine.answer_within import answer_within
 
 @dataclass(frozen=True)
 class VGGArchitecture:
-    """What is fixed about a pretrained VGG.
+    """A pretrained VGG.
 
     Attributes:
         convs_per_block: Number of 3x3 convolutions in each of the five blocks.
-        weights: Torchvision's name of the weights that are downloaded.
+        weights: Torchvision's name of the weights to download.
         mean: Mean of its training images, RGB in [0, 1].
-        std: What its normalised input is divided by, RGB in [0, 1].
-        licence: Of the weights.
+        std: Divides the input less the mean, RGB in [0, 1].
+        licence: The licence of the weights.
     """
 
     convs_per_block: tuple[int, ...]
@@ -46,8 +46,8 @@ class VGGArchitecture:
 _LICENCE = "CC BY 4.0, Visual Geometry Group, University of Oxford"
 
 ARCHITECTURES: Mapping[str, VGGArchitecture] = {
-    # The original Caffe weights that Johnson et al. used, with the mean and the 0-255 range that they were
-    # trained with. Torchvision stores the feature layers alone.
+    # The original Caffe weights that Johnson et al. used, with their mean and range of 0-255. Torchvision
+    # stores the feature layers alone.
     "vgg16": VGGArchitecture(
         (2, 2, 3, 3, 3),
         "VGG16_Weights.IMAGENET1K_FEATURES",
@@ -67,7 +67,7 @@ ARCHITECTURES: Mapping[str, VGGArchitecture] = {
 _CHANNELS = (64, 128, 256, 512, 512)
 
 
-# How long a server may take to answer at all, and to send more of the file.
+# The longest waits for a server's first answer, and for more of the file.
 _ANSWER_SECONDS = 10
 _SILENCE_SECONDS = 60
 
@@ -76,12 +76,12 @@ class DownloadError(FastnstError):
     """Weights that cannot be downloaded.
 
     Args:
-        architecture: Whose.
-        url: Where they are.
-        cause: What went wrong.
+        architecture: `vgg16` or `vgg19`.
+        url: The address of the weights.
+        cause: The error.
 
     Attributes:
-        reason: What failed and why, without what to do about it.
+        reason: What failed and why, without advice.
     """
 
     def __init__(self, architecture: str, url: str, cause: Exception) -> None:
@@ -164,8 +164,8 @@ class VGGFeatures(LossNetwork):
     Args:
         architecture: `vgg16` or `vgg19`.
         layers: The layers that will be asked for, such as `relu3_3`. Nothing past the deepest is loaded.
-        state: Weights in torchvision's naming, `features.0.weight` and on; those of layers that are not
-            needed may be missing. `load_vgg_state` reads or downloads them, `random_vgg_state` makes them.
+        state: Weights in torchvision's naming, `features.0.weight` and so on; layers that are not needed may
+            be missing. `load_vgg_state` reads or downloads them, `random_vgg_state` makes random ones.
 
     Raises:
         FastnstError: If a layer does not exist, or `state` lacks the weights of one that is needed, or has
@@ -204,8 +204,7 @@ class VGGFeatures(LossNetwork):
         for conv in self._convolutions:
             if conv.pooled:
                 x = F.max_pool2d(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
-            # Not in place: the ReLU's input is needed for nothing, but an activation that is returned must
-            # not change under its reader.
+            # Not in place: a later layer must not change an activation that is returned.
             x = F.relu(F.conv2d(x, weights[f"{conv.key}.weight"], weights[f"{conv.key}.bias"], padding=1))
             if conv.layer in wanted:
                 activations[conv.layer] = x
@@ -230,7 +229,7 @@ def load_vgg_state(architecture: str, weights: str | os.PathLike[str] | None = N
 
     Args:
         architecture: `vgg16` or `vgg19`.
-        weights: A `.pth` or `.safetensors` file in torchvision's naming, whole or cut after some layer.
+        weights: A `.pth` or `.safetensors` file in torchvision's naming, which may end after some layer.
             None downloads the weights (about 500 MB, once).
 
     Returns:
@@ -259,14 +258,14 @@ def load_vgg_state(architecture: str, weights: str | os.PathLike[str] | None = N
 
 
 def recognize_architecture(state: Mapping[str, Tensor]) -> str:
-    """Tell whose weights a file holds.
+    """Tell whether weights are VGG-16's or VGG-19's.
 
     Args:
         state: Weights in torchvision's naming.
 
     Returns:
-        `vgg19` if there is a kernel that VGG-16 does not have under that name or in that shape, otherwise
-        `vgg16`: up to relu3_3 both are alike.
+        `vgg19` if VGG-16 lacks one of the kernels or has it in another shape, otherwise `vgg16`: up to
+        relu3_3 both are alike.
     """
     shapes = {f"{c.key}.weight": (c.out_channels, c.in_channels, 3, 3) for c in _needed("vgg16")}
     kernels = {name: tuple(value.shape) for name, value in state.items() if value.ndim == 4}
@@ -283,9 +282,9 @@ def _download(architecture: str) -> dict[str, Tensor]:
     try:
         if not was_kept:
             _check_reachable(entry.url)
-        # PyTorch waits without end for a server that falls silent.
+        # PyTorch waits for ever for a server that falls silent.
         socket.setdefaulttimeout(_SILENCE_SECONDS)
-        # It says on standard output what it downloads, where the command's results go.
+        # It prints what it downloads to standard output, where the command's results go.
         with contextlib.redirect_stdout(sys.stderr):
             state = entry.get_state_dict(progress=True, check_hash=True)
     # A damaged file makes the unpickler raise nearly anything.
@@ -301,7 +300,7 @@ def _download(architecture: str) -> dict[str, Tensor]:
 
 
 def downloaded_weights(architecture: str) -> Path:
-    """Return where PyTorch keeps the weights of a network once they are downloaded."""
+    """Return the file in which PyTorch keeps the downloaded weights of a network."""
     from torchvision.models import get_weight  # torchvision takes seconds to import
 
     url = get_weight(_architecture(architecture).weights).url
@@ -309,7 +308,7 @@ def downloaded_weights(architecture: str) -> Path:
 
 
 def _check_reachable(url: str) -> None:
-    """Find out within seconds whether a server answers.
+    """Check within seconds that a server answers.
 
     Raises:
         OSError: If it does not.
@@ -317,7 +316,7 @@ def _check_reachable(url: str) -> None:
 
     def ask() -> None:
         request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - torchvision's own address
-        # An error of HTTP is an answer, if not to this question.
+        # An HTTP error is an answer too: the server is there.
         with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=_ANSWER_SECONDS).close()  # noqa: S310
 
@@ -327,13 +326,13 @@ def _check_reachable(url: str) -> None:
 def random_vgg_state(architecture: str, layers: Sequence[str], seed: int = 0) -> dict[str, Tensor]:
     """Make seeded random weights of the right shapes, for tests and trials without a download.
 
-    Random filters already respond to edges and colours, so that the loss has something to minimise; the
-    pictures are no styles.
+    Random filters respond to edges and colours already: the loss can be minimised, but the pictures are no
+    styles.
 
     Args:
         architecture: `vgg16` or `vgg19`.
         layers: The layers that will be asked for.
-        seed: Of the generator.
+        seed: The generator's seed.
 
     Returns:
         The weights by torchvision's names.
