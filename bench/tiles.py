@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fastnst import Stylizer
-from fastnst.stylizer import DEFAULT_TILE, receptive_field
-from fastnst.tiling.tiles import cut_into_tiles
+from fastnst.stylizer import DEFAULT_TILE
+from fastnst.tiling.tiles import cut_into_tiles, receptive_field
 
 Pixels = NDArray[np.uint8]
 

@@ -7,8 +7,8 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +21,10 @@ from fastnst.image.file import MAX_PIXELS
 from fastnst.image.mask import Mask, MaskSource, Plane, mix, normalized
 from fastnst.image.oklab import with_colours_of
 from fastnst.style_library import find_style
-from fastnst.stylizer import Stylizer, VideoStylizer
+from fastnst.stylizer import Stylizer
+
+if TYPE_CHECKING:
+    from fastnst.video.stylizer import VideoStylizer
 
 __all__ = ["Painter"]
 
@@ -124,6 +127,8 @@ class Painter:
         self._everywhere = None if everywhere is None else open_blend(everywhere)
         self._regions = [(open_blend(weights), where) for weights, where in parts]
         self.stylizers = tuple(dict.fromkeys(opened.values()))
+        # For a video, what paints its frames in the place of each style.
+        self._steady: dict[Stylizer, VideoStylizer] = {}
         self.name = "+".join(dict.fromkeys(stylizer.name for stylizer in self.stylizers))
 
     def __repr__(self) -> str:
@@ -153,7 +158,8 @@ class Painter:
                 f"image must be uint8 RGB of shape (H, W, 3), not {photo.dtype} of shape {photo.shape}"
             )
         if self._is_plain and self._everywhere is not None:
-            return self._everywhere.stylizers[0](photo, out=out)
+            stylizer = self._everywhere.stylizers[0]
+            return self._steady.get(stylizer, stylizer)(photo, out=out)
         result = self._controlled(photo)
         if out is None:
             return result
@@ -166,22 +172,14 @@ class Painter:
         Args:
             rate: See `Stylizer.for_video`.
         """
-        steady = {stylizer: stylizer.for_video(rate) for stylizer in self.stylizers}
-
-        def exchanged(blend: _OpenBlend) -> _OpenBlend:
-            return replace(blend, stylizers=tuple(steady[stylizer] for stylizer in blend.stylizers))
-
         painter = copy(self)
-        painter._everywhere = None if self._everywhere is None else exchanged(self._everywhere)
-        painter._regions = [(exchanged(blend), mask) for blend, mask in self._regions]
-        painter.stylizers = tuple(steady.values())
+        painter._steady = {stylizer: stylizer.for_video(rate) for stylizer in self.stylizers}
         return painter
 
     def begin_shot(self) -> None:
         """Forget the frames before, if this is a Painter for a video: the next is the first of a shot."""
-        for stylizer in self.stylizers:
-            if isinstance(stylizer, VideoStylizer):
-                stylizer.begin_shot()
+        for stylizer in self._steady.values():
+            stylizer.begin_shot()
 
     @property
     def _is_plain(self) -> bool:
@@ -210,7 +208,7 @@ class Painter:
 
     def _painted(self, photo: Pixels) -> Pixels:
         """Return the painting in the styles alone, at the photo's size."""
-        paint = _Canvas(photo, self._reduced_size(photo), self._detail)
+        paint = _Canvas(photo, self._reduced_size(photo), self._detail, self._steady)
         if not self._regions:
             return photo if self._everywhere is None else paint(self._everywhere)
         masks = normalized([mask.fit(*photo.shape[:2]) for _, mask in self._regions])
@@ -247,17 +245,24 @@ class _OpenBlend:
 class _Canvas:
     """One photo, painted in blends at one size, and in each style only once."""
 
-    def __init__(self, photo: Pixels, size: tuple[int, int], detail: float) -> None:
+    def __init__(
+        self,
+        photo: Pixels,
+        size: tuple[int, int],
+        detail: float,
+        steady: Mapping[Stylizer, VideoStylizer],
+    ) -> None:
         self._photo = photo
         self._reduction = max(photo.shape[:2]) / max(size)
         self._detail = detail
+        self._steady = steady
         self._motif = _scaled(photo, size)
         self._painted: dict[Stylizer, Pixels] = {}
 
     def __call__(self, blend: _OpenBlend) -> Pixels:
         for stylizer in blend.stylizers:
             if stylizer not in self._painted:
-                self._painted[stylizer] = stylizer(self._motif)
+                self._painted[stylizer] = self._steady.get(stylizer, stylizer)(self._motif)
         picture = blend_pictures([self._painted[stylizer] for stylizer in blend.stylizers], blend.weights)
         picture = _scaled(picture, self._photo.shape[:2])
         return restore_detail(picture, self._photo, self._reduction, self._detail)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from PIL import Image
+from numpy.typing import ArrayLike
 
-from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.errors import FastnstError
 from fastnst.free_memory import free_memory
 from fastnst.model import keys
-from fastnst.model.image_model import ImageModel, Images
+from fastnst.model.image_model import ImageModel, Images, checked_pictures
 from fastnst.model.metadata import check_format, read_metadata
-from fastnst.model.probe import padded, read_image_model
-from fastnst.model.running_norms import TemporalNormSession
+from fastnst.model.probe import read_image_model
 from fastnst.model.session import OutOfMemoryError, open_changed, open_session
 from fastnst.style_library import find_style
 from fastnst.tiling.fixed_norms import can_measure
 from fastnst.tiling.painting import paint_in_tiles
-from fastnst.tiling.tiles import ALIGNMENT
+from fastnst.tiling.tiles import receptive_field
+
+if TYPE_CHECKING:
+    from fastnst.video.stylizer import VideoStylizer
 
 __all__ = ["Stylizer"]
 
@@ -39,9 +40,6 @@ _BYTES_PER_PIXEL = 680
 _MEMORY_PART = 0.7
 # Below this, no machine that runs ONNX Runtime needs tiles, and none is asked.
 _SURELY_WHOLE = 1_000_000
-
-# Of models from elsewhere: they rarely see farther than fastnst's own.
-_UNKNOWN_RECEPTIVE_FIELD = 128
 
 
 class Stylizer:
@@ -108,7 +106,10 @@ class Stylizer:
         self.metadata = read_metadata(self.path)
         check_format(self.metadata, self.path)
         session, self.model = open_session(
-            self.path, lambda opened: read_image_model(opened, self.metadata), device=device, threads=threads
+            self.path,
+            lambda opened: read_image_model(opened, self.metadata, self.name),
+            device=device,
+            threads=threads,
         )
         self.providers = tuple(session.get_providers())
         self._tile = tile
@@ -119,7 +120,7 @@ class Stylizer:
     def __repr__(self) -> str:
         return f"Stylizer({os.fspath(self.path)!r}, providers={list(self.providers)})"
 
-    def __call__(self, image: ArrayLike, *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def __call__(self, image: ArrayLike, *, out: Images | None = None) -> Images:
         """Paint a picture, or a batch of pictures of one size.
 
         Args:
@@ -136,19 +137,7 @@ class Stylizer:
             ValueError: If the shape or dtype is another.
             FastnstError: If the model fails on this picture or the memory does not suffice.
         """
-        images: Images = np.asarray(image)
-        if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
-            raise ValueError(
-                "image must be uint8 RGB of shape (H, W, 3) or (N, H, W, 3), "
-                f"not {images.dtype} of shape {images.shape}"
-            )
-        if 0 in images.shape[-3:-1]:
-            raise ValueError(f"image has no pixels: its shape is {images.shape}")
-        if out is not None and (out.shape != images.shape or out.dtype != np.uint8):
-            raise ValueError(
-                f"out must be uint8 of shape {images.shape}, not {out.dtype} of shape {out.shape}"
-            )
-        result = np.empty_like(images, order="C") if out is None else out
+        images, result = checked_pictures(image, out)
         if images.ndim == 4:
             self._paint(images, result)
         else:
@@ -156,12 +145,14 @@ class Stylizer:
         return result
 
     def for_video(self, rate: float = 0.1) -> VideoStylizer:
-        """Return a Stylizer for the frames of a video, called in their order from one thread.
+        """Return the style for the frames of a video, called in their order from one thread.
 
         Args:
-            rate: See `TemporalNormSession`: how much of the norms' running statistics a frame replaces.
+            rate: How much of the norms' running statistics a frame replaces; see `VideoStylizer`.
         """
-        return VideoStylizer(self, rate)
+        from fastnst.video.stylizer import VideoStylizer  # photos do without
+
+        return VideoStylizer(self.model, self.path.read_bytes(), rate)
 
     def _paint(self, images: Images, results: Images) -> None:
         """Paint pictures of shape (N, H, W, 3): in one run, in several, or in tiles, as the memory allows."""
@@ -170,10 +161,23 @@ class Stylizer:
             for image, result in zip(images, results, strict=True):
                 self._paint_in_tiles(image, result, self._tile or DEFAULT_TILE)
             return
-        pixels = self._run_pixels(height, width)
+        pixels = math.prod(self.model.canvas(height, width))
         count = self.model.input.batch or max(self._room(len(images) * pixels) // pixels, 1)
         for start in range(0, len(images), count):
-            self._paint_at_once(images[start : start + count], results[start : start + count])
+            part, result = images[start : start + count], results[start : start + count]
+            try:
+                result[...] = self.model(part)
+            except OutOfMemoryError:
+                if len(part) == 1 and not self._untileable:
+                    self._paint_in_tiles(part[0], result[0], DEFAULT_TILE)
+                elif len(part) == 1 or (self.model.input.batch and self._untileable):
+                    raise
+                else:
+                    for each in range(len(part)):
+                        self._paint(part[each : each + 1], result[each : each + 1])
+            else:
+                with self._lock:
+                    self._held_pixels = max(self._held_pixels, len(part) * pixels)
 
     def _needs_tiles(self, height: int, width: int) -> bool:
         if self.model.input.height is not None or self.model.input.width is not None:
@@ -185,10 +189,6 @@ class Stylizer:
         if self._untileable:
             raise FastnstError(f"{self.name} {self._untileable}: leave tile out")
         return True
-
-    def _run_pixels(self, height: int, width: int) -> int:
-        """Return how many pixels the model is given for a picture."""
-        return (self.model.input.height or height) * (self.model.input.width or width)
 
     def _room(self, pixels: int) -> int:
         """Return how many pixels fit into one run, where `pixels` are asked for."""
@@ -214,120 +214,14 @@ class Stylizer:
             return "looks at the whole picture in ways that tiles do not allow"
         return ""
 
-    def _paint_at_once(self, images: Images, results: Images) -> None:
-        """Paint pictures in one run; where the memory does not suffice for it, one by one or in tiles."""
-        try:
-            results[...] = self._stylize(images)
-        except OutOfMemoryError:
-            if self._untileable and (len(images) == 1 or self.model.input.batch):
-                raise
-        else:
-            with self._lock:
-                pixels = len(images) * self._run_pixels(*images.shape[1:3])
-                self._held_pixels = max(self._held_pixels, pixels)
-            return
-        if len(images) == 1:
-            self._paint_in_tiles(images[0], results[0], DEFAULT_TILE)
-            return
-        for image, result in zip(images, results, strict=True):
-            self._paint_at_once(image[np.newaxis], result[np.newaxis])
-
     def _paint_in_tiles(self, image: Images, out: Images, side: int) -> None:
-        session = self.model.session
         paint_in_tiles(
             image,
             out,
             self.model,
             self.path.read_bytes(),
-            lambda data: open_changed(session, data),
+            partial(open_changed, self.model.session),
             side=side,
             margin=receptive_field(self.metadata),
             progress=self._on_progress,
         )
-
-    def _stylize(self, images: Images) -> Images:
-        """Run pictures, no more than a fixed batch holds, through the model."""
-        missing = (self.model.input.batch or 0) - len(images)
-        if missing <= 0:
-            return self._resized(images)
-        filled = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
-        return self._resized(filled)[: len(images)]
-
-    def _resized(self, images: Images) -> Images:
-        """Run pictures of shape (N, H, W, 3) at a size that the model takes and bring them back to theirs."""
-        model, (height, width) = self.model, images.shape[1:3]
-        scale = min(
-            (
-                limit / size
-                for limit, size in ((model.input.height, height), (model.input.width, width))
-                if limit
-            ),
-            default=1.0,
-        )
-        if scale < 0.5:
-            limit = f"{model.input.width or 'any'}x{model.input.height or 'any'}"
-            warnings.warn(
-                f"{self.name} only works at {limit} pixels: the result lacks detail", FastnstWarning, 6
-            )
-        inner = max(1, round(height * scale)), max(1, round(width * scale))
-        canvas = (
-            padded(inner[0], model.input.height, model.multiple),
-            padded(inner[1], model.input.width, model.multiple),
-        )
-        result = model(_reflected(_scaled(images, inner), canvas))
-        result = _scaled(result, canvas)[:, : inner[0], : inner[1]]
-        return np.ascontiguousarray(_scaled(result, (height, width)))
-
-
-class VideoStylizer(Stylizer):
-    """A Stylizer for the frames of a video: the statistics of its norms are smoothed over them.
-
-    Args:
-        stylizer: The style, opened. It is left as it is.
-        rate: See `TemporalNormSession`.
-    """
-
-    def __init__(self, stylizer: Stylizer, rate: float) -> None:
-        self.__dict__.update(stylizer.__dict__)
-        plain = stylizer.model.session
-        self._session = TemporalNormSession(
-            self.path.read_bytes(), lambda data: open_changed(plain, data), rate=rate
-        )
-        self.model = replace(stylizer.model, session=self._session)
-        # Tiles and the parts of a batch would have statistics of their own.
-        self._tile = None
-        self._untileable = "remembers the frames before, which tiles do not allow"
-
-    def begin_shot(self) -> None:
-        """Forget the frames before: the next one is the first of another shot."""
-        self._session.reset()
-
-    def _room(self, pixels: int) -> int:
-        return pixels
-
-
-def receptive_field(metadata: Mapping[str, str]) -> int:
-    """Return how far a network sees around a pixel, in pixels, rounded up for the tiles."""
-    blocks = metadata.get(keys.NETWORK_RESIDUAL_BLOCKS, "")
-    if not blocks.isdecimal():
-        return _UNKNOWN_RECEPTIVE_FIELD
-    # 4 and 4 of the outer kernels, 1 + 2 of the strides, 4 + 2 of the upsampling, and two kernels at a
-    # quarter of the size in each block.
-    return -(-(17 + 8 * int(blocks)) // ALIGNMENT) * ALIGNMENT
-
-
-def _scaled(images: Images, size: tuple[int, int]) -> Images:
-    """Resize pictures of shape (N, H, W, 3) to `size` (height, width)."""
-    if images.shape[1:3] == size:
-        return images
-    resized = [Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS) for image in images]
-    return np.stack([np.asarray(image) for image in resized])
-
-
-def _reflected(images: Images, size: tuple[int, int]) -> Images:
-    """Extend pictures of shape (N, H, W, 3) at the bottom and right to `size` (height, width)."""
-    bottom, right = size[0] - images.shape[1], size[1] - images.shape[2]
-    if not bottom and not right:
-        return images
-    # What is added has the picture's own colours, so that instance norm sees the same statistics.
-    return np.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="reflect")

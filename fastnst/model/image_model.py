@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
-from fastnst.errors import FastnstError
+from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.model.session import OutOfMemoryError, RunError, first_line
 
 Images = NDArray[np.uint8]
@@ -20,6 +22,9 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
 }
+
+# Dynamic sizes that are rounded to a multiple are at least this many pixels.
+_SMALLEST = 32
 
 _OUT_OF_MEMORY = (
     "failed to allocate",
@@ -76,16 +81,19 @@ SYMMETRIC = ValueRange(-1, 1)
 
 @dataclass(frozen=True)
 class ImageModel:
-    """A session together with what its tensors mean. Calls are thread-safe.
+    """A session together with what its tensors mean; call it with pictures of any size.
+
+    Calls are thread-safe.
 
     Attributes:
         session: The `onnxruntime.InferenceSession`.
-        input: The tensor that takes the picture.
+        input: The tensor that takes the pictures.
         output: The tensor that holds the result.
         value_range: Black and white in both of them.
         bgr: Blue comes first in both of them.
         multiple: Dynamic heights and widths must be multiples of this for the output to have the same size;
             0 where no multiple does it and the output is resized.
+        name: What warnings call it.
     """
 
     session: Any
@@ -94,27 +102,114 @@ class ImageModel:
     value_range: ValueRange = BYTES
     bgr: bool = False
     multiple: int = 1
+    name: str = "the model"
 
     def __call__(self, images: Images) -> Images:
-        """Run pictures of shape (N, H, W, 3) through the model, whose sizes they must suit.
+        """Run pictures of any size through the model, in one run.
+
+        They are scaled down or up to a fixed size with their proportions kept, extended by their reflection
+        to the size that the model takes, and the result is cropped and scaled back.
+
+        Args:
+            images: RGB of shape (N, H, W, 3), uint8; no more of them than a fixed batch holds.
 
         Returns:
-            Pictures of shape (N, H', W', 3), of the size that the model gives.
+            The same shape, uint8.
+
+        Raises:
+            FastnstError: If the model fails, runs out of memory, or gives no picture or NaN.
+
+        Warns:
+            FastnstWarning: If the model's size is less than half of the pictures'.
+        """
+        count, height, width = images.shape[:3]
+        missing = (self.input.batch or 0) - count
+        if missing > 0:
+            images = np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
+        limits = (self.input.height, height), (self.input.width, width)
+        scale = min((limit / size for limit, size in limits if limit), default=1.0)
+        if scale < 0.5:
+            limit = f"{self.input.width or 'any'}x{self.input.height or 'any'}"
+            warnings.warn(
+                f"{self.name} only works at {limit} pixels: the result lacks detail", FastnstWarning, 4
+            )
+        inner = max(1, round(height * scale)), max(1, round(width * scale))
+        canvas = self.canvas(*inner)
+        result = _resized(self.paint(_reflected(_resized(images, inner), canvas)), canvas)
+        result = result[:count, : inner[0], : inner[1]]
+        return np.ascontiguousarray(_resized(result, (height, width)))
+
+    def canvas(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width that the model is given for a picture that fits into its fixed size."""
+        return _padded(height, self.input.height, self.multiple), _padded(
+            width, self.input.width, self.multiple
+        )
+
+    def paint(self, images: Images) -> Images:
+        """Run pictures of a size and number that the model takes.
+
+        Args:
+            images: RGB of shape (N, H, W, 3), uint8.
+
+        Returns:
+            RGB of shape (N, H', W', 3), uint8, of the size that the model gives.
 
         Raises:
             FastnstError: If the model fails, runs out of memory, or gives no picture or NaN.
         """
-        output = self.run(pack(images, self.input, self.value_range, self.bgr), images.shape[1:3])
+        output = self.run(images)
         channels_last = is_channels_last(output.shape, self.output.channels_last)
         if channels_last is None:
             raise FastnstError(f"the output {self.output.name!r} of shape {output.shape} is no RGB image")
         return unpack(output, channels_last, self.value_range, self.bgr)
 
-    def run(self, tensor: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
-        """Run the session on the input tensor as it is; `size` (height, width) is for the error's message."""
-        picture = f"an image of {size[1]}x{size[0]} pixels"
-        (output,) = run_session(self.session, [self.output.name], {self.input.name: tensor}, picture)
-        return output
+    def run(self, images: Images) -> NDArray[Any]:
+        """Return the output tensor as it is, for pictures of a size and number that the model takes."""
+        picture = f"an image of {images.shape[2]}x{images.shape[1]} pixels"
+        feed = {self.input.name: self.pack(images)}
+        return run_session(self.session, [self.output.name], feed, picture)[0]
+
+    def pack(self, images: Images) -> NDArray[Any]:
+        """Turn pictures of shape (N, H, W, 3), RGB, uint8, into the model's layout, type and range."""
+        pixels: NDArray[Any] = images[..., ::-1] if self.bgr else images
+        if not self.input.channels_last:
+            pixels = pixels.transpose(0, 3, 1, 2)
+        if self.input.dtype == np.uint8:
+            return np.ascontiguousarray(pixels)
+        # One pass writes the final memory order; the in-place arithmetic then needs no second buffer.
+        values = pixels.astype(self.input.dtype, order="C")
+        if self.value_range != BYTES:
+            values *= (self.value_range.white - self.value_range.black) / 255
+            values += self.value_range.black
+        return values
+
+
+def checked_pictures(image: ArrayLike, out: Images | None) -> tuple[Images, Images]:
+    """Return one picture or several as an array, and the array that takes the result.
+
+    Args:
+        image: RGB of shape (H, W, 3) or (N, H, W, 3), uint8, or what NumPy turns into such an array.
+        out: An array of the same shape and dtype for the result; a new one is made when None.
+
+    Returns:
+        Two arrays of the same shape.
+
+    Raises:
+        ValueError: If a shape or dtype is another.
+    """
+    images: Images = np.asarray(image)
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
+        raise ValueError(
+            "image must be uint8 RGB of shape (H, W, 3) or (N, H, W, 3), "
+            f"not {images.dtype} of shape {images.shape}"
+        )
+    if 0 in images.shape[-3:-1]:
+        raise ValueError(f"image has no pixels: its shape is {images.shape}")
+    if out is None:
+        out = np.empty_like(images, order="C")
+    elif out.shape != images.shape or out.dtype != np.uint8:
+        raise ValueError(f"out must be uint8 of shape {images.shape}, not {out.dtype} of shape {out.shape}")
+    return images, out
 
 
 def run_session(
@@ -175,21 +270,6 @@ def is_channels_last(shape: Sequence[Any], default: bool) -> bool | None:
     return bool(last) if True in (first, last) else None
 
 
-def pack(images: Images, tensor: ImageTensor, value_range: ValueRange, bgr: bool) -> NDArray[Any]:
-    """Turn uint8 RGB pictures of shape (N, H, W, 3) into the model's layout, type and range."""
-    pixels: NDArray[Any] = images[..., ::-1] if bgr else images
-    if not tensor.channels_last:
-        pixels = pixels.transpose(0, 3, 1, 2)
-    if tensor.dtype == np.uint8:
-        return np.ascontiguousarray(pixels)
-    # One pass writes the final memory order; the in-place arithmetic then needs no second buffer.
-    values = pixels.astype(tensor.dtype, order="C")
-    if value_range != BYTES:
-        values *= (value_range.white - value_range.black) / 255
-        values += value_range.black
-    return values
-
-
 def unpack(output: NDArray[Any], channels_last: bool, value_range: ValueRange, bgr: bool) -> Images:
     """Turn a model's output into uint8 RGB pictures of shape (N, H, W, 3), clipped and rounded.
 
@@ -213,6 +293,31 @@ def unpack(output: NDArray[Any], channels_last: bool, value_range: ValueRange, b
     np.rint(values, out=values)
     np.clip(values, 0, 255, out=values)
     return values.astype(np.uint8, order="C")
+
+
+def _padded(size: int, fixed: int | None, multiple: int) -> int:
+    if fixed is not None:
+        return fixed
+    # Below the smallest size that the probe tries, reflection pads in the network may exceed the image.
+    step = multiple or 1
+    return size if multiple == 1 else max(-(-size // step), -(-_SMALLEST // step)) * step
+
+
+def _resized(images: Images, size: tuple[int, int]) -> Images:
+    """Resize pictures of shape (N, H, W, 3) to `size` (height, width)."""
+    if images.shape[1:3] == size:
+        return images
+    resized = [Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS) for image in images]
+    return np.stack([np.asarray(image) for image in resized])
+
+
+def _reflected(images: Images, size: tuple[int, int]) -> Images:
+    """Extend pictures of shape (N, H, W, 3) at the bottom and right to `size` (height, width)."""
+    bottom, right = size[0] - images.shape[1], size[1] - images.shape[2]
+    if not bottom and not right:
+        return images
+    # What is added has the picture's own colours, so that instance norm sees the same statistics.
+    return np.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="reflect")
 
 
 def _image_tensor(node: Any, shape: Sequence[Any]) -> ImageTensor | None:

@@ -18,7 +18,6 @@ from fastnst.model.image_model import (
     Images,
     ValueRange,
     is_channels_last,
-    pack,
     read_tensors,
 )
 
@@ -30,11 +29,10 @@ _NOMINAL_RANGES = {"nominalrange_0_255": BYTES, "normalized_0_1": UNIT, "normali
 MULTIPLES = (1, 4, 8, 16, 32, 64)
 """The multiples of pixels that a dynamic height and width is tried with; most networks halve twice."""
 
-_SMALLEST = 32
 _PROBE_HEIGHT, _PROBE_WIDTH = 61, 75  # no multiple of any of them, and large enough for deep reflection pads
 
 
-def read_image_model(session: Any, metadata: Mapping[str, str]) -> ImageModel:
+def read_image_model(session: Any, metadata: Mapping[str, str], name: str) -> ImageModel:
     """Return what a session's model takes and gives, by what it declares and, failing that, by trial.
 
     A model of fastnst's own contract (uint8 NHWC, any size) is run on one pixel-sized image, which on a GPU
@@ -52,10 +50,10 @@ def read_image_model(session: Any, metadata: Mapping[str, str]) -> ImageModel:
         FastnstError: If the model does not take one RGB image and give one.
     """
     source, target = read_tensors(session)
-    model = ImageModel(session, source, target)
+    model = ImageModel(session, source, target, name=name)
     if keys.FORMAT in metadata and source.dtype == np.uint8 and source.channels_last:
         if session.get_providers()[0] != "CPUExecutionProvider":
-            model(np.zeros((source.batch or 1, source.height or 16, source.width or 16, 3), np.uint8))
+            model.paint(np.zeros((source.batch or 1, source.height or 16, source.width or 16, 3), np.uint8))
         return model
     model = replace(model, bgr=metadata.get(_PIXEL_FORMAT_KEY, "").lower() == "bgr8")
     model = replace(model, multiple=_find_multiple(model))
@@ -65,23 +63,14 @@ def read_image_model(session: Any, metadata: Mapping[str, str]) -> ImageModel:
     return replace(model, value_range=declared or _find_range(model))
 
 
-def padded(size: int, fixed: int | None, multiple: int) -> int:
-    """Return the height or width that a model is given for `size` pixels."""
-    if fixed is not None:
-        return fixed
-    # Below the smallest size that was tried, reflection pads inside the network may be wider than the image.
-    step = multiple or 1
-    return size if multiple == 1 else max(-(-size // step), -(-_SMALLEST // step)) * step
-
-
 def _find_multiple(model: ImageModel) -> int:
     if model.input.height is not None and model.input.width is not None:
         return 1
     runs_at_all, failure = False, ""
     for multiple in MULTIPLES:
-        image = _test_image(model, multiple)
+        image = _test_image(replace(model, multiple=multiple))
         try:
-            output = model.run(pack(image, model.input, model.value_range, model.bgr), image.shape[1:3])
+            output = model.run(image)
         except FastnstError as error:
             # A network with skip connections fails where its branches have been rounded differently.
             failure = str(error)
@@ -103,15 +92,15 @@ def _find_multiple(model: ImageModel) -> int:
 def _runs_on_one_pixel(model: ImageModel) -> bool:
     size = (model.input.batch or 1, model.input.height or 1, model.input.width or 1, 3)
     try:
-        return model(np.zeros(size, np.uint8)).shape == size
+        return model.paint(np.zeros(size, np.uint8)).shape == size
     except FastnstError:
         return False
 
 
 def _find_range(model: ImageModel) -> ValueRange:
-    image = _test_image(model, model.multiple)
+    image = _test_image(model)
     for candidate in (BYTES, UNIT, SYMMETRIC):
-        output = model.run(pack(image, model.input, candidate, model.bgr), image.shape[1:3])
+        output = replace(model, value_range=candidate).run(image)
         scale = BYTES if output.dtype == np.uint8 else candidate
         # 0 is black and 1 is white.
         values = (output.astype(np.float32) - scale.black) / (scale.white - scale.black)
@@ -121,10 +110,9 @@ def _find_range(model: ImageModel) -> ValueRange:
     return BYTES
 
 
-def _test_image(model: ImageModel, multiple: int) -> Images:
+def _test_image(model: ImageModel) -> Images:
     """Return a picture with black, white, colours, slopes and edges, of a size that the model takes."""
-    height = padded(_PROBE_HEIGHT, model.input.height, multiple)
-    width = padded(_PROBE_WIDTH, model.input.width, multiple)
+    height, width = model.canvas(_PROBE_HEIGHT, _PROBE_WIDTH)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     planes = [x / width, y / height, 1 - x / width * (y / height)]
     image = np.stack(planes, axis=-1)

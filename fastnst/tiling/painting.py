@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fastnst.model.image_model import ImageModel, Images, pack
+from fastnst.model.image_model import ImageModel, Images
 from fastnst.tiling.fixed_norms import fix_statistics, measure_statistics
 from fastnst.tiling.tiles import Tile, cut_into_tiles, sample_tiles
 
@@ -58,14 +57,14 @@ def paint_in_tiles(
     statistics = measure_statistics(
         data,
         _sample(height, width, min(side, _SAMPLE_SIDE), margin),
-        lambda tile: _tensor(
-            image[tile.outer_top : tile.outer_bottom, tile.outer_left : tile.outer_right], model
+        lambda tile: model.pack(
+            _extended(image[tile.outer_top : tile.outer_bottom, tile.outer_left : tile.outer_right], model)
         ),
         open_session,
         memory=_SAMPLE_BYTES,
         progress=lambda part: say(part / 2),
     )
-    paint = replace(model, session=open_session(fix_statistics(data, statistics)))
+    fixed = replace(model, session=open_session(fix_statistics(data, statistics)))
     rows = cut_into_tiles(height, width, side, margin)
     # Of what is painted over, only the rows are kept that the next tiles still see. They come from the band,
     # as a row of tiles may be lower than the margin: some of them are painted over before it begins.
@@ -77,7 +76,7 @@ def paint_in_tiles(
         above = band[kept - first.outer_top : first.bottom - first.outer_top].copy()
         for tile in row:
             outer = band[:, tile.outer_left : tile.outer_right]
-            painted = paint(_extended(outer, model)[np.newaxis])[0]
+            painted = fixed.paint(_extended(outer, model))[0]
             y, x = tile.top - tile.outer_top, tile.left - tile.outer_left
             out[tile.top : tile.bottom, tile.left : tile.right] = painted[
                 y : y + tile.bottom - tile.top, x : x + tile.right - tile.left
@@ -92,11 +91,9 @@ def _sample(height: int, width: int, side: int, margin: int) -> list[Tile]:
     return sample_tiles(rows, max(int(len(tiles) * affordable), 1))
 
 
-def _tensor(pixels: Images, model: ImageModel) -> NDArray[Any]:
-    return pack(_extended(pixels, model)[np.newaxis], model.input, model.value_range, model.bgr)
-
-
 def _extended(pixels: Images, model: ImageModel) -> Images:
-    """Extend a tile at the picture's lower and right border to the multiple that the model takes."""
+    """Return a tile as a batch of one, extended at the bottom and right to the size that the model takes."""
     bottom, right = (-size % (model.multiple or 1) for size in pixels.shape[:2])
-    return np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="symmetric") if bottom or right else pixels
+    if bottom or right:
+        pixels = np.pad(pixels, ((0, bottom), (0, right), (0, 0)), mode="symmetric")
+    return pixels[np.newaxis]

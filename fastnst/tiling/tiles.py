@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnst.model import keys
+
 ALIGNMENT = 32
 """Tiles begin at multiples of so many pixels, which the strides of networks divide."""
+
+# The receptive field assumed for models made elsewhere; they rarely see farther than fastnst's own.
+_UNKNOWN_RECEPTIVE_FIELD = 128
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,20 @@ class Tile:
 
 def _scaled(margin: int, size: int, of: int) -> int:
     return round(margin * size / of)
+
+
+def receptive_field(metadata: Mapping[str, str]) -> int:
+    """Return how many pixels a network sees to each side of a pixel, rounded up to a multiple of 32.
+
+    Args:
+        metadata: What the model's file says of itself.
+    """
+    blocks = metadata.get(keys.NETWORK_RESIDUAL_BLOCKS, "")
+    if not blocks.isdecimal():
+        return _UNKNOWN_RECEPTIVE_FIELD
+    # 4 and 4 of the outer kernels, 1 + 2 of the strides, 4 + 2 of the upsampling, and two kernels at a
+    # quarter of the size in each block.
+    return -(-(17 + 8 * int(blocks)) // ALIGNMENT) * ALIGNMENT
 
 
 def cut_into_tiles(height: int, width: int, side: int, margin: int) -> list[list[Tile]]:
