@@ -106,7 +106,7 @@ class Canvas:
     def glaze(self, x: float, y: float, radius: float, paint: Colour, opacity: float) -> None:
         """Lay a disc of transparent paint, which colours what is there and keeps its relief."""
         cover = opacity * _step((radius - np.hypot(self._x - x, self._y - y)) / self._pixel)
-        through: Plane = np.asarray(paint, np.float32) * (0.55 + 0.45 * self._colour)
+        through = np.asarray(np.asarray(paint) * (0.55 + 0.45 * self._colour), np.float32)
         self._lay((slice(None), slice(None)), through, cover)
 
     def finish(self) -> NDArray[np.uint8]:
