@@ -20,6 +20,7 @@ from fastnst.image.detail import restore_detail
 from fastnst.image.file import MAX_PIXELS
 from fastnst.image.mask import Mask, MaskSource, Plane, mix, normalized
 from fastnst.image.oklab import with_colours_of
+from fastnst.image.resize import fit
 from fastnst.style_library import find_style
 from fastnst.stylizer import Stylizer
 
@@ -224,8 +225,7 @@ class Painter:
         height, width = photo.shape[:2]
         if self._size is None:
             return height, width
-        scale = self._size / max(height, width)
-        size = max(1, round(height * scale)), max(1, round(width * scale))
+        size = fit((height, width), self._size)
         if size[0] * size[1] > max(MAX_PIXELS, height * width):
             raise FastnstError(
                 f"at size {self._size} this photo would have {size[1]}x{size[0]} pixels, "

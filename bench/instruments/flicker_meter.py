@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastnst.video.imports import import_cv2
-from fastnst.video.optical_flow import Floats, Image, OpticalFlow
-from fastnst.video.scene_cut import is_cut
+from fastnst.video.optical_flow import Floats, Image, OpticalFlow, is_cut
 
 
 class FlickerMeter:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from fastnst.painter import Painter
-
 
 @click.command(short_help="Paint what a camera sees.")
 @click.option("-m", "--model", required=True, metavar="STYLE", help="A style's name, or an ONNX file.")
@@ -42,26 +40,13 @@ def webcam(
 
     import_cv2_with_window()  # before the model is loaded, which takes longer
     from fastnst.painter import Painter
+    from fastnst.video.stabilizer import stabilized
     from fastnst.video.webcam import show_webcam
 
     with warnings_as_lines():
         painter = Painter(model, device=device, threads=threads)
         step: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = painter
         if stabilize:
-            step = _stabilized(painter.for_video())
+            steady = painter.for_video()
+            step = stabilized(steady, steady.begin_shot)
         show_webcam(step, camera=camera, size=size, mirror=not no_mirror, title=f"fastnst {painter.name}")
-
-
-def _stabilized(painter: Painter) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """Return what paints one picture after the other without flicker, as `fastnst video --stabilize` does."""
-    from fastnst.video.stabilizer import Stabilizer
-
-    stabilizer = Stabilizer()
-
-    def step(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        motion = stabilizer.track(image)
-        if motion is None:
-            painter.begin_shot()
-        return stabilizer.blend(painter(image), motion)
-
-    return step

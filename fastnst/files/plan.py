@@ -74,7 +74,7 @@ def plan_results(
     images, skipped = _without_results(images, {style, *styles})
     is_named = len(arguments) == 1 and len(images) == 1 and images[0].is_named
     several = len(images) > 1 or len(arguments) > 1 or Path(arguments[0]).is_dir()
-    folder, file = _destination(output, several)
+    folder, file = destination(output, several=several)
     if file is not None:
         output_format(file.suffix)
     plan = Plan([], problems, skipped)
@@ -144,8 +144,23 @@ def _is_of(name: str, styles: Collection[str]) -> bool:
     return name in styles or set(name.split("+")) <= set(styles)
 
 
-def _destination(output: str | None, several: bool) -> tuple[Path | None, Path | None]:
-    """Return the folder or the file that `output` stands for."""
+def destination(
+    output: str | None, *, several: bool, suffixes: Collection[str] = WRITABLE_SUFFIXES, kind: str = "images"
+) -> tuple[Path | None, Path | None]:
+    """Return the folder or the file that `-o` stands for.
+
+    Args:
+        output: Its value; None if it was not given.
+        several: Whether there is more than one result.
+        suffixes: Those of files that can be written, with a dot, in lower case.
+        kind: What is painted, for messages.
+
+    Returns:
+        A folder, or a file, or neither.
+
+    Raises:
+        FastnstError: If `output` is a file and there are several results.
+    """
     if output is None:
         return None, None
     path = Path(output)
@@ -153,10 +168,10 @@ def _destination(output: str | None, several: bool) -> tuple[Path | None, Path |
         return path, None
     if not several:
         return None, path
+    if path.suffix.lower() in suffixes:
+        raise FastnstError(f"there are several {kind} for the one file {path}: give a folder to -o")
     if path.exists():
-        raise FastnstError(f"{path} is a file, but there are several images: give a folder to -o")
-    if path.suffix.lower() in WRITABLE_SUFFIXES:
-        raise FastnstError(f"there are several images for the one file {path}: give a folder to -o")
+        raise FastnstError(f"{path} is a file, but there are several {kind}: give a folder to -o")
     return path, None
 
 

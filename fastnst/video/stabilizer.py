@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.video.imports import import_cv2
-from fastnst.video.optical_flow import Floats, Image, OpticalFlow
-from fastnst.video.scene_cut import is_cut
+from fastnst.video.optical_flow import Floats, Image, OpticalFlow, is_cut
 
 
 @dataclass(frozen=True)
@@ -115,3 +115,23 @@ class Stabilizer:
 # In levels of 0 to 255. Noise and compression are 2 to 4 levels in the mean over three channels and a
 # neighbourhood, something else in its place mostly above 20.
 _TOLERANCE = 12.0
+
+
+def stabilized(
+    paint: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], begin_shot: Callable[[], None]
+) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+    """Return a function that paints one picture after the other without flicker, as a camera gives them.
+
+    Args:
+        paint: Paints a picture: RGB of shape (H, W, 3), uint8, to the same shape.
+        begin_shot: Called before the first picture after each cut.
+    """
+    stabilizer = Stabilizer()
+
+    def step(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        motion = stabilizer.track(image)
+        if motion is None:
+            begin_shot()
+        return stabilizer.blend(paint(image), motion)
+
+    return step

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError
+from fastnst.image.resize import fit
 from fastnst.video.imports import import_cv2_with_window
 
 _QUIT = {ord("q"), ord("Q"), 27}  # 27 is Escape
@@ -50,8 +51,7 @@ def show_webcam(
             while True:
                 start = time.perf_counter()
                 image = cv2.cvtColor(_read(capture, camera), cv2.COLOR_BGR2RGB)
-                scale = min(1.0, size / max(image.shape[:2]))
-                width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
+                width, height = fit(image.shape[1::-1], min(size, max(image.shape[:2])))
                 image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
                 painted = step(np.ascontiguousarray(image[:, ::-1]) if mirror else image)
                 cv2.imshow(title, cv2.cvtColor(painted, cv2.COLOR_RGB2BGR))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fastnst.errors import FastnstError
 from fastnst.image.file import Picture, read_image, to_srgb
+from fastnst.image.resize import fit
 from train.image_tensor import image_to_tensor
 from train.terminal import say
 
@@ -67,9 +68,7 @@ def load_painting(path: Path, size: int) -> Painting:
     except OSError as error:
         raise FastnstError(f"cannot read the painting {path}: {error.strerror or error}") from error
     image = _opaque(_read(content, path), path)
-    scale = size / max(image.size)
-    resized = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    pixels = np.array(image.resize(resized, Image.Resampling.LANCZOS))
+    pixels = np.array(image.resize(fit(image.size, size), Image.Resampling.LANCZOS))
     return Painting(pixels, hashlib.sha256(content).hexdigest())
 
 

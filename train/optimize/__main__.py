@@ -21,6 +21,7 @@ from PIL import Image
 
 from fastnst.errors import INTERRUPTED, FastnstError
 from fastnst.image.file import Picture, encode_image, output_format, read_image
+from fastnst.image.resize import fit
 from train.command import CommandParser, print_result, run_command, say, write_result
 from train.config import (
     DEFAULT_STYLE_LAYERS,
@@ -186,8 +187,7 @@ def _read_content(path: Path, size: int) -> Picture:
         warnings.simplefilter("ignore")
         picture = read_image(path, max_pixels=_MAX_PIXELS, first_frame=True)
     height, width = picture.pixels.shape[:2]
-    scale = size / max(height, width)
-    resized = (max(1, round(width * scale)), max(1, round(height * scale)))
+    resized = fit((width, height), size)
     pixels, alpha = (
         None
         if values is None

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from bench.instruments.flicker_meter import FlickerMeter
-from fastnst.video.optical_flow import OpticalFlow
-from fastnst.video.scene_cut import is_cut
+from fastnst.video.optical_flow import OpticalFlow, is_cut
 from fastnst.video.stabilizer import Motion, Stabilizer
 from tests.fastnst.make_videos import moving, scene
 
