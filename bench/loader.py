@@ -187,7 +187,7 @@ class _PlainCrops(Dataset[Tensor]):
         with Image.open(self._paths[index]) as file:
             image = file.convert("RGB")
         generator = np.random.default_rng()
-        box = random_crop_box(*image.size, generator, self._scale)
+        box = random_crop_box(image.width, image.height, generator, self._scale)
         crop = image.crop(box).resize(self._size, Image.Resampling.BILINEAR)
         if generator.random() < 0.5:
             crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

@@ -55,7 +55,8 @@ def main() -> None:
     parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory_of:
-        _print_peak_memory(*options.memory_of, options.threads)
+        model, device, size = options.memory_of
+        _print_peak_memory(model, device, size, options.threads)
         return
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -110,7 +110,7 @@ def images(budget: int, options: dict[str, str]) -> int:
         Crops of all sizes together.
     """
     stages, size = int(options["crop-stages"]), int(options["image-size"])
-    sides = [size // 2**stage for stage in range(stages)]
+    sides = [size >> stage for stage in range(stages)]
     return round(sum(budget / stages * (_UNIT / side) ** 2 for side in sides))
 
 

@@ -163,7 +163,7 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
         with torch.autocast(device.type, half, enabled=half is not None):
             loss = module.training_step(content, 0)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         module.on_before_optimizer_step(optimizer)
         optimizer.step()
         schedule.step()

@@ -65,7 +65,7 @@ def plain_steps(
         loss = F.mse_loss(found[content_layer], wanted[content_layer])
         for layer in style_layers:
             loss = loss + _STYLE_WEIGHT * F.mse_loss(_gram(found[layer]), targets[layer])
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         loss.item()
 

@@ -125,9 +125,12 @@ def image_seeds() -> tuple[bytes, ...]:
         buffer = io.BytesIO()
         rgb.save(buffer, file_format, save_all=True, append_images=[rgb.rotate(180)])
         seeds.append(buffer.getvalue())
-    for options in ({"progressive": True}, {"quality": 1, "subsampling": "4:2:0", "restart_marker_rows": 1}):
+    for jpeg_options in (
+        {"progressive": True},
+        {"quality": 1, "subsampling": "4:2:0", "restart_marker_rows": 1},
+    ):
         buffer = io.BytesIO()
-        rgb.save(buffer, "JPEG", **options, exif=exif.tobytes())
+        rgb.save(buffer, "JPEG", **jpeg_options, exif=exif.tobytes())
         seeds.append(buffer.getvalue())
     return tuple(dict.fromkeys(seeds))
 

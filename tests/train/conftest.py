@@ -85,8 +85,11 @@ def tiny(tmp_path_factory) -> TinyStyle:
     measure = random_vgg_state("vgg19", [*CONTENT_LAYERS, *STYLE_LAYERS])
     safetensors.torch.save_file(measure, root / "vgg19.safetensors")
     return TinyStyle(
-        *(root / name for name in ("painting.png", "other.png", "photos", "vgg16.safetensors")),
-        root / "vgg19.safetensors",
+        painting=root / "painting.png",
+        other_painting=root / "other.png",
+        photos=root / "photos",
+        vgg16=root / "vgg16.safetensors",
+        vgg19=root / "vgg19.safetensors",
     )
 
 

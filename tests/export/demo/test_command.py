@@ -24,6 +24,7 @@ from export.demo import __main__ as demo
 from fastnst.cli import cli
 from fastnst.style_library import Style
 from tests.fastnst.flat_style import flat
+from train.config import TrainingConfig
 
 ROOT = Path(__file__).parents[3]
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -35,7 +36,7 @@ class Commands:
     def __init__(self, write_checkpoint):
         self.write_checkpoint = write_checkpoint
         self.ran: list[list[str]] = []
-        self.trained: list[train.cli.TrainingConfig] = []
+        self.trained: list[TrainingConfig] = []
         self.fail: dict[str, int] = {}
 
     def __call__(self, arguments):

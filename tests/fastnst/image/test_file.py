@@ -250,7 +250,7 @@ def test_quality() -> None:
     assert sizes == sorted(sizes)
     assert encode_image(picture, "JPEG") == encode_image(picture, "JPEG", quality=95)
     image = reopened(encode_image(picture, "JPEG"))
-    assert image.layer[0][1:3] == image.layer[1][1:3]  # type: ignore[attr-defined] - chroma at full resolution
+    assert image.layer[0][1:3] == image.layer[1][1:3]  # chroma at full resolution
     with pytest.raises(FastnstError, match="quality must be 1 to 100"):
         encode_image(picture, "JPEG", quality=0)
 

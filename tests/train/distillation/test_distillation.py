@@ -178,7 +178,7 @@ def test_a_student_that_agrees_has_no_error_but_rounding(images, group):
     # The compact network as its own teacher.
     student = Student(random_compact_state())
     targets = Teacher.__new__(Teacher)
-    targets._features = CompactFeatures(COMPACT_LAYERS, random_compact_state())
+    targets._features = CompactFeatures(COMPACT_LAYERS, random_compact_state())  # type: ignore[assignment]
     targets._basis = {layer: torch.eye(head_channels(layer))[:, :, None, None] for layer in COMPACT_LAYERS}
     terms = distillation_loss(student, targets(group))
     assert all(value.max() < 0.02 for value in terms.values()), terms

@@ -20,7 +20,12 @@ def numbered_photo(number: int) -> np.ndarray:
 def put_slowly(cache: PhotoCache, numbers: Iterable[int]) -> None:
     """Put photos with a pause before each write, in which others get their turn."""
     write = photo_cache._write
-    photo_cache._write = lambda *arguments: (time.sleep(1e-4), write(*arguments))
+
+    def write_late(*arguments):
+        time.sleep(1e-4)
+        write(*arguments)
+
+    photo_cache._write = write_late
     put_all(cache, numbers)
 
 

@@ -5,6 +5,7 @@ import pickle
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,9 @@ def folder(tmp_path):
 def stream(tmp_path, monkeypatch):
     """Five shards of seven to eleven photos, two of them corrupt, shuffled in blocks of four."""
     monkeypatch.setattr(stream_batches, "_BLOCK", 4)
-    shards = [[make_plain(12 * shard + row) for row in range(7 + shard)] for shard in range(5)]
+    shards: list[list[bytes | None]] = [
+        [make_plain(12 * shard + row) for row in range(7 + shard)] for shard in range(5)
+    ]
     shards[2][3] = b"corrupt"
     shards[4][0] = None
     write_shards(tmp_path / "stream", shards)
@@ -407,6 +410,7 @@ def test_real_coco_photos_resume():
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("kind", ["folder", "mixed", "generated", "stream"])
 def test_crops_have_the_side_of_their_step_also_after_resuming(request, kind, workers):
+    photos: Any
     if kind == "mixed":
         photos = MixedPhotos(request.getfixturevalue("folder"), 0.5)
     else:

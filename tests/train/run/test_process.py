@@ -135,8 +135,8 @@ def test_the_dashboard_receives_every_option(wandb_run, tiny, killed_and_resumed
 
 def test_the_dashboard_receives_every_curve_at_every_step(wandb_run, killed_and_resumed):
     run, first_step = wandb_run, killed_and_resumed[1]
-    losses = ("total_loss", "content_loss", "style_loss", "content_loss/relu2_2")
-    losses = (*losses, "style_loss/relu1_2", "style_loss/relu2_2")
+    losses = ["total_loss", "content_loss", "style_loss", "content_loss/relu2_2"]
+    losses += ["style_loss/relu1_2", "style_loss/relu2_2"]
     others = ("learning_rate", "images_per_second", "images", "memory_gib")
     for name in (*losses, *others):
         curve = run.curve(f"train/{name}")

@@ -31,7 +31,7 @@ def test_vectors_and_what_is_named_step_as_adam_does():
     ours, theirs = (nn.Linear(5, 3) for _ in range(2))
     theirs.load_state_dict(ours.state_dict())
     optimizers = (
-        Muon(ours.parameters(), lr=0.01, by_adam=[ours.weight]),
+        Muon(ours.parameters(), lr=0.01, by_adam=[ours.get_parameter("weight")]),
         torch.optim.Adam(theirs.parameters(), lr=0.01),
     )
     for step in range(5):
