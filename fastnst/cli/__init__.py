@@ -101,6 +101,9 @@ cli.add_command(styles)
 
 def main() -> None:
     """Run the command line, as the installed command `fastnst` does."""
+    # NumPy's OpenBLAS starts a thread for each core when it is imported, which costs more than all that these
+    # commands compute with it: products with 3x3 matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a file's name that is no text comes out as it is
     # As an exception, a polite kill lets half-written files be removed.
