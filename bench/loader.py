@@ -33,6 +33,7 @@ from train.photos.generated import GeneratedPhotos
 from train.photos.loader import PhotoLoader
 
 _BATCH_SIZE = 16
+_STEPS = 1_000_000  # no stage of these ends while it is measured
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ def main() -> None:
     parser.add_argument("--data", help="folder of photos; by default photos of noise are made")
     parser.add_argument("--image-size", type=int, default=256)
     parser.add_argument(
+        "--crop-stages", type=int, default=1, help="measure the small crops of the first of so many stages"
+    )
+    parser.add_argument(
         "--crop-scale", type=float, nargs=2, default=[0.25, 1.0], metavar=("LEAST", "GREATEST")
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -61,6 +65,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     scale = (options.crop_scale[0], options.crop_scale[1])
+    schedule = CropSchedule(options.image_size, options.crop_stages, _STEPS)
+    side = schedule.side(0)
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:
             write_photos(Path(folder), enough_photos(options.workers))
@@ -70,11 +76,11 @@ def main() -> None:
             parser.error(f"--data holds {len(photos)} photos; {options.workers} workers need {needed}")
         plain, ours, generated = [], [], []
         for _ in range(options.rounds):  # in turn, so that a load from elsewhere falls on both
-            plain.append(plain_rate(photos, options.image_size, scale, options.workers, options.seconds))
-            ours.append(loader_rate(photos, options.image_size, scale, options.workers, options.seconds))
-            generated.append(generated_rate(options.image_size, scale, options.workers, options.seconds))
+            plain.append(plain_rate(photos, side, scale, options.workers, options.seconds))
+            ours.append(loader_rate(photos, schedule, scale, options.workers, options.seconds))
+            generated.append(generated_rate(schedule, scale, options.workers, options.seconds))
     print(
-        f"{len(photos)} photos, crops of {options.image_size} px, {options.workers} workers, "
+        f"{len(photos)} photos, crops of {side} px, {options.workers} workers, "
         f"median of {options.rounds} rounds"
     )
     print(f"{'':22} {'crops/s':>9} {'ratio':>7}")
@@ -90,7 +96,7 @@ def main() -> None:
 
 def loader_rate(
     photos: PhotoFolder,
-    image_size: int,
+    schedule: CropSchedule,
     crop_scale: tuple[float, float] = (0.25, 1.0),
     workers: int = 1,
     seconds: float = 5.0,
@@ -101,7 +107,7 @@ def loader_rate(
 
     Args:
         photos: A folder of at least `photos_needed`.
-        image_size: Side of the crops in pixels.
+        schedule: The side of the crops; the first stage should outlast the measurement.
         crop_scale: Least and greatest part of a photo's area in a crop.
         workers: Processes that decode.
         seconds: Of the measurement of the later epochs; that of the first takes what it takes.
@@ -113,7 +119,7 @@ def loader_rate(
     loader = PhotoLoader(
         photos,
         batch_size=_BATCH_SIZE,
-        schedule=CropSchedule(image_size),
+        schedule=schedule,
         seed=0,
         workers=workers,
         crop_scale=crop_scale,
@@ -129,13 +135,16 @@ def loader_rate(
 
 
 def generated_rate(
-    image_size: int, crop_scale: tuple[float, float] = (0.25, 1.0), workers: int = 1, seconds: float = 5.0
+    schedule: CropSchedule,
+    crop_scale: tuple[float, float] = (0.25, 1.0),
+    workers: int = 1,
+    seconds: float = 5.0,
 ) -> float:
     """Measure how many crops of generated photos the loader makes in a second when nothing waits for it."""
     loader = PhotoLoader(
         GeneratedPhotos(0),
         batch_size=_BATCH_SIZE,
-        schedule=CropSchedule(image_size),
+        schedule=schedule,
         seed=0,
         workers=workers,
         crop_scale=crop_scale,

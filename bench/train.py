@@ -83,7 +83,9 @@ def _loader_alone(options: argparse.Namespace, consumed: float) -> str:
     photos, workers = _photos(options), _workers(options.device)
     if len(photos) < (needed := photos_needed(workers)):
         return f"{'-':>10} {options.data} holds {len(photos)} photos; {workers} workers need {needed}"
-    rate = loader_rate(photos, options.image_size, _config(options).crop_scale, workers).first_epoch
+    rate = loader_rate(
+        photos, CropSchedule(options.image_size), _config(options).crop_scale, workers
+    ).first_epoch
     return f"{rate:10.1f} in the first epoch: {rate / consumed:.1f} times what a step consumes"
 
 

@@ -425,8 +425,12 @@ def test_crops_have_the_side_of_their_step_also_after_resuming(request, kind, wo
         assert_same(resumed, whole[done:])
 
 
-def test_the_side_is_that_of_the_step_for_every_process_that_trains(folder):
-    schedule = CropSchedule(64, 2, 5)
+def test_the_processes_of_a_run_are_in_the_same_stage(folder, stream):
+    options = {"schedule": CropSchedule(64, 2, 5), "world_size": 2}
+    one = batches(folder, 6, **options | {"batch_size": 8, "world_size": 1})
+    ranks = [batches(folder, 6, rank=rank, **options) for rank in range(2)]
+    for whole, first, second in zip(one, *ranks, strict=True):
+        assert torch.equal(whole.images, torch.cat([first.images, second.images]))
     for rank in range(2):
-        made = batches(folder, 5, schedule=schedule, batch_size=2, rank=rank, world_size=2)
-        assert [batch.images.shape[-1] for batch in made] == [schedule.side(step) for step in range(5)]
+        for made in (ranks[rank], batches(stream, 6, rank=rank, **options)):
+            assert [batch.images.shape[-1] for batch in made] == 4 * [32] + 2 * [64]
