@@ -28,9 +28,10 @@ from torch.utils.data import DataLoader, Dataset
 from train.photos.cache import PhotoCache
 from train.photos.crop_schedule import CropSchedule
 from train.photos.crops import random_crop_box
-from train.photos.folder import PhotoFolder, open_photos
+from train.photos.folder import PhotoFolder
 from train.photos.generated import GeneratedPhotos
 from train.photos.loader import PhotoLoader
+from train.photos.sources import open_photos
 
 _BATCH_SIZE = 16
 _STEPS = 1_000_000  # no stage of these ends while it is measured

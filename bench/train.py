@@ -30,8 +30,9 @@ from train.loss.vgg import VGGFeatures, random_vgg_state, weight_keys
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_accelerator, resolve_precision
 from train.photos.crop_schedule import CropSchedule
-from train.photos.folder import PhotoFolder, open_photos
+from train.photos.folder import PhotoFolder
 from train.photos.loader import PhotoLoader
+from train.photos.sources import open_photos
 from train.step.style_transfer import StyleTransfer, make_loss
 
 _CONTENT_LAYER = "relu3_3"

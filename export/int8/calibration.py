@@ -13,8 +13,9 @@ from onnx import helper
 
 from export.graph.build import INPUT
 from fastnst.errors import FastnstError
-from train.photos.folder import photos_to_judge, whole_images
 from train.photos.generated import GeneratedPhotos
+from train.photos.photo import whole_images
+from train.photos.sources import photos_to_judge
 
 # Twice as many moved the error by less than 1 dB.
 _PHOTOS = 8

@@ -30,7 +30,9 @@ from train.machine.freed_memory import keep_freed_memory
 from train.network.shape import NETWORKS
 from train.network.trained_weights import read_trained_weights
 from train.network.transformer_net import TransformerNet
-from train.photos.folder import PhotoFolder, open_photos, validation_images, whole_images
+from train.photos.folder import PhotoFolder
+from train.photos.photo import whole_images
+from train.photos.sources import open_photos, validation_images
 
 _PHOTO_SIZE = 400
 _PAINTING_SIZE = 768

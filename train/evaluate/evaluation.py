@@ -33,7 +33,8 @@ from train.machine.out_of_memory import advise_on_memory
 from train.machine.precision import resolve_accelerator
 from train.network.record import Quality
 from train.optimize.pixels import steps_to_reach
-from train.photos.folder import photos_to_judge, whole_images
+from train.photos.photo import whole_images
+from train.photos.sources import photos_to_judge
 from train.terminal import say
 
 DIRECT_SIZE = 256

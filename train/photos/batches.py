@@ -12,7 +12,8 @@ from torch.utils.data import default_collate, get_worker_info
 
 from fastnst.errors import FastnstError
 from train.photos.crop_schedule import CropSchedule
-from train.photos.crops import Photo, decode_photo, random_crop
+from train.photos.crops import random_crop
+from train.photos.photo import Photo, decode_photo
 
 # What a position calls its photos, and what the user does.
 _SOURCES = {"folder": "a folder", "generated": "generated photos", "stream": "a streamed data set"}

@@ -14,8 +14,9 @@ from torch import Tensor
 from fastnst.errors import FastnstError
 from train.photos.cache import PhotoCache
 from train.photos.crop_schedule import CropSchedule
-from train.photos.folder import MixedPhotos, PhotoFolder, TrainingPhotos
+from train.photos.folder import PhotoFolder
 from train.photos.loader import PhotoBatch, PhotoLoader
+from train.photos.sources import MixedPhotos, TrainingPhotos
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from train.generated.photo.image import GeneratedImage
-from train.photos.crops import Photo
+from train.photos.photo import Photo
 
 # Images of the series with seed 0 from this number on are held out. Training never comes so far.
 _FIRST_HELD_OUT = 1 << 40

@@ -15,8 +15,8 @@ from fastnst.errors import FastnstError
 from train.photos.batches import Crops
 from train.photos.cache import PhotoCache
 from train.photos.crop_schedule import CropSchedule
-from train.photos.folder import TrainingPhotos
 from train.photos.sampled_batches import SampledBatches
+from train.photos.sources import TrainingPhotos
 from train.photos.stream import PhotoStream
 from train.photos.stream_batches import StreamBatches
 

@@ -23,9 +23,10 @@ from train.photos.batches import (
     worker_turns,
 )
 from train.photos.cache import PhotoCache
-from train.photos.crops import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError
-from train.photos.folder import MixedPhotos, PhotoFolder
+from train.photos.folder import PhotoFolder
 from train.photos.generated import GeneratedPhotos, generated_photo
+from train.photos.photo import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError
+from train.photos.sources import MixedPhotos
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import datasets
 from datasets.utils.file_utils import xopen
 
 from fastnst.errors import FastnstError
-from train.photos.crops import Photo, readable_photos
+from train.photos.photo import Photo, readable_photos
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from train.photos.batches import (
     permutation,
     worker_turns,
 )
-from train.photos.crops import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError
+from train.photos.photo import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError
 from train.photos.stream import PhotoStream
 
 # Rows of a stream that are shuffled together: some 40 MB of undecoded photos for each reader, and as much

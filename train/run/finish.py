@@ -7,7 +7,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from train.config import GENERATED_DATA, TrainingConfig
 from train.machine.out_of_memory import advise_on_memory
 from train.network.record import Quality
-from train.photos.folder import validation_images
+from train.photos.sources import validation_images
 from train.report.metrics import loss_metrics
 from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE
 from train.report.tracking import log_quality

@@ -18,8 +18,7 @@ from train.machine.precision import resolve_accelerator, resolve_precision
 from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 from train.network.trained_weights import TrainedWeights
 from train.photos.crop_schedule import CropSchedule
-from train.photos.folder import TrainingPhotos
-from train.photos.sources import open_training_photos
+from train.photos.sources import TrainingPhotos, open_training_photos
 from train.run.final_quality import find_quality_features
 from train.run.resumed_options import check_resumable, with_settled_options
 from train.run.start import NONE, choose_start, find_starts

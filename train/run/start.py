@@ -16,7 +16,7 @@ from train.loss.perceptual_loss import PerceptualLoss
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.trained_weights import TrainedWeights, read_style_weights, read_trained_weights
 from train.network.transformer_net import TransformerNet
-from train.photos.folder import TrainingPhotos, validation_images
+from train.photos.sources import TrainingPhotos, validation_images
 from train.terminal import say
 
 NONE = "none"

@@ -18,7 +18,7 @@ from train.config import GENERATED_DATA, TrainingConfig
 from train.machine.out_of_memory import advise_on_memory
 from train.network.checkpoint import StyleCheckpoint
 from train.photos.data_module import PhotoDataModule
-from train.photos.folder import validation_images
+from train.photos.sources import validation_images
 from train.report.metrics import MetricsLogging
 from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE, PreviewGrid
 from train.report.progress import TrainingProgress

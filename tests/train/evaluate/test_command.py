@@ -26,7 +26,7 @@ from train.evaluate.quality import CONTENT_LAYERS, STYLE_LAYERS, load_quality_fe
 from train.image_tensor import image_to_tensor
 from train.loss.painting import load_painting
 from train.loss.perceptual_loss import PerceptualLoss
-from train.photos.folder import open_photos, validation_images
+from train.photos.sources import open_photos, validation_images
 
 ROOT = Path(__file__).parents[3]
 

@@ -23,8 +23,8 @@ from train.photos import cache as photo_cache
 from train.photos.cache import PhotoCache
 from train.photos.crop_schedule import CropSchedule
 from train.photos.data_module import PhotoDataModule
-from train.photos.folder import open_photos
 from train.photos.loader import PhotoLoader
+from train.photos.sources import open_photos
 
 ROOT = Path(__file__).parents[3]
 ALONE = [sys.executable, "-m", "tests.train.photos.numbered_photos"]

@@ -1,7 +1,5 @@
-import io
 import logging
 import os
-import tarfile
 from pathlib import Path
 
 import datasets
@@ -9,21 +7,15 @@ import numpy as np
 import pytest
 
 from fastnst.errors import FastnstError
-from tests.train.make_photos import make_jpeg, make_plain, number_of, write_folder, write_shards
-from train.photos import folder as photos_module
-from train.photos.folder import MixedPhotos, PhotoFolder, open_photos, photos_to_judge, validation_images
-from train.photos.generated import GeneratedPhotos
-from train.photos.stream import PhotoStream
+from tests.train.make_photos import make_jpeg, make_plain, number_of, write_folder
+from train.photos.folder import PhotoFolder
+from train.photos.sources import open_photos, validation_images
 
 ASSETS = os.environ.get("FASTNST_ASSETS")
 
 
 def names(photos):
     return [photos[index].name for index in range(len(photos))]
-
-
-def stream_rows(photos):
-    return [photo for shard in range(photos.num_shards) for _, photo in photos.rows(shard)]
 
 
 def test_a_nested_folder_is_divided_into_training_and_validation(tmp_path):
@@ -52,51 +44,6 @@ def test_validation_photos_stay_the_same(tmp_path):
     assert len({Path(photo.name).name for photo in grown.validation} & set(held_out)) >= 3
     other = open_photos(str(tmp_path / "b"), validation_photos=5, seed=1)
     assert other.validation != grown.validation
-
-
-def test_a_style_is_judged_on_the_photos_held_out(tmp_path, caplog):
-    write_folder(tmp_path / "photos", 20)
-    held_out = open_photos(str(tmp_path / "photos"), validation_photos=5).validation
-    assert photos_to_judge(str(tmp_path / "photos"), 5) == held_out
-    assert "has seen the others" not in caplog.text
-    # Of the shards of a data set likewise.
-    write_shards(tmp_path / "shards", [[make_plain(number) for number in range(30)]])
-    held_out = open_photos(str(tmp_path / "shards"), validation_photos=4).validation
-    assert photos_to_judge(str(tmp_path / "shards"), 4) == held_out
-
-
-def test_photos_beyond_those_that_training_held_out_are_said(tmp_path, caplog):
-    write_folder(tmp_path / "photos", 20)
-    write_shards(tmp_path / "shards", [[make_plain(number) for number in range(30)]])
-    for data in ("photos", "shards"):
-        assert len(photos_to_judge(str(tmp_path / data), 3, held_out=3)) == 3
-        assert "has seen the others" not in caplog.text
-        assert len(photos_to_judge(str(tmp_path / data), 5, held_out=3)) == 5
-        assert f"training on {tmp_path / data} holds out 3 of these 5 photos" in caplog.text
-        caplog.clear()
-
-
-def test_of_a_validation_split_and_of_generated_photos_training_has_seen_none(tmp_path, caplog):
-    write_shards(tmp_path, [[make_plain(number) for number in range(10)]])
-    write_shards(tmp_path, [[make_plain(number) for number in range(60, 66)]], "validation")
-    for data in (str(tmp_path), "generated"):
-        assert len(photos_to_judge(data, 5, held_out=2)) == 5
-    assert "has seen the others" not in caplog.text
-
-
-def test_a_folder_of_test_photos_is_judged_on_whole(tmp_path, caplog):
-    paths = write_folder(tmp_path, 3)
-    assert {photo.name for photo in photos_to_judge(str(tmp_path), 8)} == {str(path) for path in paths}
-    assert "holds out 1 of these 3 photos" in caplog.text
-    # Those that training would hold out come first.
-    (held_out,) = open_photos(str(tmp_path), validation_photos=8).validation
-    assert photos_to_judge(str(tmp_path), 2)[0] == held_out
-    paths[0].write_bytes(b"broken")
-    assert len(photos_to_judge(str(tmp_path), 8)) == 2
-    for path in paths[1:]:
-        path.write_bytes(b"")
-    with pytest.raises(FastnstError, match="none of the 3 photos can be read"):
-        photos_to_judge(str(tmp_path), 8)
 
 
 def test_files_that_are_no_photos_are_left_alone(tmp_path):
@@ -226,186 +173,6 @@ def test_a_folder_that_cannot_train_is_one_line(tmp_path, prepare, line):
         open_photos(str(folder), validation_photos=2)
     assert "\n" not in str(caught.value)
     assert str(folder) in str(caught.value)
-
-
-@pytest.mark.parametrize("data", ["./photos", "~/no photos here", "a/b/c", "painting.jpg", ""])
-def test_a_path_that_does_not_exist_is_not_asked_of_the_hub(data, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets, "load_dataset", lambda *args, **kw: pytest.fail("asked the hub"))
-    if data == "":
-        with pytest.raises(FastnstError, match="no photos in this folder"):
-            open_photos(data, validation_photos=2)
-    else:
-        with pytest.raises(FastnstError, match="no such folder"):
-            open_photos(data, validation_photos=2)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        ConnectionError("Couldn't reach 'someone/photos' on the Hub\n(LocalEntryNotFoundError)"),
-        datasets.exceptions.DatasetNotFoundError("Dataset 'someone/photos' doesn't exist on the Hub"),
-        OSError(),
-        ValueError("x" * 5000),
-    ],
-)
-def test_an_unreachable_hub_is_one_line_that_offers_a_folder(error, monkeypatch):
-    def fail(*args, **kw):
-        raise error
-
-    monkeypatch.setattr(datasets, "load_dataset", fail)
-    with pytest.raises(
-        FastnstError, match=r"someone/photos: .*Hugging Face hub .*folder of photos"
-    ) as caught:
-        open_photos("someone/photos", validation_photos=2)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 400
-    assert type(error).__name__ in str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["struct", "binary"])
-def test_shards_are_streamed_and_their_first_photos_held_out(tmp_path, kind):
-    contents = [[make_plain(10 * shard + row) for row in range(10)] for shard in range(3)]
-    write_shards(tmp_path, contents, kind=kind)
-    photos = open_photos(str(tmp_path), validation_photos=12)
-    assert isinstance(photos, PhotoStream)
-    assert photos.num_shards == 3
-    assert [number_of(image) for image in validation_images(photos, 8)] == list(range(12))
-    assert [photo.source for photo in stream_rows(photos)] == [*contents[1][2:], *contents[2]]
-    assert [row for row, _ in photos.rows(1, 5)] == [5, 6, 7, 8, 9]
-    assert [row for row, _ in photos.rows(1)] == list(range(2, 10))
-
-
-def test_the_validation_split_is_used_where_there_is_one(tmp_path):
-    contents = [[make_plain(number) for number in range(10)]]
-    write_shards(tmp_path, contents)
-    write_shards(tmp_path, [[b"corrupt", *(make_plain(number) for number in range(60, 66))]], "validation")
-    photos = open_photos(str(tmp_path), validation_photos=3)
-    assert [number_of(image) for image in validation_images(photos, 8)] == [60, 61, 62]
-    assert len(stream_rows(photos)) == 10
-
-
-def test_corrupt_rows_are_held_out_with_the_photos_after_them(tmp_path):
-    write_shards(tmp_path, [[b"", make_plain(1), None, make_plain(2)], [make_plain(n) for n in range(3, 9)]])
-    photos = open_photos(str(tmp_path), validation_photos=2)
-    assert [number_of(image) for image in validation_images(photos, 8)] == [1, 2]
-    assert [photo.name.split()[0] for photo in stream_rows(photos)] == [f"1-{row}.jpg" for row in range(6)]
-
-
-def test_image_columns_are_found_by_their_type(tmp_path):
-    """As a data set pushed to the hub: the feature's type is in the file's metadata."""
-    table = datasets.Dataset.from_dict(
-        {"thumbnail_id": ["a"] * 8, "picture": [{"bytes": make_plain(n), "path": None} for n in range(8)]},
-        features=datasets.Features(
-            {"thumbnail_id": datasets.Value("string"), "picture": datasets.Image(decode=True)}
-        ),
-    )
-    datasets.disable_progress_bars()
-    table.to_parquet(str(tmp_path / "only-00000-of-00001.parquet"))
-    photos = open_photos(str(tmp_path), validation_photos=2)
-    assert [photo.name.split(" of ")[0] for photo in stream_rows(photos)] == [f"row {n}" for n in range(2, 8)]
-    assert stream_rows(photos)[0].source == make_plain(2)
-
-
-def test_webdataset_shards_stream_too(tmp_path):
-    for shard in range(2):
-        with tarfile.open(tmp_path / f"train-{shard}.tar", "w") as archive:
-            for row in range(6):
-                content = make_plain(10 * shard + row)
-                member = tarfile.TarInfo(f"{shard}{row:03d}.jpg")
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
-    photos = open_photos(str(tmp_path), validation_photos=2)
-    assert photos.num_shards == 2
-    assert [photo.source for photo in stream_rows(photos)] == [
-        make_plain(n) for n in (2, 3, 4, 5, 10, 11, 12, 13, 14, 15)
-    ]
-
-
-def test_a_small_stream_is_mostly_trained_on(tmp_path):
-    write_shards(tmp_path, [[make_plain(n) for n in range(5)], [make_plain(n) for n in range(5, 8)]])
-    photos = open_photos(str(tmp_path), validation_photos=32)
-    assert len(photos.validation) == 2
-    assert len(stream_rows(photos)) == 6
-
-
-@pytest.mark.parametrize(
-    ("rows", "line"),
-    [([[b"x", b"", None]], "none of its 3 photos can be read"), ([[make_plain(1)]], "holds one photo")],
-)
-def test_a_stream_that_cannot_train_is_one_line(tmp_path, rows, line):
-    write_shards(tmp_path, rows)
-    with pytest.raises(FastnstError, match=line):
-        open_photos(str(tmp_path), validation_photos=2)
-
-
-def test_a_data_set_without_images_is_one_line(tmp_path):
-    datasets.disable_progress_bars()
-    datasets.Dataset.from_dict({"text": ["a"], "label": [1]}).to_parquet(str(tmp_path / "train.parquet"))
-    with pytest.raises(FastnstError, match="no image column among text, label"):
-        open_photos(str(tmp_path), validation_photos=2)
-
-
-def test_a_broken_shard_is_one_line(tmp_path):
-    write_shards(tmp_path, [[make_plain(1)] * 9, [make_plain(2)] * 9])
-    shard = tmp_path / "train-00001-of-00002.parquet"
-    photos = open_photos(str(tmp_path), validation_photos=2)
-    shard.write_bytes(shard.read_bytes()[:100])
-    with pytest.raises(FastnstError, match="shard 1 cannot be read: ") as caught:
-        list(photos.rows(1))
-    assert "\n" not in str(caught.value)
-    (tmp_path / "train-00000-of-00002.parquet").write_bytes(b"no parquet")
-    with pytest.raises(FastnstError, match="cannot be read as a data set"):
-        open_photos(str(tmp_path), validation_photos=2)
-
-
-def test_photos_win_over_shards_beside_them(tmp_path):
-    write_folder(tmp_path, 4)
-    write_shards(tmp_path, [[make_plain(1)] * 9])
-    assert isinstance(open_photos(str(tmp_path), validation_photos=1), PhotoFolder)
-
-
-def test_the_users_choice_about_progress_bars_is_kept(tmp_path, monkeypatch):
-    write_folder(tmp_path, 4)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_DISABLE_PROGRESS_BARS", False)
-    monkeypatch.setattr(photos_module.datasets, "disable_progress_bars", lambda: pytest.fail("not asked"))
-    open_photos(str(tmp_path), validation_photos=1)
-
-
-def test_generated_photos_need_no_files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    photos = open_photos("generated", validation_photos=3)
-    assert isinstance(photos, GeneratedPhotos)
-    assert photos_to_judge("generated", 2) == photos.validation[:2]
-    images = validation_images(photos, 48)
-    assert [max(image.shape) for image in images] == [48, 48, 48]
-
-
-def test_a_folder_called_generated_is_given_as_a_path(tmp_path, monkeypatch, caplog):
-    monkeypatch.chdir(tmp_path)
-    write_folder(tmp_path / "generated", 8)
-    with caplog.at_level(logging.INFO, logger="train"):
-        assert isinstance(open_photos("generated", validation_photos=1), GeneratedPhotos)
-    assert "the folder of this name is ./generated" in caplog.text
-    assert len(open_photos("./generated", validation_photos=1)) == 7
-    assert len(photos_to_judge("./generated", 2)) == 2
-
-
-def test_a_folder_with_generated_photos_among_its_own(tmp_path):
-    write_folder(tmp_path, 8)
-    plain = open_photos(str(tmp_path), validation_photos=2)
-    mixed = open_photos(str(tmp_path), validation_photos=2, generated_share=0.5)
-    assert isinstance(mixed, MixedPhotos)
-    assert (mixed.share, len(mixed.folder)) == (0.5, 6)
-    assert mixed.validation == plain.validation
-
-
-def test_generated_photos_are_mixed_into_a_folder_alone(tmp_path):
-    write_shards(tmp_path, [[make_plain(number) for number in range(9)]])
-    for data in ("generated", str(tmp_path)):
-        with pytest.raises(FastnstError, match=r"--generated-share .* --data") as caught:
-            open_photos(data, validation_photos=1, generated_share=0.5)
-        assert "\n" not in str(caught.value)
 
 
 @pytest.mark.skipif(not ASSETS, reason="FASTNST_ASSETS does not name the folder of real photos")

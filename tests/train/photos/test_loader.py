@@ -17,10 +17,10 @@ from tests.train.make_photos import make_plain, number_of, write_folder, write_s
 from train.photos import batches as batches_module
 from train.photos import stream_batches
 from train.photos.crop_schedule import CropSchedule
-from train.photos.crops import decode_photo
-from train.photos.folder import MixedPhotos, open_photos
 from train.photos.generated import GeneratedPhotos, generated_photo
 from train.photos.loader import PhotoLoader
+from train.photos.photo import decode_photo
+from train.photos.sources import MixedPhotos, open_photos
 
 ASSETS = os.environ.get("FASTNST_ASSETS")
 

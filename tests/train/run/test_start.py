@@ -19,7 +19,7 @@ from train.network.checkpoint import KEY
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.trained_weights import read_trained_weights
 from train.network.transformer_net import TransformerNet
-from train.photos.folder import open_photos, validation_images
+from train.photos.sources import open_photos, validation_images
 from train.run import start as start_module
 from train.run.start import choose_start, find_starts
 from train.step.style_transfer import StyleTransfer

@@ -7,8 +7,8 @@ import pytest
 
 from fastnst.image.oklab import rgb_to_oklab
 from train.generated.photo.image import GeneratedImage
-from train.photos.crops import decode_photo, whole_photo
 from train.photos.generated import GeneratedPhotos, generated_photo
+from train.photos.photo import decode_photo, whole_photo
 
 ROOT = Path(__file__).parents[4]
 COUNT = 32
