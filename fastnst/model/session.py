@@ -215,6 +215,8 @@ def _create(runtime: Any, path: Path, name: str, number: str, threads: int | Non
     options.log_severity_level = 4
     # Where a changed model, which comes as bytes, finds weights that are kept in another file.
     options.add_session_config_entry(_WEIGHTS_FOLDER, str(path.absolute().parent))
+    # Else the threads spin on for milliseconds after a picture, while others encode it and read the next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
     if name == "cpu":
