@@ -25,7 +25,7 @@ from fastnst.version import __version__
 
 
 class _OneLineErrors(click.Group):
-    """A group whose errors are one line and exit code 2, and whose interruption is exit code 130."""
+    """A command group: an error is one line and exit code 2, an interruption exit code 130."""
 
     def main(
         self,
@@ -33,7 +33,7 @@ class _OneLineErrors(click.Group):
         prog_name: str | None = None,
         complete_var: str | None = None,
         standalone_mode: bool = True,
-        windows_expand_args: bool = False,  # patterns are expanded where the images are looked for
+        windows_expand_args: bool = False,  # the search for images expands patterns
         **extra: Any,
     ) -> Any:
         if not standalone_mode:
@@ -70,7 +70,7 @@ class _OneLineErrors(click.Group):
 
 _EXAMPLES = """\b
 Examples:
-  fastnst styles                               the styles at hand
+  fastnst styles                               the available styles
   fastnst stylize -m kandinsky photo.jpg       writes photo.kandinsky.jpg
   fastnst stylize -m wave photos/ -o painted/  every image in a folder
   fastnst video -m wave clip.mp4               writes clip.wave.mp4

@@ -54,7 +54,7 @@ Examples:
 def info(model: str, device: str, as_json: bool) -> None:
     """Show what STYLE, a style's name or an ONNX file, is: its origin, training, quality, input and output.
 
-    For a model that fastnst did not make, shows what was found out of its layout, range and size.
+    For a model from elsewhere, it shows the layout, range and size that fastnst detected.
     """
     from fastnst.stylizer import Stylizer
 

@@ -19,7 +19,7 @@ Command = Callable[..., None]
 
 @dataclass(frozen=True)
 class PainterOptions:
-    """What a command line says of the painting; the attributes are the options as they were typed."""
+    """The options of a command line that describe the Painter, as they were typed."""
 
     model: str | None
     blend: str | None
@@ -37,7 +37,7 @@ class PainterOptions:
             raise FastnstError("give --model or --blend, not both: the blend names its styles itself")
 
     def result_name(self) -> str:
-        """Return what is put into the names of results: the styles' names, joined by +.
+        """Return the style's part of result names: the styles' names, joined by +.
 
         Raises:
             FastnstError: If an option is malformed, or there is no such style.

@@ -10,18 +10,17 @@ import click
 
 
 class Progress:
-    """Prints a line for each image and, once it ends in whatever way, how many came to what.
+    """Prints a line for each image, and at the end the number painted, skipped and failed.
 
-    Where there are many images and stderr is a terminal, a bar shows how far it is, the images per second
-    and the time that is left.
+    For many images on a terminal, a bar shows the progress, the images per second and the time left.
 
     Args:
         count: How many images there are to paint.
-        done: How many had been painted before.
-        failed: How many could not be done already.
+        done: How many were painted before.
+        failed: How many have failed already.
 
     Attributes:
-        failed: How many could not be done so far.
+        failed: How many have failed so far.
     """
 
     def __init__(self, count: int, *, done: int = 0, failed: int = 0) -> None:
@@ -51,7 +50,7 @@ class Progress:
         self._print(line, error=False)
 
     def failure(self, message: str) -> None:
-        """Print the line of an image that could not be done on stderr."""
+        """Print the line of an image that failed on stderr."""
         self.failed += 1
         self._print(f"fastnst: error: {' '.join(message.split())}", error=True)
 
@@ -80,14 +79,14 @@ class Progress:
 
 
 class TileProgress:
-    """A bar for one picture that is painted in tiles, where stderr is a terminal."""
+    """A progress bar for one picture that is painted in tiles, shown on a terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
         self._shown = 0
 
     def __call__(self, part: float) -> None:
-        """Show the part that is done, in (0, 1]."""
+        """Show the fraction that is done, in (0, 1]."""
         if not sys.stderr.isatty():
             return
         if self._bar is None:

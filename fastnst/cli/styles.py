@@ -1,4 +1,4 @@
-"""`fastnst styles`: the trained styles at hand."""
+"""`fastnst styles`: list the available styles."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from fastnst.style_library import Style
 
 
-@click.command(short_help="List the styles at hand.")
+@click.command(short_help="List the available styles.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all of each model's metadata.")
 def styles(as_json: bool) -> None:
     """List the styles that --model finds by name.
 
-    They come from a checkout's checkpoints/, from your own folder (the environment variable FASTNST_STYLES,
-    else your platform's data folder) and from the installed package; the first of a name counts. C is how
-    much of a photo is lost, S how much of the style is missed: for both, less is better.
+    Styles come from a checkout's checkpoints/, from your own folder (the environment variable FASTNST_STYLES,
+    else your platform's data folder) and from the installed package. Of several with one name, the first
+    found is used. C is how much of a photo is lost, S how much of the style is missed: less is better.
     """
     from fastnst.style_library import list_styles, style_folders
 

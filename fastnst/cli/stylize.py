@@ -49,7 +49,9 @@ Examples:
 @click.option(
     "--format", "suffix", metavar="FORMAT", help="jpg, png, webp, tiff, bmp or avif.  [default: as the image]"
 )
-@click.option("--quality", default=95, show_default=True, metavar="1-100", help="Of JPEG, WebP and AVIF.")
+@click.option(
+    "--quality", default=95, show_default=True, metavar="1-100", help="Quality of JPEG, WebP and AVIF."
+)
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with all the folders in them.")
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @click.option(
@@ -77,16 +79,15 @@ def stylize(
     """Paint each IMAGE in a style.
 
     An IMAGE is a file, a folder of images, a pattern such as "*.jpg", or - for standard input. photo.jpg
-    becomes photo.STYLE.jpg beside it (of several styles, photo.STYLE+STYLE.jpg), of exactly its size, with
-    its colour profile, resolution, EXIF and transparency. With --recursive, -o keeps the tree: a/b/x.jpg
+    becomes photo.STYLE.jpg in the same folder (photo.STYLE+STYLE.jpg for several styles), with exactly its
+    size, colour profile, resolution, EXIF and transparency. With --recursive, -o keeps the tree: a/b/x.jpg
     becomes OUTPUT/b/x.STYLE.jpg for the IMAGE a.
 
-    Nothing is replaced without --overwrite. Among several images, one whose result exists is skipped, so that
-    the same command goes on after an interruption; also where the image is newer than its result, which a
-    line says.
+    Nothing is replaced without --overwrite. Among several images, those whose result exists are skipped, so
+    that the same command continues after an interruption. A line says if an image is newer than its result.
 
-    Each line of output is a result, a tab, and the milliseconds that painting took. An image that cannot
-    be done gets a line on stderr, the others are done, and the exit code is 2.
+    Each line of output is a result, a tab, and the milliseconds that painting took. An image that fails
+    gets a line on stderr, the others are painted, and the exit code is 2.
     """
     from PIL import Image
 
@@ -99,7 +100,7 @@ def stylize(
     if suffix is not None:
         suffix = f".{suffix.lower().lstrip('.')}"
         output_format(suffix)
-    # Pillow's own limit gives way to --max-pixels, which is checked before anything is decoded.
+    # --max-pixels replaces Pillow's own limit and is checked before anything is decoded.
     Image.MAX_IMAGE_PIXELS = None
     options = _Options(
         painter=painter,
@@ -139,7 +140,7 @@ class _Options:
         painter = self.painter.open(
             device=self.device, threads=self.threads, tile=self.tile, on_progress=on_progress
         )
-        # What was read is needed no more: large pictures are painted over.
+        # The photo is no longer needed: a large picture is painted over it.
         return lambda pixels: painter(pixels, out=pixels)
 
     def read(self, source: Path | BinaryIO) -> Picture:
@@ -215,7 +216,7 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
         raise FastnstError(plan.problems[0])
     for problem in plan.problems:
         complain(problem)
-    # A model that does not load is the whole command's error, also where no image is left to do.
+    # A model that does not load is an error of the whole command, even if no image is left to paint.
     paint = options.open_painter(TileProgress() if len(plan.tasks) == 1 else None)
     _remove_partial_results([*plan.tasks, *plan.done])
 
@@ -252,7 +253,7 @@ def _say_what_is_skipped(plan: Plan) -> None:
 
 
 def _remove_partial_results(tasks: Sequence[Task]) -> None:
-    """Delete what a killed run left half-written of these results."""
+    """Delete partial files that a killed run left of these results."""
     from fastnst.atomic_write import remove_partial_writes
 
     stems: dict[Path, set[str]] = {}

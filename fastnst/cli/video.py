@@ -32,7 +32,7 @@ Examples:
 @click.option(
     "-o", "--output", metavar="PATH", help="The result's file, or the folder.  [default: beside each video]"
 )
-@click.option("--stabilize", is_flag=True, help="Take the flicker out, along the motion in the video.")
+@click.option("--stabilize", is_flag=True, help="Reduce flicker, following the motion in the video.")
 @click.option("--reduce", type=int, metavar="PIXELS", help="Reduce the video's longer side to this.")
 @click.option(
     "--crf", default=18, show_default=True, metavar="0-51", help="x264's; less is better and larger."
@@ -52,12 +52,13 @@ def video(
 ) -> None:
     """Paint each VIDEO in a style.
 
-    clip.mp4 becomes clip.STYLE.mp4 beside it (of several styles, clip.STYLE+STYLE.mp4), in H.264, upright,
-    with its frame times, colour tags, audio, subtitles, chapters and metadata. mp4, m4v, mov and mkv stay
-    what they are, others become mp4. Nothing is replaced without --overwrite.
+    clip.mp4 becomes clip.STYLE.mp4 in the same folder (clip.STYLE+STYLE.mp4 for several styles), in H.264 and
+    upright, with its frame times, colour tags, audio, subtitles, chapters and metadata. mp4, m4v, mov and mkv
+    keep their format, others become mp4. Nothing is replaced without --overwrite.
 
-    Until it is whole it is called clip.STYLE.partial.mp4. That plays as far as it goes and stays when the
-    command is interrupted. Each line of output is a result, a tab, and its frames and frames a second.
+    Until it is complete, the result is called clip.STYLE.partial.mp4. That file plays as far as it goes, and
+    stays if the command is interrupted. Each line of output is a result, a tab, and its frames and frames per
+    second.
     """
     if not 0 <= crf <= 51:
         raise FastnstError(f"--crf must be 0 to 51, not {crf}")
@@ -80,7 +81,7 @@ def video(
         for problem in problems:
             complain(problem)
         failed = len(problems)
-        # A model that does not load is the whole command's error, also where no video is left to do.
+        # A model that does not load is an error of the whole command, even if no video is left to paint.
         paint = painter.open(device=device, threads=threads)
         for task in tasks:
             try:
@@ -125,7 +126,7 @@ def _stylize(task: Task, painter: Painter, stabilize: bool, reduce: int | None, 
 
 
 class _Progress:
-    """Counts frames, and shows them with frames a second and the time left where stderr is a terminal."""
+    """Counts frames; on a terminal, shows them with frames per second and the time left."""
 
     def __init__(self, name: str, count: int) -> None:
         self.frames = 0

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def webcam(
     model: str, camera: int, size: int, stabilize: bool, no_mirror: bool, device: str, threads: int | None
 ) -> None:
-    """Show in a window what a camera sees, painted. q, Escape or closing the window ends it.
+    """Show a camera's picture in a window, painted. Press q or Escape, or close the window, to end it.
 
-    It needs opencv-python, which shows windows, in the place of opencv-python-headless.
+    It needs opencv-python, which shows windows, instead of opencv-python-headless.
     """
     if camera < 0:
         raise FastnstError(f"--camera must be at least 0, not {camera}")

@@ -28,17 +28,17 @@ MOST_WORKERS = 8
 
 
 class DiskFullError(FastnstError):
-    """The disk or the quota is full, which the next image would find as well."""
+    """The disk or the quota is full: the next image would fail too."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one image.
+    """The outcome of one image.
 
     Attributes:
         task: The image and its result.
-        milliseconds: What painting took.
-        error: The line that says why there is no result, or None where there is one.
+        milliseconds: Time that painting took.
+        error: The line that says why there is no result; None if there is one.
     """
 
     task: Task
@@ -59,10 +59,10 @@ def paint_batch(
 
     `paint` and `report` are called in the caller's thread and in the order of the tasks; `read` and `encode`
     are called in others, several at a time. At most `2 * workers + 2` pictures are held at once, however
-    many there are. What goes wrong with one image is its outcome, and the next one follows.
+    many there are. An image that fails does not stop the next one.
 
-    When `paint` or `report` raises, or a signal's handler does in their thread, the results that are painted
-    are written to their end and reported before the exception goes on. A second interruption does not wait.
+    When `paint`, `report` or a signal handler in their thread raises, painted results are written and
+    reported before the exception propagates. A second interruption does not wait for that.
 
     Args:
         tasks: The images; taken one after the other as they are needed.
@@ -70,7 +70,7 @@ def paint_batch(
         read: Reads a file, as `read_image` does.
         encode: Returns the bytes of a result.
         report: Called once for each image.
-        workers: Threads for reading and as many for writing; as there are cores, up to 8, when None.
+        workers: Threads for reading, and as many for writing; None takes one per core, up to 8.
 
     Raises:
         DiskFullError: If a result does not fit onto the disk: the rest would not either.
@@ -122,7 +122,7 @@ def write_result(path: Path, data: bytes) -> None:
 
     Raises:
         DiskFullError: If there is no room.
-        FastnstError: If the folder is read-only, no folder, or fails.
+        FastnstError: If the folder is read-only, is not a folder, or cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ class Plan:
         tasks: The images and their results; no two results are the same file.
         problems: A line for each argument or image that cannot be done.
         skipped: Images that are themselves results of other images among them.
-        done: Images whose result exists and is not to be replaced.
+        done: Images whose result exists and stays.
         outdated: Those of `done` that have changed since their result was written.
     """
 
@@ -52,19 +52,19 @@ def plan_results(
     """Turn the arguments of `fastnst stylize` into tasks.
 
     `photo.jpg` becomes `photo.STYLE.jpg`, beside it or in the folder `output`; a format that is only read
-    becomes PNG. What lies below a folder that is searched with `recursive` keeps its place below `output`.
-    An image that bears the name of another's result, such as `photo.STYLE.jpg` beside `photo.jpg`, is left
-    out, and an image whose result exists is done, so that a command over many images may be repeated until
-    nothing is left. A result that exists for the one image that was named is a problem instead.
+    becomes PNG. With `recursive`, images keep their place in the tree below `output`.
+    An image whose name is another image's result, such as `photo.STYLE.jpg` next to `photo.jpg`, is skipped.
+    An image whose result exists is done: a command over many images can be repeated until all are done. If
+    only one image is named and its result exists, that is a problem.
 
     Args:
         arguments: Files, folders and patterns.
         style: The style's name.
         output: A file or a folder; a folder if it is one, ends in a separator, or there are several images.
-        suffix: The results' suffix, where it is not to be the image's own.
+        suffix: The results' suffix; by default each image's own.
         overwrite: Whether results may replace files.
-        recursive: Whether folders are searched to their depth; `output` and what it holds is left out.
-        styles: Names of other styles whose results are left out too.
+        recursive: Whether to search the folders below a folder too, except `output`.
+        styles: Names of other styles whose results are skipped too.
 
     Raises:
         FastnstError: If `output` does not fit the arguments.
@@ -91,7 +91,7 @@ def plan_results(
         taken[key] = source
         try:
             _add(plan, task, overwrite=overwrite, is_named=is_named)
-        except OSError as error:  # such as a name that is too long, which is this image's alone
+        except OSError as error:  # such as a name that is too long
             problems.append(cannot_become(source, result, error))
     return plan
 
@@ -107,7 +107,7 @@ def _add(plan: Plan, task: Task, *, overwrite: bool, is_named: bool) -> None:
     if result.is_dir():
         plan.problems.append(f"{result} is a folder: choose another name with -o")
     elif overwrite or not result.exists() or not source.exists():
-        plan.tasks.append(task)  # an image that does not exist fails in its turn, by name
+        plan.tasks.append(task)  # a missing image fails later, with its name
     elif is_named:
         plan.problems.append(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
     else:

@@ -16,11 +16,11 @@ class FoundImage:
     """One image that was found.
 
     Attributes:
-        path: Where, as the argument spells it.
+        path: Its path, as the argument spells it.
         identity: The same for every spelling of the path.
-        below: The folder that holds it, seen from the folder whose tree was searched; `.` for all others.
+        below: Its folder, relative to the folder whose tree was searched; `.` for all others.
         tree: The folder whose tree was searched, or None.
-        is_named: It is an argument itself, not found in a folder or by a pattern.
+        is_named: Whether it is an argument itself, not found in a folder or by a pattern.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class FoundImage:
 
 
 class FolderIdentities:
-    """Tells the spellings of a path apart from other paths, looking at each folder once."""
+    """Recognises different spellings of one path; resolves each folder once."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, str] = {}
@@ -57,8 +57,8 @@ def find_images(
 
     Args:
         arguments: Files, folders and patterns.
-        identities: What the paths are compared by.
-        recursive: Whether folders give the images in the folders below them too.
+        identities: Compares the paths.
+        recursive: Whether to search the folders below a folder too.
         output: A folder that no tree is searched in, unless it is an argument itself.
     """
     found: dict[str, FoundImage] = {}
@@ -97,8 +97,8 @@ def find_images(
 def _search_tree(top: Path, output: str | None) -> tuple[list[Path], list[str]]:
     """Return the images in a folder and below it, in the order of their names, and what cannot be read.
 
-    Links to folders are followed once the real folders are searched, and no folder is searched twice: a link
-    to a folder above ends there, and an image goes by the name that has no link in it.
+    Real folders are searched first, then links to folders. No folder is searched twice, so a link to a parent
+    folder ends the search there, and an image is listed under the path without a link.
     """
     searched: set[tuple[int, int]] = set()
     if output is not None and Path(output).is_dir() and not Path(output).samefile(top):

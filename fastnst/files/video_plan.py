@@ -59,7 +59,7 @@ def plan_videos(
         else:
             try:
                 problem = _occupied(result, overwrite=overwrite)
-            except OSError as error:  # such as a name that is too long, which is this video's alone
+            except OSError as error:  # such as a name that is too long
                 problem = cannot_become(source, result, error)
             if problem is None:
                 tasks.append(Task(source, result))
@@ -69,8 +69,8 @@ def plan_videos(
 
 
 def _occupied(result: Path, *, overwrite: bool) -> str | None:
-    """Return what stands in a result's place, as a line, or None."""
-    # The name that the result has until it is whole must be free as well, and is the longer one.
+    """Return the line for a result whose place is taken, or None."""
+    # The partial file's name must be free too, and it is the longer one.
     for path in (result, partial_path(result)):
         if path.is_dir():
             return f"{path} is a folder: choose another name with -o"
@@ -84,7 +84,7 @@ def _find(
 ) -> tuple[list[Path], list[str]]:
     """Return the files that the arguments name, each once, and a line for each that names none.
 
-    A pattern, which is expanded here for shells that do not, leaves out the results of other videos.
+    Patterns are expanded here, for shells that do not; they leave out the results of other videos.
     """
     found: dict[str, Path] = {}
     problems: list[str] = []

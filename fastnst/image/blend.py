@@ -1,4 +1,4 @@
-"""Several styles in one picture: the same photo, painted in each, mixed into one."""
+"""Mixing several pictures of one photo, each painted in another style."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from fastnst.image.laplacian_pyramid import Planes, join, local_energy, split
 from fastnst.image.oklab import oklab_to_rgb, rgb_to_oklab
 
-# Bands of 1 to 16 pixels hold the strokes of a brush; what is larger is the motif and its light.
+# Bands of 1 to 16 pixels hold brush strokes; larger shapes are the motif and its light.
 _LEVELS = 5
 
-# Far below what an eye sees, so that where nothing is strong the weights alone decide.
+# Far below what the eye sees: where no picture has energy, the weights alone decide.
 _NEGLIGIBLE = np.float32(1e-8)
 
 
 def blend_pictures(pictures: Sequence[NDArray[np.uint8]], weights: Sequence[float]) -> NDArray[np.uint8]:
-    """Mix pictures of one motif, so that each stroke and each colour is of one of them.
+    """Mix pictures of one motif, so that each stroke and each colour comes from one of them.
 
     A plain mean shows every stroke faintly through every other, and colours that oppose each other turn grey.
     Here, in Oklab, the light of the large forms is the weighted mean; of the strokes, and of the colours of

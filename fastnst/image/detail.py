@@ -1,4 +1,4 @@
-"""The photo's fine detail, brought back to a picture that was painted at a smaller size."""
+"""Bringing the photo's fine detail back to a picture that was painted at a smaller size."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ def restore_detail(
 ) -> NDArray[np.uint8]:
     """Bring back what is finer than the pixels that a picture was painted with.
 
-    In the bands of lightness above that size, the photo's detail takes the place of the picture's as far as
-    it is the stronger of the two. Were it added to the picture's instead, each edge would be there twice:
-    the photo's, sharp, beside the painting's, blurred. The colours and all coarser strokes stay the
-    painting's.
+    In the finer bands of lightness, the photo's detail replaces the picture's where it is stronger. Adding it
+    would show each edge twice: the photo's sharp edge next to the painting's blurred one. Colours and coarser
+    strokes stay those of the painting.
 
     Args:
         picture: The painting, enlarged to the photo's size, RGB of shape (H, W, 3), uint8.
         photo: RGB of the same shape, uint8.
-        reduction: How many times larger the photo is than the size painted at. Up to 1 nothing was lost.
+        reduction: The photo's size divided by the painted size. At 1 or less nothing was lost.
         amount: From 0, the picture as it is, to 1.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Reading pictures as the network needs them, and writing them with what came along."""
+"""Reading pictures as the network needs them, and writing them with their profile, EXIF and resolution."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fastnst.errors import FastnstError
 
 MAX_PIXELS = 400_000_000
-"""The greatest image that is read unless the caller allows more: a panorama of 20000x15000, and then some."""
+"""The largest image, in pixels, that is read unless the caller allows more: room for 20000x15000."""
 
 _BYTES_PER_PIXEL = 8
 """The memory of an image that is painted in tiles: Pillow's copy has 4 bytes a pixel, ours 3."""
 
 _STRIP_ROWS = 256
 
-_MOST_BYTES = 2**31  # of a file, which is read as a whole; layered images are that large
+_MOST_BYTES = 2**31  # the largest file: files are read whole, and layered images are that large
 
 # Pillow's name of each format that is read. Left out are those that run other programs or hold no picture.
 # fmt: off
@@ -54,8 +54,8 @@ WRITABLE_SUFFIXES = {
 
 _WITH_ALPHA = ("PNG", "WEBP", "TIFF", "AVIF")
 
-# What of an image's EXIF still holds for its painted copy. The rest describes the file's own layout, its
-# thumbnail and its orientation, or is a maker's note, whose offsets no longer hold.
+# The EXIF entries that still hold for the painted copy. The rest describes the file's layout, thumbnail and
+# orientation, or is a maker's note, whose offsets no longer hold.
 _IMAGE_DESCRIPTION, _MAKE, _MODEL, _DATE_TIME, _ARTIST, _COPYRIGHT = (
     0x010E,
     0x010F,
@@ -108,14 +108,14 @@ def read_image(
     profile; an RGB profile is kept and its values are left as they are. The colours that hide under full
     transparency are replaced by the mean of the visible ones, so that the network does not paint them.
 
-    Calls are thread-safe. Pillow warns of damage that it can read past, as in EXIF; whether those warnings
-    are shown is the caller's to say, since Python's filters are the whole process's.
+    Calls are thread-safe. Pillow warns of damage that it can read past, as in EXIF; the caller
+    decides whether those warnings are shown, since Python's filters belong to the whole process.
 
     Args:
         source: A path, or an open binary file.
-        name: What errors call it; by default the path, or standard input.
-        max_pixels: Images with more are refused on sight of their header.
-        first_frame: Read the first frame of an animation and the first page of a TIFF, not refuse them.
+        name: The image's name in errors; by default the path, or standard input.
+        max_pixels: Images with more pixels are refused as soon as the header is read.
+        first_frame: Read the first frame of an animation or page of a TIFF, instead of refusing the file.
         reduce_above: JPEGs of more pixels are decoded at a half, a quarter or an eighth of their size, in
             the memory that this takes. Other formats cannot be.
 
@@ -254,7 +254,7 @@ def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_a
         if dpi is not None and (orientation in (5, 6, 7, 8) or turned in (5, 6, 7, 8)):
             dpi = dpi[::-1]
         upright = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
-        # Greyscale and CMYK values have left the space that their profile describes; RGB values have not.
+        # The profile of greyscale or CMYK values does not fit their conversion to RGB; an RGB profile still fits.
         keeps_profile = image.mode in ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA")
         keeps_profile &= isinstance(icc_profile, bytes) and icc_profile[16:20] == b"RGB "
         try:
@@ -272,7 +272,7 @@ def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_a
 
 
 def _open(data: bytes) -> Image.Image:
-    """Open an image, with Pillow's commonest formats first: to load all the others takes a quarter second."""
+    """Open an image, trying Pillow's common formats first: loading all others takes a quarter of a second."""
     for load in (Image.preinit, Image.init):
         load()
         formats = [known for known in _READABLE if known in Image.OPEN]
@@ -310,7 +310,7 @@ def _rgb_and_alpha(
 
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """Return an image's pixels, strip by strip: NumPy by itself would hold them three times on the way."""
+    """Return an image's pixels, copied strip by strip: NumPy alone would hold them three times meanwhile."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, _STRIP_ROWS):
         strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height)))
@@ -349,9 +349,9 @@ def to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
     """Convert an image to sRGB by its profile.
 
     Args:
-        image: Of Pillow's mode RGB, CMYK or LAB.
-        icc_profile: The space that its values are in. Without one, or with a damaged one or one for another
-            mode, RGB values stay as they are and CMYK is converted by Pillow's formula.
+        image: An image of Pillow's mode RGB, CMYK or LAB.
+        icc_profile: The profile of its values. If it is missing, damaged, or for another mode, RGB values
+            stay as they are and CMYK is converted by Pillow's formula.
 
     Returns:
         An image of mode RGB.

@@ -1,4 +1,4 @@
-"""Pictures taken apart by the size of their detail: the Laplacian pyramid (Burt and Adelson 1983)."""
+"""Splitting pictures by the size of their detail: the Laplacian pyramid (Burt and Adelson 1983)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Planes = NDArray[np.float32]
 
 
 def split(planes: Planes, levels: int) -> tuple[list[Planes], Planes]:
-    """Take a picture apart into bands of detail, each of twice the size of the one before.
+    """Split a picture into bands of detail, each twice as coarse as the one before.
 
     Burt and Adelson 1983, "The Laplacian pyramid as a compact image code", doi:10.1109/TCOM.1983.1095851.
-    Halving and doubling are linear interpolation, which does not ring beside hard strokes.
+    Halving and doubling are linear interpolation, which does not ring at hard strokes.
 
     Args:
         planes: Float32 of shape (H, W) or (H, W, C), any H and W from 1 up.
@@ -40,7 +40,7 @@ def join(bands: Sequence[Planes], base: Planes) -> Planes:
 
 
 def local_energy(band: Planes) -> Planes:
-    """Return how strong a band of shape (H, W) or (H, W, C) is around each place, as (H, W): its squares."""
+    """Return the energy of a band, (H, W) or (H, W, C), around each place: its blurred squares, (H, W)."""
     squares = band * band if band.ndim == 2 else np.einsum("hwc,hwc->hw", band, band)
     return resized(resized(squares, _half(squares.shape)), squares.shape)
 

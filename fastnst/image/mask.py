@@ -28,8 +28,8 @@ _OTHER_SHAPE = 0.02
 class Mask:
     """A soft mask, fitted to any photo. Calls are thread-safe.
 
-    A file is read in any mode. Where it has any transparency, that is the mask, so that a cut-out does as it
-    is; otherwise its brightness is, and white is 1.
+    A file may have any mode. If it has transparency, its opacity is the mask, so that a cut-out works as it
+    is; otherwise its brightness is the mask, and white is 1.
 
     Args:
         source: An image file, or an array of shape (H, W): bool, uint8, uint16, or float from 0 to 1.
@@ -45,13 +45,13 @@ class Mask:
         else:
             self.name = "mask"
             self._plane = _checked(np.asarray(source))
-        # Of a video every frame has the size of the one before.
+        # All frames of a video have one size.
         self._fitted = self._plane
 
     def fit(self, height: int, width: int) -> Plane:
         """Return the mask at a photo's size: float32 of shape (height, width), from 0 to 1; do not change it.
 
-        It is scaled with antialiasing, and stretched where its proportions are others.
+        It is scaled with antialiasing, and stretched if its proportions differ.
 
         Warns:
             FastnstWarning: If it is stretched.
@@ -76,15 +76,15 @@ class Mask:
 def mix(
     below: NDArray[np.uint8], layers: Sequence[tuple[NDArray[np.uint8], Plane | float]]
 ) -> NDArray[np.uint8]:
-    """Lay pictures over another, each with its weight; what the weights leave of 1 is the one below.
+    """Lay pictures over another, each with its weight; the picture below gets what remains of 1.
 
-    The mean is taken of sRGB's values as they are. In linear light half of a change already looks like most
-    of it, blacks first; in Oklab it looks the same as here, but a weight beyond 1 burns out to white.
+    sRGB values are averaged directly. In linear light, half of a change already looks like most of it,
+    in dark areas first; Oklab looks the same as sRGB, but weights above 1 burn out to white.
 
     Args:
         below: RGB of shape (H, W, 3), uint8.
         layers: Pictures of the same shape, with weights of shape (H, W) or one for all places. A weight
-            beyond 1 goes on from the picture below through the layer.
+            above 1 extrapolates beyond the layer, away from the picture below.
 
     Returns:
         RGB of the same shape, uint8, rounded and clipped; the very pixels where a weight is 0 or 1.
@@ -104,7 +104,7 @@ def mix(
 
 
 def normalized(masks: Sequence[Plane]) -> list[Plane]:
-    """Return masks of one shape so that their sum is nowhere above 1: where it is, each keeps its share."""
+    """Scale masks of one shape so that their sum is at most 1; where they overlap, each keeps its share."""
     total: Plane = np.maximum(np.sum(masks, axis=0, dtype=np.float32), 1)
     return [mask / total for mask in masks]
 

@@ -32,13 +32,13 @@ _FROM_LMS = np.linalg.inv(_RGB_TO_LMS).T.astype(np.float32)
 _LEVELS = np.arange(256) / 255
 _LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
-# sRGB's curve from linear light to bytes, fine enough to be off by 1/20 of a level where it is steepest.
+# sRGB's curve from linear light to bytes; its error is at most 1/20 of a level, where the curve is steepest.
 _STEPS = np.arange(1 << 16) / ((1 << 16) - 1)
 _BYTES = np.rint(
     255 * np.where(_STEPS <= 0.0031308, 12.92 * _STEPS, 1.055 * np.power(_STEPS, 1 / 2.4) - 0.055)
 ).astype(np.uint8)
 
-# How far outside [0, 1] float32's rounding may put a colour that is inside.
+# Rounding in float32 may move a colour this far outside [0, 1].
 _ROUNDING = np.float32(1e-4)
 _BISECTIONS = 10  # to a thousandth of the chroma
 
@@ -81,7 +81,7 @@ def with_colours_of(picture: NDArray[np.uint8], photo: NDArray[np.uint8]) -> NDA
     """Return the picture in the photo's colours: its lightness, the photo's chroma and hue.
 
     Luminance-only transfer (Gatys et al. 2016, section 3.2, arXiv:1606.05897), in Oklab in place of YIQ.
-    A colour that is not to be had at its new lightness gets less chroma, never another hue.
+    A colour that sRGB lacks at its new lightness loses chroma and keeps its hue.
 
     Args:
         picture: RGB of shape (H, W, 3), uint8.

@@ -1,4 +1,4 @@
-"""Working through a picture a few rows at a time, so that float arithmetic never needs the whole of it."""
+"""Processing a picture a few rows at a time, so that float arithmetic needs little memory."""
 
 from __future__ import annotations
 

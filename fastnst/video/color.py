@@ -1,4 +1,4 @@
-"""Between a video's colours and RGB: the matrix, the range and the tags that players read."""
+"""Converting a video's colours to RGB and back: matrix, range, and the tags that players read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# The numbers that H.273 gives to matrices, transfers and ranges, as FFmpeg does.
+# H.273's numbers of matrices, transfers and ranges, which FFmpeg uses too.
 _RGB, _BT709, _BT601 = 0, 1, 6
 _LIMITED, _FULL = 1, 2
 _PQ, _HLG = 16, 18
 
-# swscale's numbers for the matrices of H.273. 2 is left to the size, and what is not here is rare or not a
-# matrix (such as ICtCp), which swscale does not know.
+# swscale's numbers for the matrices of H.273. 2, unspecified, depends on the size. The others are rare, or
+# unknown to swscale (such as ICtCp).
 _SWSCALE = {_RGB: 1, _BT709: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _SWSCALE_709, _SWSCALE_601 = 1, 5
 
@@ -25,16 +25,16 @@ _BICUBIC, _LANCZOS, _EXACT = 0x4, 0x200, 0x2000 | 0x4000 | 0x40000
 
 @dataclass(frozen=True)
 class VideoColor:
-    """How a video's numbers mean colours, by the numbers of ITU-T H.273.
+    """The colour space of a video, in the numbers of ITU-T H.273.
 
     Attributes:
-        matrix: Between RGB and YUV: 1 is BT.709, 5 and 6 are BT.601, 9 is BT.2020, 2 is not said.
+        matrix: Converts RGB to YUV: 1 is BT.709, 5 and 6 are BT.601, 9 is BT.2020, 2 is unspecified.
         full_range: Whether black to white is 0 to 255 instead of 16 to 235.
         range_tag: 1 limited, 2 full, 0 where the file says nothing (which means limited).
-        primaries: Of the colour space.
+        primaries: The colour primaries.
         transfer: The transfer characteristic.
-        swscale_matrix: FFmpeg's number for the matrix in use, guessed by the picture's size where none is
-            said, as players do.
+        swscale_matrix: FFmpeg's number of the matrix in use; if unspecified, guessed from the picture's size
+            as players do.
     """
 
     matrix: int
@@ -65,7 +65,7 @@ class VideoColor:
         )
 
     def at_size(self, width: int, height: int) -> VideoColor:
-        """Return the colours of a copy of another size, told where players would now guess otherwise."""
+        """Return the colours of a copy of another size, tagged where players would guess wrongly."""
         if self.matrix in _SWSCALE or _guessed_matrix(width, height) == self.swscale_matrix:
             return self
         return replace(self, matrix=_BT709 if self.swscale_matrix == _SWSCALE_709 else _BT601)
@@ -79,7 +79,7 @@ class VideoColor:
         """Return a PyAV frame's colours; what is transparent is laid on white.
 
         Args:
-            frame: Of any pixel format.
+            frame: A frame of any pixel format.
             size: The width and height wanted.
 
         Returns:
@@ -123,5 +123,5 @@ class VideoColor:
 
 
 def _guessed_matrix(width: int, height: int) -> int:
-    # Where nothing is said, mpv and others take pictures larger than standard definition for BT.709.
+    # Without a tag, mpv and other players assume BT.709 for pictures larger than standard definition.
     return _SWSCALE_709 if width >= 1280 or height > 576 else _SWSCALE_601

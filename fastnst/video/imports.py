@@ -1,4 +1,4 @@
-"""What only video needs beside the runtime's own packages: PyAV and OpenCV, imported when they are used."""
+"""The packages that only video needs, PyAV and OpenCV, imported when they are used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastnst.errors import FastnstError
 _INSTALL = 'pip install av opencv-python-headless (or "fastnst[video]")'
 _INSTALL_WINDOW = "pip uninstall opencv-python-headless, then pip install opencv-python"
 
-# Older ones take some matrices and ranges for others.
+# Older versions confuse some matrices and ranges.
 _OLDEST_AV = 18
 
 
@@ -31,7 +31,7 @@ def import_av() -> Any:
         raise FastnstError(
             f"PyAV {av.__version__} is too old for video: pip install --upgrade av (on Python 3.11 or newer)"
         )
-    # What matters of FFmpeg's messages comes as an exception; the rest would break into the progress bar.
+    # FFmpeg's errors arrive as exceptions; its other messages would break the progress bar.
     av.logging.set_level(None)
     return av
 
@@ -50,7 +50,7 @@ def import_cv2() -> Any:
 
 
 def import_cv2_with_window() -> Any:
-    """Return the module `cv2`, sure that it can open a window here.
+    """Return the module `cv2`, after checking that it can open a window here.
 
     Raises:
         FastnstError: If OpenCV is not installed, was built without windows, or there is no display.
@@ -62,7 +62,7 @@ def import_cv2_with_window() -> Any:
     lines = [line.split(":", 1) for line in cv2.getBuildInformation().splitlines() if ":" in line]
     if {name.strip(): value.strip() for name, value in lines}.get("GUI") == "NONE":
         raise FastnstError(f"the installed OpenCV shows no windows: {_INSTALL_WINDOW}")
-    # Without a display, the toolkit that OpenCV draws with ends the process without a word.
+    # Without a display, OpenCV's window toolkit ends the process silently.
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise FastnstError("there is no display to show a window on: run it in a desktop session")
     return cv2

@@ -1,4 +1,4 @@
-"""A video from file to file: decoding, painting and encoding at the same time."""
+"""Painting a video file: decoding, painting and encoding overlap."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fastnst.video.stabilizer import Motion, Stabilizer
 from fastnst.video.writer import VideoWriter, write_video
 
 Paint: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-"""What paints a picture: RGB of shape (H, W, 3), uint8, to the same shape."""
+"""A function that paints a picture: RGB of shape (H, W, 3), uint8, to the same shape."""
 
-# Frames that are decoded ahead of the painter, and that wait for the encoder behind it.
+# The number of frames that are decoded ahead of the painter, and that may wait for the encoder.
 _AHEAD = 4
 
 
@@ -32,19 +32,19 @@ def stylize_video(
     on_shot: Callable[[], None] | None = None,
     on_frame: Callable[[], None] | None = None,
 ) -> int:
-    """Paint every frame of a video; all else of it stays as it was.
+    """Paint every frame of a video and keep everything else.
 
     Decoding and optical flow run in one thread, blending and encoding in another, painting in the caller's.
-    What the result is called until it is whole, and what an interruption leaves, is `write_video`'s matter.
+    `write_video` names the partial result and decides what an interruption leaves.
 
     Args:
         source: The video, which is read to its end.
         result: The file to write.
         paint: Called with the frames in their order.
-        stabilizer: What takes the flicker out; a fresh one for each video.
+        stabilizer: Removes flicker; a new one for each video.
         crf: x264's constant rate factor.
-        on_shot: Called before the first frame after each cut is painted, where there is a stabilizer, so
-            that a painter which remembers frames can forget them.
+        on_shot: With a stabilizer, called before the first frame after each cut is painted, so that a
+            painter can forget earlier frames.
         on_frame: Called when a frame has been painted.
 
     Returns:
@@ -86,7 +86,7 @@ def stylize_video(
             while behind:
                 behind.popleft().result()
         finally:
-            # Both must be still before the file is closed; what waits after an error is not worth doing.
+            # Both threads must stop before the file is closed; after an error the waiting work is dropped.
             reading.shutdown(cancel_futures=True)
             writing.shutdown(cancel_futures=True)
         return writer.frames

@@ -1,4 +1,4 @@
-"""Reading a video: its frames upright and in RGB, and the streams beside them as they are."""
+"""Reading a video: its frames, upright and in RGB, and its other streams, unchanged."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ class VideoReader:
     them PyAV's packets of the audio and subtitles, in the file's order.
 
     Args:
-        path: The file; of several video streams the first that is no cover picture counts.
+        path: The file. Of several video streams, the first that is not a cover picture is read.
         size: The longer side of the frames, if they are to be reduced.
 
     Attributes:
         path: The file.
-        width: Of the upright frames, even, as H.264 requires; an odd one loses its last column.
-        height: The same of the rows.
+        width: Width of the upright frames. It is even, as H.264 requires: an odd one loses its last column.
+        height: Height of the upright frames, likewise.
         time_base: The unit of times in seconds.
         frame_rate: Frames a second on average.
         frame_count: How many frames the file says it has, or would have by its duration; 0 where unknown.
-        aspect: Of a pixel, width by height.
-        color: How its numbers mean colours.
-        copied: PyAV's streams that are passed on as packets.
-        metadata: The container's, such as its title.
-        stream_metadata: The video stream's own.
+        aspect: Width of a pixel divided by its height.
+        color: Its colour space.
+        copied: PyAV's streams that are copied packet by packet.
+        metadata: Metadata of the container, such as its title.
+        stream_metadata: Metadata of the video stream.
         chapters: As PyAV has them.
 
     Raises:
@@ -132,7 +132,7 @@ class VideoReader:
             yield item if self._is_packet(item) else self._frame(item)
         for item in self._items:
             yield item if self._is_packet(item) else self._frame(item)
-        # A cut-off file ends without an error; its header still says how long it was.
+        # A truncated file ends without an error; its header still gives the full length.
         seconds = self._reached - (self._container.start_time or 0) / 1e6
         if self._damaged or seconds < 0.9 * (self._container.duration or 0) / 1e6 - 1:
             warnings.warn(
@@ -173,7 +173,7 @@ class VideoReader:
     def _frame(self, frame: Any) -> Frame:
         pts = frame.pts
         if pts is None or (self._last_pts is not None and pts <= self._last_pts):
-            # Some files have no times or repeat them; a player shows one frame after the other.
+            # Some files lack times or repeat them; players then show one frame after the other.
             step = max(1, round(1 / self.frame_rate / self.time_base)) if pts is None else 1
             pts = 0 if self._last_pts is None else self._last_pts + step
         self._last_pts = pts

@@ -1,4 +1,4 @@
-"""Against flicker: each painted frame is blended with the last one, moved along the source's optical flow."""
+"""Removing flicker: each painted frame is blended with the last one, warped along the source's motion."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from fastnst.video.optical_flow import Floats, Image, OpticalFlow, is_cut
 
 @dataclass(frozen=True)
 class Motion:
-    """What a source frame has of the one before.
+    """The motion from a source frame to the one before.
 
     Attributes:
-        flow: The way from each point to where it was, of shape (h, w, 2), float32, in pixels of the flow.
-        trust: How surely it was the same thing, of shape (h, w), float32 in [0, 1].
+        flow: Displacement from each point to where it was: float32 of shape (h, w, 2), in pixels of the flow.
+        trust: Confidence that it is the same thing: float32 of shape (h, w), in [0, 1].
     """
 
     flow: Floats
@@ -26,15 +26,15 @@ class Motion:
 
 
 class Stabilizer:
-    """Keeps what is painted on a thing from changing while the thing does not.
+    """Keeps the strokes on an object steady while the object does not change.
 
     A stylised frame is `w * (the last result, warped) + (1 - w) * (the frame)`. The weight `w` is up to
     `strength` where the source, warped in the same way, is what the source now shows, and falls to 0 where it
     is not: there, the past would be a ghost. A cut begins anew. It is the test-time form of the short-term
     consistency of Ruder et al. 2016 (arXiv:1604.08610, section 4).
 
-    The two steps keep apart states, so that they may run in two threads: `track` sees the source's frames in
-    their order, `blend` the painted ones in theirs.
+    The two steps have separate states and may run in two threads: `track` receives the source's frames in
+    order, `blend` the painted frames in order.
 
     Args:
         strength: The greatest weight of the past, 0 to below 1.
@@ -58,13 +58,13 @@ class Stabilizer:
         self._stable: Floats | None = None
 
     def track(self, source: Image) -> Motion | None:
-        """Find what became of the last source frame.
+        """Find the motion since the last source frame.
 
         Args:
             source: The next frame, RGB of shape (H, W, 3), uint8.
 
         Returns:
-            The motion, or None for the first frame of the video, of a shot or of another size.
+            The motion; None for the first frame of a video or a shot, and after a change of size.
         """
         height, width = source.shape[:2]
         # Half the size is enough for flow that only warps, and takes a quarter of the time.
@@ -90,7 +90,7 @@ class Stabilizer:
 
         Args:
             painted: The stylised frame, RGB of shape (H, W, 3), uint8.
-            motion: What `track` said of its source.
+            motion: What `track` returned for its source frame.
 
         Returns:
             The same shape, uint8.

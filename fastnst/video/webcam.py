@@ -1,4 +1,4 @@
-"""A camera's picture, painted as it comes."""
+"""Painting a camera's picture live."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastnst.video.imports import import_cv2_with_window
 
 _QUIT = {ord("q"), ord("Q"), 27}  # 27 is Escape
 
-# Cameras give a few empty frames when they wake up; one that was pulled out gives nothing else.
+# Cameras give a few empty frames at first; an unplugged camera gives only empty frames.
 _EMPTY_FRAMES = 50
 
 
@@ -35,7 +35,7 @@ def show_webcam(
         camera: Its number; 0 is the first.
         size: The longer side at which it is painted; the window may be made larger.
         mirror: Whether to show it as a mirror does.
-        title: The window's, before the frames a second.
+        title: The window's title; the frames per second follow it.
 
     Returns:
         How many frames were shown.

@@ -1,4 +1,4 @@
-"""Writing a video beside the one it comes from, so that an interruption leaves one that plays."""
+"""Writing a video under a partial name, so that an interruption leaves a file that plays."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def partial_path(result: Path) -> Path:
 def write_video(result: Path, source: VideoReader, *, crf: int = 18) -> Iterator[VideoWriter]:
     """Yield a writer whose file takes the name `result` once the block has ended well.
 
-    Until then it lies beside it under `partial_path(result)` and can be played as far as it goes, also when
-    the process is killed. When the block raises, the partial file is closed and stays if it holds a frame.
+    Until then the file is called `partial_path(result)` and can be played as far as it goes, even if the
+    process is killed. If the block raises, the partial file is closed, and stays if it holds a frame.
 
     Args:
         result: The file to write; its suffix is one of `VIDEO_SUFFIXES`.
-        source: The video that it is made of, for its times, colours, other streams, metadata and chapters.
+        source: The original video, for its times, colours, other streams, metadata and chapters.
         crf: x264's constant rate factor, 0 (lossless) to 51.
 
     Yields:
@@ -51,8 +51,8 @@ def write_video(result: Path, source: VideoReader, *, crf: int = 18) -> Iterator
             the source's audio.
 
     Warns:
-        FastnstWarning: If the container does not hold the source's subtitles, or FFmpeg cannot decode a
-            track: they are left out.
+        FastnstWarning: If a track is left out, because the container cannot hold the subtitles or FFmpeg
+            cannot decode it.
     """
     av = import_av()
     partial = partial_path(result)
@@ -88,7 +88,7 @@ class VideoWriter:
 
     Args:
         path: The file.
-        source: The video that it is made of.
+        source: The original video.
         crf: x264's constant rate factor.
 
     Attributes:
@@ -142,7 +142,7 @@ class VideoWriter:
         try:
             copy = self._container.add_stream_from_template(stream)
         except (ValueError, self._av.FFmpegError):
-            # Subtitles are worth less than the video, audio is a part of it.
+            # A video without its subtitles is still useful; without its sound it is not.
             if stream.type == "audio":
                 raise FastnstError(
                     f"{source}: its audio ({name}) does not fit into {self.path.suffix}: give -o NAME.mkv"
@@ -178,13 +178,13 @@ class VideoWriter:
 
     def _mux(self, frame: Any | None) -> None:
         for packet in self._video.encode(frame):
-            # x264 forgets how long a frame is shown, which only matters for the last one.
+            # x264 loses the durations of frames; only the last one's matters.
             if duration := self._durations.pop(packet.pts, 0):
                 packet.duration = duration
             self._container.mux(packet)
 
     def close(self) -> None:
-        """Encode what the encoder holds back and end the file."""
+        """Flush the encoder and finish the file."""
         if self._closed:
             return
         self._closed = True
