@@ -254,7 +254,7 @@ def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_a
         if dpi is not None and (orientation in (5, 6, 7, 8) or turned in (5, 6, 7, 8)):
             dpi = dpi[::-1]
         upright = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
-        # The profile of greyscale or CMYK values does not fit their conversion to RGB; an RGB profile still fits.
+        # A greyscale or CMYK profile does not fit the values converted to RGB; an RGB profile does.
         keeps_profile = image.mode in ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA")
         keeps_profile &= isinstance(icc_profile, bytes) and icc_profile[16:20] == b"RGB "
         try:
