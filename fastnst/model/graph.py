@@ -15,8 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError
-
-_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
+from fastnst.model.protobuf import (
+    bytes_field,
+    encode_field,
+    float_field,
+    read_fields,
+    read_packed,
+    signed,
+    text_field,
+    varint_field,
+)
 
 _MODEL_GRAPH, _MODEL_OPSET = 7, 8
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
@@ -68,12 +76,12 @@ class Node:
         """Return the node as bytes: those that it was read from, where there are such."""
         if self._source is not None:
             return self._source
-        parts = [_text_field(_NODE_INPUT, name) for name in self.inputs]
-        parts += [_text_field(_NODE_OUTPUT, name) for name in self.outputs]
-        parts += [_text_field(_NODE_NAME, f"{self.op_type}:{self.outputs[0]}")]
-        parts += [_text_field(_NODE_OP_TYPE, self.op_type)]
+        parts = [text_field(_NODE_INPUT, name) for name in self.inputs]
+        parts += [text_field(_NODE_OUTPUT, name) for name in self.outputs]
+        parts += [text_field(_NODE_NAME, f"{self.op_type}:{self.outputs[0]}")]
+        parts += [text_field(_NODE_OP_TYPE, self.op_type)]
         for name, value in self.attributes.items():
-            parts.append(_bytes_field(_NODE_ATTRIBUTE, _encode_attribute(name, value)))
+            parts.append(bytes_field(_NODE_ATTRIBUTE, _encode_attribute(name, value)))
         return b"".join(parts)
 
 
@@ -104,18 +112,18 @@ class OnnxGraph:
 
     def __init__(self, data: bytes) -> None:
         try:
-            self._model = list(_read_fields(data))
+            self._model = list(read_fields(data))
             graphs = [value for number, _, value in self._model if number == _MODEL_GRAPH]
             if len(graphs) != 1 or not isinstance(graphs[0], bytes):
                 raise ValueError
-            self._graph = list(_read_fields(graphs[0]))
+            self._graph = list(read_fields(graphs[0]))
             self.nodes = [_decode_node(value) for value in self._payloads(_GRAPH_NODE)]
             self._initializers = list(self._payloads(_GRAPH_INITIALIZER))
             self._inputs = list(self._payloads(_GRAPH_INPUT))
             self._outputs = {_name(value, _VALUE_NAME): value for value in self._payloads(_GRAPH_OUTPUT)}
             self.outputs = list(self._outputs)
             self.opset = _opset(self._model)
-        except (ValueError, IndexError, UnicodeDecodeError, struct.error):
+        except (ValueError, struct.error):
             raise FastnstError("the model is no ONNX model, or one that was cut short") from None
 
     @property
@@ -144,12 +152,12 @@ class OnnxGraph:
 
     def add_initializer(self, name: str, value: NDArray[Any]) -> str:
         """Add a constant and return its name."""
-        shape = b"".join(_varint_field(_TENSOR_DIMS, size) for size in value.shape)
+        shape = b"".join(varint_field(_TENSOR_DIMS, size) for size in value.shape)
         self._initializers.append(
             shape
-            + _varint_field(_TENSOR_DATA_TYPE, _ELEMENT_TYPES[value.dtype.name])
-            + _text_field(_TENSOR_NAME, name)
-            + _bytes_field(_TENSOR_RAW_DATA, np.ascontiguousarray(value).tobytes())
+            + varint_field(_TENSOR_DATA_TYPE, _ELEMENT_TYPES[value.dtype.name])
+            + text_field(_TENSOR_NAME, name)
+            + bytes_field(_TENSOR_RAW_DATA, np.ascontiguousarray(value).tobytes())
         )
         return name
 
@@ -160,7 +168,7 @@ class OnnxGraph:
 
     def add_output(self, name: str) -> str:
         """Make a value, whose type is inferred, an output too and return its name."""
-        self._outputs[name] = _text_field(_VALUE_NAME, name)
+        self._outputs[name] = text_field(_VALUE_NAME, name)
         self.outputs.append(name)
         return name
 
@@ -183,7 +191,7 @@ class OnnxGraph:
             _value_info(name, _RUNTIME_TYPES[kind]) for name, kind in inputs.items() if name in needed
         ]
         # Types of outputs are inferred.
-        self._outputs = {name: _text_field(_VALUE_NAME, name) for name in outputs}
+        self._outputs = {name: text_field(_VALUE_NAME, name) for name in outputs}
         self.outputs = list(outputs)
         self._initializers = [value for value in self._initializers if _name(value, _TENSOR_NAME) in needed]
 
@@ -192,15 +200,15 @@ class OnnxGraph:
         kept = {_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT}
         graph = b"".join(
             [
-                *(_bytes_field(_GRAPH_NODE, node.encode()) for node in self.nodes),
-                *(_encode(each) for each in self._graph if each[0] not in kept),
-                *(_bytes_field(_GRAPH_INITIALIZER, tensor) for tensor in self._initializers),
-                *(_bytes_field(_GRAPH_INPUT, value) for value in self._inputs),
-                *(_bytes_field(_GRAPH_OUTPUT, self._outputs[name]) for name in self.outputs),
+                *(bytes_field(_GRAPH_NODE, node.encode()) for node in self.nodes),
+                *(encode_field(*each) for each in self._graph if each[0] not in kept),
+                *(bytes_field(_GRAPH_INITIALIZER, tensor) for tensor in self._initializers),
+                *(bytes_field(_GRAPH_INPUT, value) for value in self._inputs),
+                *(bytes_field(_GRAPH_OUTPUT, self._outputs[name]) for name in self.outputs),
             ]
         )
-        rest = b"".join(_encode(each) for each in self._model if each[0] != _MODEL_GRAPH)
-        return rest + _bytes_field(_MODEL_GRAPH, graph)
+        rest = b"".join(encode_field(*each) for each in self._model if each[0] != _MODEL_GRAPH)
+        return rest + bytes_field(_MODEL_GRAPH, graph)
 
     def _payloads(self, number: int) -> Iterator[bytes]:
         for found, _, value in self._graph:
@@ -213,7 +221,7 @@ class OnnxGraph:
 def _opset(model: Iterable[_Field]) -> int:
     for number, _, value in model:
         if number == _MODEL_OPSET and isinstance(value, bytes):
-            fields = {each: content for each, _, content in _read_fields(value)}
+            fields = {each: content for each, _, content in read_fields(value)}
             if fields.get(1, b"") in (b"", b"ai.onnx"):
                 version = fields.get(2, 1)
                 return version if isinstance(version, int) else 1
@@ -222,7 +230,7 @@ def _opset(model: Iterable[_Field]) -> int:
 
 def _decode_node(data: bytes) -> Node:
     node = Node("", [], [], _source=data)
-    for number, _, value in _read_fields(data):
+    for number, _, value in read_fields(data):
         if not isinstance(value, bytes):
             continue
         if number == _NODE_INPUT:
@@ -242,118 +250,43 @@ def _decode_node(data: bytes) -> Node:
 
 def _decode_attribute(data: bytes) -> tuple[str, Attribute | None]:
     name, content, integers = "", None, []
-    for number, wire_type, value in _read_fields(data):
+    for number, _, value in read_fields(data):
         if number == _ATTRIBUTE_NAME and isinstance(value, bytes):
             name = value.decode()
         elif number == _ATTRIBUTE_F and isinstance(value, bytes):
             (content,) = struct.unpack("<f", value)
         elif number == _ATTRIBUTE_I and isinstance(value, int):
-            content = _signed(value)
+            content = signed(value)
         elif number == _ATTRIBUTE_INTS:
-            if wire_type == _VARINT and isinstance(value, int):
-                integers.append(_signed(value))
-            elif isinstance(value, bytes):  # packed
-                position = 0
-                while position < len(value):
-                    item, position = _read_varint(value, position)
-                    integers.append(_signed(item))
-    return name, tuple(integers) if integers else content
+            integers += [value] if isinstance(value, int) else read_packed(value)
+    return name, tuple(signed(value) for value in integers) if integers else content
 
 
 def _encode_attribute(name: str, value: Attribute) -> bytes:
-    parts = [_text_field(_ATTRIBUTE_NAME, name)]
+    parts = [text_field(_ATTRIBUTE_NAME, name)]
     if isinstance(value, float):
-        parts.append(_tag(_ATTRIBUTE_F, _FIXED32) + struct.pack("<f", value))
+        parts.append(float_field(_ATTRIBUTE_F, value))
         kind = _TYPE_FLOAT
     elif isinstance(value, int):
-        parts.append(_varint_field(_ATTRIBUTE_I, value))
+        parts.append(varint_field(_ATTRIBUTE_I, value))
         kind = _TYPE_INT
     else:
-        parts += [_varint_field(_ATTRIBUTE_INTS, item) for item in value]
+        parts += [varint_field(_ATTRIBUTE_INTS, item) for item in value]
         kind = _TYPE_INTS
-    return b"".join([*parts, _varint_field(_ATTRIBUTE_TYPE, kind)])
+    return b"".join([*parts, varint_field(_ATTRIBUTE_TYPE, kind)])
 
 
 def _value_info(name: str, dtype: str) -> bytes:
-    tensor = _varint_field(1, _ELEMENT_TYPES[dtype])
-    return _text_field(_VALUE_NAME, name) + _bytes_field(2, _bytes_field(1, tensor))
+    tensor = varint_field(1, _ELEMENT_TYPES[dtype])
+    return text_field(_VALUE_NAME, name) + bytes_field(2, bytes_field(1, tensor))
 
 
 def _first(data: bytes, number: int) -> bytes | int:
     """Return the first of a message's fields of that number; 0 where there is none."""
-    return next((value for each, _, value in _read_fields(data) if each == number), 0)
+    return next((value for each, _, value in read_fields(data) if each == number), 0)
 
 
 def _name(data: bytes, number: int) -> str:
-    return next(
-        value.decode() for each, _, value in _read_fields(data) if each == number and isinstance(value, bytes)
-    )
-
-
-def _read_fields(data: bytes) -> Iterator[_Field]:
-    position = 0
-    while position < len(data):
-        tag, position = _read_varint(data, position)
-        number, wire_type = tag >> 3, tag & 7
-        value: bytes | int
-        if wire_type == _VARINT:
-            value, position = _read_varint(data, position)
-        else:
-            if wire_type == _LENGTH_DELIMITED:
-                length, position = _read_varint(data, position)
-            elif wire_type in (_FIXED32, _FIXED64):
-                length = 4 if wire_type == _FIXED32 else 8
-            else:
-                raise ValueError
-            if position + length > len(data):
-                raise ValueError
-            value, position = data[position : position + length], position + length
-        yield number, wire_type, value
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError
-
-
-def _signed(value: int) -> int:
-    return value - 2**64 if value >= 2**63 else value
-
-
-def _varint(value: int) -> bytes:
-    value %= 2**64  # negative numbers stand as their two's complement
-    parts = bytearray()
-    while value >= 0x80:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
-
-
-def _tag(number: int, wire_type: int) -> bytes:
-    return _varint(number << 3 | wire_type)
-
-
-def _varint_field(number: int, value: int) -> bytes:
-    return _tag(number, _VARINT) + _varint(value)
-
-
-def _bytes_field(number: int, value: bytes) -> bytes:
-    return _tag(number, _LENGTH_DELIMITED) + _varint(len(value)) + value
-
-
-def _text_field(number: int, value: str) -> bytes:
-    return _bytes_field(number, value.encode())
-
-
-def _encode(each: _Field) -> bytes:
-    number, wire_type, value = each
-    if isinstance(value, int):
-        return _varint_field(number, value)
-    return _bytes_field(number, value) if wire_type == _LENGTH_DELIMITED else _tag(number, wire_type) + value
+    """Return the first of a message's fields of that number as text; empty where there is none."""
+    name = _first(data, number)
+    return name.decode() if isinstance(name, bytes) else ""
