@@ -304,6 +304,6 @@ def _open(
     for style in blend:
         key = style if isinstance(style, Stylizer) else find_style(style)
         if key not in opened:
-            opened[key] = style if isinstance(style, Stylizer) else open_style(style)
+            opened[key] = key if isinstance(key, Stylizer) else open_style(key)
         stylizers.append(opened[key])
     return _OpenBlend(tuple(stylizers), tuple(blend.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,13 +43,9 @@ class PainterOptions:
         Raises:
             FastnstError: If an option is malformed, or there is no such style.
         """
-        from fastnst.style_library import find_style
-
-        blends = [self._style() or {}, *(blend for blend, _ in self._regions())]
+        blends = [self._style or {}, *(blend for blend, _ in self._regions)]
         return "+".join(
-            dict.fromkeys(
-                find_style(name).stem for blend in blends for name, weight in blend.items() if weight > 0
-            )
+            dict.fromkeys(path.stem for blend in blends for path in blend if isinstance(path, Path))
         )
 
     def open(
@@ -67,8 +64,8 @@ class PainterOptions:
         from fastnst.painter import Painter
 
         return Painter(
-            self._style(),
-            regions=self._regions(),
+            self._style,
+            regions=self._regions,
             strength=self.strength,
             preserve_color=self.preserve_color,
             mask=self.mask,
@@ -80,19 +77,32 @@ class PainterOptions:
             on_progress=on_progress,
         )
 
-    def _style(self) -> dict[str, float] | None:
+    @functools.cached_property
+    def _style(self) -> dict[str | Path, float] | None:
         if self.blend is not None:
-            return parse_blend(self.blend)
-        return None if self.model is None else {self.model: 1.0}
+            return _find(parse_blend(self.blend))
+        return None if self.model is None else _find({self.model: 1.0})
 
-    def _regions(self) -> list[tuple[dict[str, float], str]]:
+    @functools.cached_property
+    def _regions(self) -> list[tuple[dict[str | Path, float], str]]:
         regions = []
         for text in self.region:
             style, _, mask = text.partition("=")
             if not style or not mask:
                 raise FastnstError(f"--region takes STYLE=MASK, as wave=sky.png, not {text!r}")
-            regions.append((parse_blend(style), mask))
+            regions.append((_find(parse_blend(style)), mask))
         return regions
+
+
+def _find(blend: dict[str, float]) -> dict[str | Path, float]:
+    """Return a blend with the file of each style in it; a style without weight need not be at hand."""
+    from fastnst.style_library import find_style
+
+    found: dict[str | Path, float] = {}
+    for name, weight in blend.items():
+        style = find_style(name) if weight > 0 else name
+        found[style] = found.get(style, 0.0) + weight
+    return found
 
 
 def parse_blend(text: str) -> dict[str, float]:
