@@ -1,5 +1,5 @@
-"""Training photos: where they come from, how they are cut, kept in memory and batched.
+"""Training photos: where they come from, how they are decoded, cropped, kept in memory and batched.
 
 In comes what the user names as data; out come batches of crops, and the photos held out of training.
-The rooms of runs, evaluation and distillation may import it; it knows nothing of networks and losses.
+The rooms from evaluation up and export's calibration may import it; it imports neither networks nor losses.
 """

@@ -1,4 +1,4 @@
-"""What batches of sampled photos and of streamed ones share."""
+"""What sampled and streamed batches share: the crops, the finished batch, and the shuffling."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from train.photos.crop_schedule import CropSchedule
 from train.photos.crops import random_crop
 from train.photos.photo import Photo, decode_photo
 
-# What a position calls its photos, and what the user does.
+# The kinds of photos: their names in a position, and in messages.
 _SOURCES = {"folder": "a folder", "generated": "generated photos", "stream": "a streamed data set"}
 
-# What a draw of random numbers is for, so that no two uses share their numbers.
+# The uses of random numbers; no two share a sequence.
 FOLDER_ORDER, FOLDER_CROP, SHARD_ORDER, BLOCK_ORDER, STREAM_CROP = range(5)
 
 
@@ -27,8 +27,8 @@ class Crops(NamedTuple):
 
     Attributes:
         batch_size: Crops in a batch of this process.
-        schedule: Their side at each step.
-        seed: Of the run.
+        schedule: Side of the crops at each step.
+        seed: The run's seed.
         scale: Least and greatest fraction of a photo's area that a crop of the last stage takes.
     """
 
@@ -42,7 +42,7 @@ class Crops(NamedTuple):
         return decode_photo(photo, self.schedule.image_size, self.scale)
 
     def crop(self, pixels: NDArray[np.uint8], step: int, *key: int) -> Tensor:
-        """Cut a crop for a step; `key` tells its random numbers from those of all others."""
+        """Cut a crop for a step; `key` gives it random numbers of its own."""
         generator = np.random.default_rng([self.seed, *key])
         side = self.schedule.side(step)
         return random_crop(pixels, self.schedule.image_size, generator, self.scale, side)
@@ -53,7 +53,7 @@ class MadeBatch(NamedTuple):
 
     Attributes:
         images: As in `PhotoBatch`.
-        state: Where the stream's reader stands after it; None for photos that are no stream.
+        state: The state of the stream's reader after it; None where photos are not streamed.
         skipped: As in `PhotoBatch`.
     """
 
@@ -64,13 +64,13 @@ class MadeBatch(NamedTuple):
     @classmethod
     def of(cls, crops: list[Tensor], state: dict[str, int] | None, skipped: list[str]) -> MadeBatch:
         """Stack the crops of a batch."""
-        # In a worker this stacks them right into the memory that it shares with the trainer.
+        # In a worker this stacks them directly in the memory that it shares with the trainer.
         images: Tensor = default_collate(crops)  # (N, 3, S, S)
         return cls(images, state, tuple(dict.fromkeys(skipped)))
 
 
 def check_source(position: dict[str, Any], source: str) -> None:
-    """Raise FastnstError if a position was reached on another kind of photos."""
+    """Raise FastnstError if a position belongs to another kind of photos."""
     if position["source"] != source:
         began = _SOURCES[position["source"]]
         raise FastnstError(f"the run to go on with was trained on {began}, not on {_SOURCES[source]}")
@@ -78,11 +78,11 @@ def check_source(position: dict[str, Any], source: str) -> None:
 
 @lru_cache(maxsize=32)
 def permutation(count: int, *key: int) -> NDArray[np.int64]:
-    """Return the numbers below `count` in an order that the key decides."""
+    """Return a permutation of the numbers below `count`, a function of the key."""
     return np.random.default_rng(key).permutation(count)
 
 
 def worker_turns() -> tuple[int, int]:
-    """Return the first batch that this worker makes, and how many batches later the next one is."""
+    """Return the first batch that this worker makes, and the distance to its next."""
     worker = get_worker_info()
     return (0, 1) if worker is None else (worker.id, worker.num_workers)

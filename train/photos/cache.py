@@ -1,4 +1,4 @@
-"""Decoded photos, kept for the next epochs: shared by the processes of a machine, and gone with the last."""
+"""Decoded photos, kept for the next epochs and shared by the processes of a machine."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from fastnst.free_memory import free_memory
 
 _log = logging.getLogger(__name__)
 
-# The file begins with 64-bit words: where free space begins, the error number that ended all writing, and for
-# each photo where it lies. There lie its record and then its pixels.
+# The file begins with 64-bit words: the start of the free space, the error number that ended all writing, and
+# the place of each photo. At its place are the photo's record and then its pixels.
 _END, _ERROR, _FIRST_PHOTO = range(3)
 _WORD = struct.Struct("q")
-# The photo's number, the place of the record itself, height, width. The first two are checked, since nothing
-# promises that a word is read in one piece while it is written: half of one points anywhere.
+# The photo's number, the place of the record itself, height, width. The first two are checked: a word that is
+# read while it is written may be half of one, and point anywhere.
 _RECORD = struct.Struct("qqii")
 
 
 class PhotoCache:
     """Decoded photos in a file without a name, mapped into the memory of every process that decodes.
 
-    Whoever decodes a photo first puts it there; `get` finds it from the moment that it is there as a whole.
-    Workers have the cache by being forked, or receive it as they are spawned; other processes attach to its
-    `path`. As the file has no name, the system frees it with the last process, kill -9 included. A disk that
-    is full, or any other error, ends the writing and nothing else.
+    The first process that decodes a photo puts it there; `get` finds it once it is complete. Workers inherit
+    the cache when they are forked, or receive it when they are spawned; other processes attach to its `path`.
+    The file has no name: the system frees it with the last process, even after kill -9. A full disk, or any
+    other error, ends the writing and nothing else.
 
     Args:
-        file: Descriptor of the file, which the cache closes in the end.
+        file: Descriptor of the file; the cache closes it.
         photos: How many photos there are.
 
     Raises:
@@ -50,7 +50,7 @@ class PhotoCache:
     def __init__(self, file: int, photos: int) -> None:
         self._file, self._photos = file, photos
         self._size = os.fstat(file).st_size
-        # Written to by system calls alone: a store into the map of a full disk would kill the process.
+        # Writing uses system calls: a store into a map on a full disk would kill the process.
         self._map = mmap.mmap(file, self._size, access=mmap.ACCESS_READ)
         self._words = np.frombuffer(self._map, np.int64, _FIRST_PHOTO + photos)
         weakref.finalize(self, os.close, file)
@@ -59,17 +59,17 @@ class PhotoCache:
     def create(cls, photos: int, gigabytes: float | None = None) -> PhotoCache | None:
         """Make an empty cache.
 
-        Up to half of what is free it is held in memory, where keeping a photo costs no more than a copy.
-        Beyond that, and where the system is not Linux, it lies in the folder for temporary files and takes
-        at most half of the space there.
+        Up to half of the free memory, it is held in memory, where keeping a photo costs one copy. Larger
+        caches, and those on systems other than Linux, lie in the folder for temporary files and take at most
+        half of the space there.
 
         Args:
             photos: How many photos there are.
-            gigabytes: Of 10^9 bytes that it may grow to. By default a quarter of the free memory: room for
-                thousands of photos, and safe beside the training itself and a second run.
+            gigabytes: The most that it may hold, in 10^9 bytes. By default a quarter of the free memory: room
+                for thousands of photos, and safe beside the training itself and a second run.
 
         Returns:
-            The cache; None, and a line in the log, where there is no room for one.
+            The cache; None, with a line in the log, if there is no room for one.
         """
         if sys.platform == "win32":  # without locks on files, and descriptors that workers receive
             return None
@@ -84,7 +84,7 @@ class PhotoCache:
                     file = os.dup(unnamed.fileno())
             with contextlib.ExitStack() as on_error:
                 on_error.callback(os.close, file)
-                # Written and not only extended, so that to enter a photo never needs space.
+                # Written, not only extended: recording a photo's place must never need space.
                 words = bytes(_WORD.size * (_FIRST_PHOTO + photos))
                 _write(file, words, 0)
                 _write(file, _WORD.pack(len(words)), _WORD.size * _END)
@@ -105,7 +105,7 @@ class PhotoCache:
             photos: How many photos there are.
 
         Returns:
-            The same cache; None, and a line in the log, if this process cannot reach it.
+            The same cache; None, with a line in the log, if this process cannot reach it.
         """
         try:
             with contextlib.ExitStack() as on_error:
@@ -120,22 +120,22 @@ class PhotoCache:
 
     @property
     def path(self) -> str | None:
-        """Where other processes find the cache while this one lives; None if the system is not Linux."""
+        """Where other processes find the cache while this one lives; None on systems other than Linux."""
         return f"/proc/{os.getpid()}/fd/{self._file}" if sys.platform == "linux" else None
 
     @property
     def gigabytes(self) -> float:
-        """How large it may grow."""
+        """The most that it may hold, in 10^9 bytes."""
         return self._size / 1e9
 
     @property
     def failure(self) -> str | None:
-        """What ended the writing, in any of the processes; None if nothing did."""
+        """The error that ended the writing, in any of the processes; None if there was none."""
         error = int(self._words[_ERROR])
         return os.strerror(error) if error else None
 
     def get(self, index: int) -> NDArray[np.uint8] | None:
-        """Return a photo, if it is there.
+        """Return a photo if it is there.
 
         Args:
             index: Its number, from 0.
@@ -168,17 +168,17 @@ class PhotoCache:
                 return
             _write(self._file, np.ascontiguousarray(pixels).data.cast("B"), start + _RECORD.size)
             _write(self._file, _RECORD.pack(index, start, height, width), start)
-            # Last, as others look here: a process that dies before this leaves some space unused.
+            # Last, because others look here: a process that dies before this leaves some space unused.
             _write(self._file, _WORD.pack(start), _WORD.size * (_FIRST_PHOTO + index))
         except OSError as error:
             with contextlib.suppress(OSError):
                 _write(self._file, _WORD.pack(error.errno or -1), _WORD.size * _ERROR)
 
     def _reserve(self, size: int) -> int | None:
-        """Return where `size` bytes are free, for this process alone from now on."""
+        """Reserve `size` bytes for this process and return where they start; None if there is no room."""
         with _lock(self._file):
             start = int(self._words[_END])
-            # Up to the next whole word, as the processors like it.
+            # Rounded up to a whole word: records stay aligned.
             end = start + -(-size // _WORD.size) * _WORD.size
             if end > self._size:
                 return None
@@ -197,7 +197,7 @@ def _received(file: Any, photos: int) -> PhotoCache:
 
 @contextlib.contextmanager
 def _lock(file: int) -> Iterator[None]:
-    """Hold the file alone; the system lets go of it if the process dies."""
+    """Lock the file for this process; the system unlocks it if the process dies."""
     import fcntl
 
     fcntl.lockf(file, fcntl.LOCK_EX, _WORD.size)
@@ -211,5 +211,5 @@ def _write(file: int, content: bytes | memoryview, start: int) -> None:
     """Write all of the content, or raise OSError."""
     rest = memoryview(content)
     while rest:
-        written = os.pwrite(file, rest, start)  # a disk that is nearly full takes a part
+        written = os.pwrite(file, rest, start)  # a nearly full disk takes only a part
         rest, start = rest[written:], start + written

@@ -1,4 +1,4 @@
-"""How large the crops are at each step: progressive resizing, from small crops to whole pictures."""
+"""The size of the crops at each step: progressive resizing, from small crops to nearly whole photos."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-# What the network's strides divide, and what VGG can pool four times.
+# The network's strides divide it, and VGG can pool it four times.
 _LEAST_SIDE = 32
 
 
@@ -15,14 +15,14 @@ _LEAST_SIDE = 32
 class CropSchedule:
     """The sides of a run's crops, step by step.
 
-    A step on a crop of half the side costs a quarter, and early in training it teaches as much: the strokes
-    and colours are learned on small crops. What only large ones show, such as even areas beside busy ones
-    under one instance norm, is learned at the end. Each stage gets the same arithmetic, so most steps are
-    small and most pixels are seen by the large ones.
+    A step on a crop of half the side costs a quarter, and early in training it teaches as much: the network
+    learns strokes and colours on small crops. At the end it learns what only large crops show, such as even
+    areas beside busy ones under one instance norm. Each stage gets the same arithmetic, so most steps are
+    cheap.
 
     Args:
         image_size: Side of the crops in the last stage, in pixels.
-        stages: How many there are, each with crops of twice the side of the one before.
+        stages: Number of stages; each has crops of twice the side of the one before.
         steps: Optimizer steps in all.
     """
 
@@ -49,7 +49,7 @@ class CropSchedule:
         return self.sides[stage]
 
     def progress(self, step: int) -> float:
-        """Return the part of the run's arithmetic that lies before a step, from 0 to 1."""
+        """Return the fraction of the run's arithmetic that is done before a step, from 0 to 1."""
         done = total = 0
         for side, (start, end) in zip(self.sides, pairwise(self.starts), strict=True):
             total += (end - start) * side**2

@@ -1,4 +1,4 @@
-"""The photos of a run as Lightning sees them: batches on the device, and where they stand."""
+"""The photos of a run as Lightning sees them: batches on the device, and the position to resume from."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class PhotoDataModule(pl.LightningDataModule):
-    """Serve crops of photos, and remember how far training has come with them.
+    """Serve crops of photos, and remember how many of them training has used.
 
     Args:
-        photos: Where they come from.
-        batch_size: Crops a step on each device.
-        schedule: How large the crops are at each step.
-        crop_scale: Least and greatest part of a photo's area in a crop.
+        photos: What `open_photos` returned.
+        batch_size: Crops per step on each device.
+        schedule: The side of the crops at each step.
+        crop_scale: Least and greatest fraction of a photo's area in a whole crop.
         seed: Of the order and the crops.
         workers: Processes that decode.
         cache_gb: Gigabytes on each machine for decoded photos of a folder, kept for the next epochs; None for
@@ -62,7 +62,7 @@ class PhotoDataModule(pl.LightningDataModule):
         self._positions: list[Any] = []  # one for each process, from a checkpoint
 
     def train_dataloader(self) -> PhotoLoader:
-        """Return batches without end, from where the run stands."""
+        """Return endless batches, from the run's position on."""
         assert self.trainer is not None
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
         self._check_same_source(world_size)
@@ -80,25 +80,24 @@ class PhotoDataModule(pl.LightningDataModule):
         )
 
     def _check_same_source(self, world_size: int) -> None:
-        """Make sure that all processes came to the same kind of photos: each looks for the hub by itself."""
+        """Check that all processes found the same kind of photos: each looks for the hub by itself."""
         if world_size > 1:
             kinds: list[str] = [""] * world_size
             torch.distributed.all_gather_object(kinds, type(self.photos).__name__)
             if len(set(kinds)) > 1:
                 raise FastnstError(
-                    "not every process can reach the Hugging Face hub, so that they would train on different "
+                    "not every process can reach the Hugging Face hub, and they would train on different "
                     "photos: say which with --data"
                 )
 
     def _photo_cache(self, trainer: pl.Trainer) -> PhotoCache | None:
-        """Return the cache of this machine's processes, made by the first of them."""
+        """Return the cache that this machine's processes share; the first of them makes it."""
         crops = trainer.max_steps * self._batch_size * trainer.world_size
         photos = self.photos
         if isinstance(photos, MixedPhotos):
             crops = math.ceil(crops * (1 - photos.share))
         folder = photos.folder if isinstance(photos, MixedPhotos) else photos
-        # The rows of a stream are read in an order that seldom comes back to one, and generated photos never
-        # come back.
+        # A stream seldom comes back to a row, and generated photos never come back.
         if self._cache_gb == 0 or not isinstance(folder, PhotoFolder) or crops <= len(folder):
             return None
         cache = None
@@ -117,7 +116,7 @@ class PhotoDataModule(pl.LightningDataModule):
     def on_after_batch_transfer(self, batch: PhotoBatch, dataloader_idx: int) -> Tensor:
         """Return the crops as float32 (N, 3, S, S) in [0, 1], channels last, on the device.
 
-        Lightning calls this when a step takes the batch, not when it is fetched ahead, so the position kept
+        Lightning calls this when a step takes the batch, not when a worker makes it ahead: the position kept
         here is that of the last step.
         """
         self._position = batch.position
@@ -128,7 +127,7 @@ class PhotoDataModule(pl.LightningDataModule):
         return batch.images.to(torch.float32, memory_format=torch.channels_last).div_(255)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where each process stands in the photos."""
+        """Return the position of each process in the photos, and the unreadable ones so far."""
         positions = [self._position]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             positions = [None] * torch.distributed.get_world_size()
@@ -136,6 +135,6 @@ class PhotoDataModule(pl.LightningDataModule):
         return {"positions": positions, "skipped": sorted(self.skipped)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Continue from the state of a checkpoint."""
         self._positions = state_dict["positions"]
         self.skipped = set(state_dict["skipped"])

@@ -1,19 +1,19 @@
-"""Generated photos: a source without end that needs no files."""
+"""Generated photos: an endless source that needs no files."""
 
 from __future__ import annotations
 
 from train.generated.photo.image import GeneratedImage
 from train.photos.photo import Photo
 
-# Images of the series with seed 0 from this number on are held out. Training never comes so far.
+# Images of the series with seed 0 from this number on are held out. Training never gets this far.
 _FIRST_HELD_OUT = 1 << 40
 
 
 class GeneratedPhotos:
-    """Images of dead leaves in the place of photos, see `train.generated.photo.image`.
+    """Images of dead leaves instead of photos, see `train.generated.photo.image`.
 
     Args:
-        validation_photos: How many to hold out of training.
+        validation_photos: How many images to hold out of training.
 
     Attributes:
         validation: The images held out, always the same ones.

@@ -1,4 +1,4 @@
-"""Batches of random crops without end, in an order that can be gone on with exactly."""
+"""Endless batches of random crops, in an order that can be resumed exactly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PhotoBatch(NamedTuple):
     Attributes:
         images: RGB values of shape (N, 3, S, S), uint8, 0 to 255.
         position: The loader's state right after this batch: plain dicts, lists, strings and integers.
-        skipped: Names of the unreadable photos that were met in making this batch, each once.
+        skipped: Names of the unreadable photos met while this batch was made, each once.
     """
 
     images: Tensor
@@ -40,46 +40,48 @@ class PhotoBatch(NamedTuple):
 
 
 class PhotoLoader:
-    """Batches of random crops without end.
+    """Endless batches of random crops.
 
-    What is in a batch depends on the photos, the seed and the position alone: there is no global random
-    state, and no number that depends on timing. Each iteration starts at `position`; passing a batch's own
-    position to a new loader goes on with the very next batch, bit for bit.
+    The content of a batch depends on the photos, the seed and the position alone: not on global random state,
+    nor on timing. Each iteration starts at `position`; a new loader with the position of a batch continues
+    with the very next batch, bit for bit.
 
-    Of a folder, every epoch is a permutation of all photos, and a sample is a pure function of the seed and
-    its number. So batches do not depend on the number of workers, and with `world_size` W each process
-    makes its part of the batch W times as large that one process would make. An unreadable photo is
-    replaced by the next in the epoch's order.
+    Folder: every epoch is a permutation of all photos, and a sample is a pure function of the seed and its
+    number. Batches do not depend on the number of workers, and several processes together make the batch that
+    one process would make with a larger `batch_size`. The next photo in the epoch's order replaces an
+    unreadable one.
 
-    Generated photos are a series of images, and a sample is one of the next image in it. In large batches two
-    samples in a row are crops of one image: it takes many times as long to make an image as to cut a crop.
-    With both, samples of the two kinds alternate in the proportion of the share, each kind in its own order.
+    Generated photos: a series of images, of which each sample takes the next. In large batches two successive
+    samples are crops of one image: making an image takes many times as long as cutting a crop. In a mixture,
+    samples of the two kinds alternate in proportion to the share, each kind in its own order.
 
-    A stream is read by as many readers as there are workers, or as it has shards if those are fewer. Each
-    reader goes through its share of the shards, which are dealt anew every epoch, and shuffles blocks of
-    some hundred photos; readers make the batches in turn. Their number is part of the position: a resumed
-    loader keeps it, and shares the same readers among the workers it is given. Where there are fewer
-    shards than processes, each process reads every shard and takes every `world_size`-th row of it. An
-    unreadable photo is passed over.
+    Stream: there is a reader for each worker, but no more readers than shards. Each reader reads its share of
+    the shards, dealt anew every epoch, and shuffles blocks of a few hundred photos; the readers make the
+    batches in turn. The position records their number: a resumed loader keeps it, and divides the same
+    readers among its workers. If there are fewer shards than processes, each process reads every shard and
+    takes every `world_size`-th row. An unreadable photo is skipped.
 
     Args:
         photos: What `open_photos` returned.
         batch_size: Photos in a batch of this process.
-        schedule: Side of the crops at each step. A batch of all processes is a step.
-        seed: Decides on the order and the crops, from 0 up.
+        schedule: Side of the crops at each step. The batch of all processes is one step.
+        seed: Decides the order and the crops, from 0 up.
         workers: Processes that decode; 0 decodes in this one.
         rank: Number of this process among those that train together.
         world_size: How many processes train together.
-        position: Where to go on, from a batch of a loader with the same photos, seed, batch size and crops;
-            None starts at the beginning. A folder's position serves every process and any number of them;
-            a stream's belongs to its rank.
-        crop_scale: Least and greatest part of a photo's area that a crop takes, in (0, 1].
-        cache: Where the decoded photos of a folder are kept for the next epochs; None decodes them each time.
-            Batches are the same. It serves loaders of the same folder, image size and crops.
+        position: Where to continue: the position of a batch, from a loader with the same photos, seed, batch
+            size and crops; None starts at the beginning. A folder's position serves every process and any
+            number of them; a stream's belongs to its rank.
+        crop_scale: Least and greatest fraction of a photo's area that a whole crop takes, in (0, 1].
+        cache: Keeps the decoded photos of a folder for the next epochs; None decodes them each time. Batches
+            are the same. Loaders share it if folder, image size and crop scale are the same.
+
+    Attributes:
+        cache: As given.
 
     Raises:
-        FastnstError: If `position` is that of other photos or another rank; while iterating, if none of
-            many photos in a row can be read, or a stream breaks for good.
+        FastnstError: If `position` belongs to other photos or another rank; while iterating, if too many
+            photos in a row cannot be read, or a stream breaks for good.
     """
 
     def __init__(
@@ -96,7 +98,7 @@ class PhotoLoader:
         crop_scale: tuple[float, float] = (0.25, 1.0),
         cache: PhotoCache | None = None,
     ) -> None:
-        self._cache = cache
+        self.cache = cache
         crops = Crops(batch_size, schedule, seed, crop_scale)
         self._batches: SampledBatches | StreamBatches
         if not isinstance(photos, PhotoStream):
@@ -105,7 +107,7 @@ class PhotoLoader:
         else:
             self._batches = StreamBatches(photos, crops, rank, world_size, position, readers=max(1, workers))
             readers = self._batches.readers
-            # Batches go around the workers; a reader stays with one worker if their number divides.
+            # Workers make batches in turn; a reader stays with one worker if the workers divide the readers.
             self._workers = max(n for n in range(workers + 1) if n == 0 or readers % n == 0)
             if self._workers < workers:
                 _log.warning("%d workers decode instead of %d: %s", self._workers, workers, self._batches.why)
@@ -113,31 +115,31 @@ class PhotoLoader:
     def __iter__(self) -> Iterator[PhotoBatch]:
         position = self._batches.position
         failure = None
-        # A DataLoader for each iteration: it never ends, so there are no workers to keep for another.
+        # A DataLoader for each iteration: none ends, so there are no workers to keep for another.
         for made in DataLoader(
             self._batches,
             batch_size=None,
             num_workers=self._workers,
-            collate_fn=_as_it_is,
+            collate_fn=_unchanged,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_leave_interrupts_to_the_trainer,
-            # Its own, or else it draws from the global generator, and resuming would change dropout's draws.
+            # Without its own it draws from the global generator, and resuming would change dropout's draws.
             generator=torch.Generator(),
         ):
-            # Raised here, as a worker's exception would reach the user with its traceback as message.
+            # Raised here: the message of a worker's exception would contain its traceback.
             if isinstance(made, str):
                 raise FastnstError(made)
-            if failure is None and self._cache is not None and (failure := self._cache.failure):
+            if failure is None and self.cache is not None and (failure := self.cache.failure):
                 _log.warning("no more decoded photos are kept: %s; training goes on without", failure)
             position = self._batches.after(position, made.state)
             yield PhotoBatch(made.images, position, made.skipped)
 
 
-def _as_it_is(made: _T) -> _T:
+def _unchanged(made: _T) -> _T:
     return made
 
 
 def _leave_interrupts_to_the_trainer(worker: int) -> None:  # noqa: ARG001
-    # Ctrl-C reaches every process of the terminal. The trainer finishes its step and saves; a worker that
-    # died first would turn that into an error.
+    # Ctrl-C reaches every process of the terminal. The trainer finishes its step and saves, which fails if a
+    # worker dies first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

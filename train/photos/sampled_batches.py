@@ -30,12 +30,12 @@ from train.photos.sources import MixedPhotos
 
 _log = logging.getLogger(__name__)
 
-# Samples in a batch of all processes from which on two in a row are of one generated photo.
+# From this many samples in a batch of all processes on, two successive ones share a generated photo.
 _LARGE_BATCH = 8
 
 
 class SampledBatches(IterableDataset["MadeBatch | str"]):
-    """The batches of a folder, of generated photos, or of both; with n workers, each makes every n-th."""
+    """Batches of a folder, of generated photos, or of both; with n workers, each makes every n-th."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class SampledBatches(IterableDataset["MadeBatch | str"]):
             self.position = {**self.position, "photos": count}
         self._crops, self._rank, self._world_size = crops, rank, world_size
         self._cache = cache
-        # Not in small batches: there a step would see nothing but one image.
+        # Not in small batches: a step would see a single image.
         self._crops_of_one = 2 if crops.batch_size * world_size >= _LARGE_BATCH else 1
         self._latest: tuple[int, NDArray[np.uint8]] | None = None
 
@@ -84,7 +84,7 @@ class SampledBatches(IterableDataset["MadeBatch | str"]):
 
     def _sample(self, sample: int, skipped: list[str]) -> Tensor:
         step = sample // (self._crops.batch_size * self._world_size)
-        generated = math.floor(sample * self._generated_share)  # so many of the samples before it
+        generated = math.floor(sample * self._generated_share)  # of the samples before this one
         if math.floor((sample + 1) * self._generated_share) > generated:
             pixels = self._generated(generated // self._crops_of_one)
             return self._crops.crop(pixels, step, FOLDER_CROP, sample)
@@ -118,7 +118,7 @@ class SampledBatches(IterableDataset["MadeBatch | str"]):
 def _folder_and_share(
     photos: PhotoFolder | GeneratedPhotos | MixedPhotos,
 ) -> tuple[PhotoFolder | tuple[Photo, ...], float]:
-    """Return the photos that are read, and the part of the samples that are generated."""
+    """Return the photos that are read, and the fraction of samples that are generated."""
     if isinstance(photos, MixedPhotos):
         return photos.folder, photos.share
     return ((), 1.0) if isinstance(photos, GeneratedPhotos) else (photos, 0.0)

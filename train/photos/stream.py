@@ -1,4 +1,4 @@
-"""A data set with an image column, read shard by shard as it comes: from the hub, or from a local folder."""
+"""A data set with an image column, streamed shard by shard from the hub or a local folder."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _ROWS_AT_ONCE = 16
 class PhotoStream:
     """The photos of a data set's training split, one shard at a time.
 
-    Nothing is downloaded ahead or kept: rows are read over the network as they are asked for, and
-    `datasets` pauses and tries again when the connection breaks.
+    Nothing is downloaded ahead or kept: rows are read over the network when they are needed, and `datasets`
+    pauses and retries when the connection breaks.
 
     Args:
         name: The data set's id or folder, for messages.
         training: The training split, streamed, with an image column.
-        validation_source: The split to hold photos out of; None takes the first ones of `training`, which
-            `rows` then leaves out.
+        validation_source: The split that the held-out photos come from; None takes the first ones of
+            `training`, which `rows` then leaves out.
         validation_photos: How many readable photos to hold out.
 
     Attributes:
         validation: The photos held out.
-        has_validation_split: Whether those come from a split of their own, none of which is trained on.
+        has_validation_split: Whether they come from a split that training never reads.
 
     Raises:
         FastnstError: If there is no image column, or no photo can be read.
@@ -72,8 +72,8 @@ class PhotoStream:
 
         Args:
             data: The id, or the folder's path.
-            validation_photos: How many photos to hold out: from the validation or test split where there
-                is one, and otherwise the first of the training split.
+            validation_photos: How many photos to hold out: from the validation or test split if there is one,
+                otherwise the first of the training split.
 
         Returns:
             The stream of its training split, or of its only split.
@@ -107,7 +107,7 @@ class PhotoStream:
 
     @property
     def num_shards(self) -> int:
-        """How many shards the training split has; each can be read on its own."""
+        """Number of shards in the training split; each can be read by itself."""
         return int(self._training.num_shards)
 
     def rows(self, shard: int, start: int = 0) -> Iterator[tuple[int, Photo]]:
@@ -115,10 +115,10 @@ class PhotoStream:
 
         Args:
             shard: Number of the shard, from 0.
-            start: Row to begin at. The rows before it are read and dropped: the formats have no index.
+            start: First row. Earlier rows are read and dropped: the formats have no index.
 
         Yields:
-            The row's number in the shard and its undecoded photo; rows held out for validation are absent.
+            The row's number in the shard and its undecoded photo, without rows held out for validation.
 
         Raises:
             FastnstError: If the shard cannot be read, after the retries of `datasets`.
@@ -132,8 +132,8 @@ class PhotoStream:
             (column,) = dataset.column_names
             rows = dataset.shard(num_shards=dataset.num_shards, index=shard)
             number = 0
-            # Through .iter(): inside a worker of a DataLoader, iterating the data set itself would have it
-            # divide the one shard among all workers, and most of them get nothing.
+            # Through .iter(): inside a worker of a DataLoader, iterating the data set itself would divide the
+            # one shard among all workers, and most would get nothing.
             for batch in rows.iter(batch_size=_ROWS_AT_ONCE):
                 for value in batch[column]:
                     if number >= start:
@@ -156,7 +156,7 @@ class PhotoStream:
                     counts[shard] = row + 1
                     yield photo
 
-        # One more than asked for: whether any is left to train on.
+        # One more than asked for, to see whether any is left to train on.
         for photo in readable_photos(photos()):
             held_out.append((*place, photo))
             if len(held_out) > validation_photos:
@@ -202,14 +202,14 @@ def _photo(value: Any, place: str) -> Photo:
         return Photo(place, value)
     content, path = value.get("bytes"), value.get("path")
     name = f"{Path(path).name} ({place})" if path else place
-    if content is None and path and "://" in path:  # of a hub repository that is a folder of photos
+    if content is None and path and "://" in path:  # a hub repository that is a folder of photos
         with xopen(path, "rb") as file:
             content = file.read()
     return Photo(name, content if content is not None else path)
 
 
 def _one_line(error: Exception) -> str:
-    """Return the first line of an error's message, of a length that fits a terminal."""
+    """Return the first line of an error's message, shortened to fit a terminal."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     line = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return line if len(line) <= 200 else line[:199] + "…"

@@ -1,4 +1,4 @@
-"""Batches of a streamed data set: of several readers in turn."""
+"""Batches of a streamed data set, made by several readers in turn."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from train.photos.photo import UNREADABLE_IN_A_ROW, Photo, UnreadablePhotoError
 from train.photos.stream import PhotoStream
 
 # Rows of a stream that are shuffled together: some 40 MB of undecoded photos for each reader, and as much
-# again for the block read ahead.
+# for the block that is read ahead.
 _BLOCK = 256
 
 _T = TypeVar("_T")
 
 
 class StreamBatches(IterableDataset["MadeBatch | str"]):
-    """The batches of a stream: of each reader in turn."""
+    """Batches of a stream, made by its readers in turn."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class StreamBatches(IterableDataset["MadeBatch | str"]):
         return len(self.position["readers"])
 
     def after(self, position: dict[str, Any], state: dict[str, int] | None) -> dict[str, Any]:
-        """Return the position after one more batch, which left its reader in `state`."""
+        """Return the position after one more batch; `state` is that of its reader."""
         readers = list(position["readers"])
         readers[position["batches"] % len(readers)] = state
         return {**position, "batches": position["batches"] + 1, "readers": readers}
@@ -118,7 +118,7 @@ class StreamBatches(IterableDataset["MadeBatch | str"]):
             taken = 0
 
     def _blocks_of(self, reader: int) -> Iterator[tuple[int, int, int, int, list[tuple[int, Photo]]]]:
-        """Read a reader's shards block by block, in each epoch those that the permutation deals to it."""
+        """Read the shards that each epoch's permutation deals to a reader, block by block."""
         shards = self._photos.num_shards
         apart = shards >= self._world_size  # each process has shards of its own
         first, step = self._rank * self.readers + reader, self._world_size * self.readers
@@ -142,7 +142,7 @@ class StreamBatches(IterableDataset["MadeBatch | str"]):
                     empty = 0
                 if block:
                     yield epoch, turn, shard, start, block
-                # Shards differ between epochs, so an empty one may be met again before one that is not.
+                # A reader's shards differ between epochs: it may meet only empty ones for some epochs.
                 if empty > 10 * shards:
                     raise FastnstError(f"{self._photos.name}: no photos to train on")
                 turn, start = turn + 1, 0
@@ -150,7 +150,7 @@ class StreamBatches(IterableDataset["MadeBatch | str"]):
 
 
 def _read_ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """Yield items while the next one is already being made, so that reading and decoding overlap."""
+    """Yield items while a thread makes the next one: reading and decoding overlap."""
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
         upcoming = thread.submit(next, items)
         while True:
