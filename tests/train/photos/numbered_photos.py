@@ -1,7 +1,8 @@
-"""Photos that tell their number, put into a cache by processes of their own, which load nothing else."""
+"""Photos that show their number, put into a cache by separate processes, which load nothing else."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable
@@ -13,19 +14,19 @@ from train.photos.cache import PhotoCache
 
 
 def numbered_photo(number: int) -> np.ndarray:
-    """Return pixels (H, W, 3) that no other number has, of a size of their own."""
+    """Return pixels (H, W, 3) that differ for every number, in size too."""
     return np.random.default_rng(number).integers(0, 256, (5 + number % 7, 3 + number % 5, 3), np.uint8)
 
 
 def put_slowly(cache: PhotoCache, numbers: Iterable[int]) -> None:
-    """Put photos with a pause before each write, in which others get their turn."""
-    write = photo_cache._write
+    """Put photos with a pause before each write, which gives others a turn."""
+    pwrite = os.pwrite
 
     def write_late(*arguments):
         time.sleep(1e-4)
-        write(*arguments)
+        return pwrite(*arguments)
 
-    photo_cache._write = write_late
+    os.pwrite = write_late
     put_all(cache, numbers)
 
 
@@ -43,7 +44,7 @@ def attach_and_put(path: str) -> None:
 
 def fill_and_wait() -> None:
     """Put a photo into a cache on the disk, say so, and wait to be killed."""
-    photo_cache._free_memory = lambda: 0
+    photo_cache.free_memory = lambda: 0
     cache = PhotoCache.create(40, 0.001)
     put_all(cache, [1])
     np.testing.assert_array_equal(cache.get(1), numbered_photo(1))

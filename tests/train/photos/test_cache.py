@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from PIL import Image
 
 from tests.train.make_photos import encode, make_jpeg, make_pixels, write_shards
 from tests.train.photos.numbered_photos import numbered_photo, put_slowly
-from train.photos import batches as batches_module
 from train.photos import cache as photo_cache
 from train.photos.cache import PhotoCache
 from train.photos.crop_schedule import CropSchedule
@@ -45,7 +45,7 @@ def cache():
 
 @pytest.fixture
 def full_after(monkeypatch):
-    """Have the disk full after so many bytes; what is written over takes no more space."""
+    """Have the disk full after so many bytes; overwriting takes no space."""
 
     def limit(left, written):
         pwrite = os.pwrite
@@ -67,7 +67,7 @@ def full_after(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Photos of all kinds: large, rotated, with a palette, of 16 bits, transparent; and one corrupt."""
+    """Photos of all kinds: large, rotated, with a palette, 16 bits, transparent; and one corrupt."""
     root = tmp_path / "photos"
     root.mkdir()
     for number in range(5):
@@ -141,11 +141,9 @@ def test_batches_are_the_same_with_and_without(folder, workers):
 
 def test_a_photo_is_decoded_once(folder, monkeypatch):
     decoded = []
-    decode = batches_module.decode_photo
+    opened = Image.open
     monkeypatch.setattr(
-        batches_module,
-        "decode_photo",
-        lambda photo, *args: decoded.append(photo.name) or decode(photo, *args),
+        Image, "open", lambda file, **options: decoded.append(file) or opened(file, **options)
     )
     batches(folder, 16, cache=PhotoCache.create(len(folder)))
     good = [name for name in decoded if "corrupt" not in name]
@@ -320,8 +318,7 @@ def open_files():
     ("cache_gb", "steps", "kept"), [(None, 4, True), (0.5, 4, True), (0.0, 4, False), (None, 3, False)]
 )
 def test_a_run_keeps_photos_unless_told_or_it_meets_none_twice(folder, cache_gb, steps, kept):
-    trainer = SimpleNamespace(max_steps=steps, world_size=1, local_rank=0, global_rank=0)
-    cache = module(folder, cache_gb)._photo_cache(trainer)
+    cache = loader(folder, cache_gb, max_steps=steps).cache
     assert (cache is not None) == kept
     assert cache_gb is None or cache is None or cache.gigabytes == cache_gb
 
@@ -332,13 +329,16 @@ def test_the_processes_of_a_machine_share_one_cache(folder, monkeypatch):
     caches, paths = [], [None] * 4
 
     def gather(found, mine):
+        if mine == "PhotoFolder":  # what each process trains on
+            found[:] = 4 * [mine]
+            return
         paths[len(caches)] = mine
         found[:] = paths
 
     monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
     for rank in range(4):
-        trainer = SimpleNamespace(max_steps=1, world_size=4, local_rank=rank % 2, global_rank=rank)
-        caches.append(module(folder, 0.001)._photo_cache(trainer))
+        place = {"world_size": 4, "local_rank": rank % 2, "global_rank": rank}
+        caches.append(loader(folder, 0.001, max_steps=1, **place).cache)
     for rank, cache in enumerate(caches):
         cache.put(rank, numbered_photo(rank))
     there = [[cache.get(number) is not None for number in range(4)] for cache in caches]
@@ -347,13 +347,13 @@ def test_the_processes_of_a_machine_share_one_cache(folder, monkeypatch):
 
 def test_streams_are_not_kept(tmp_path):
     write_shards(tmp_path, [[make_jpeg(seed=number) for number in range(4)]])
-    trainer = SimpleNamespace(max_steps=1000, world_size=1, local_rank=0, global_rank=0)
     stream = open_photos(str(tmp_path), validation_photos=1)
-    assert module(stream, None)._photo_cache(trainer) is None
+    assert loader(stream, None, max_steps=1000).cache is None
 
 
-def module(photos, cache_gb):
-    return PhotoDataModule(
+def loader(photos, cache_gb, **trainer):
+    """The loader of one process of a run."""
+    module = PhotoDataModule(
         photos,
         batch_size=4,
         schedule=CropSchedule(16),
@@ -362,3 +362,6 @@ def module(photos, cache_gb):
         workers=0,
         cache_gb=cache_gb,
     )
+    place = {"world_size": 1, "local_rank": 0, "global_rank": 0}
+    module.trainer = cast("Any", SimpleNamespace(**place | trainer))
+    return module.train_dataloader()

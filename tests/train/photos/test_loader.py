@@ -14,7 +14,7 @@ from PIL import Image
 
 from fastnst.errors import FastnstError
 from tests.train.make_photos import make_plain, number_of, write_folder, write_shards
-from train.photos import batches as batches_module
+from train.generated.photo.image import GeneratedImage
 from train.photos import stream_batches
 from train.photos.crop_schedule import CropSchedule
 from train.photos.generated import GeneratedPhotos, generated_photo
@@ -300,17 +300,15 @@ def test_global_random_state_neither_matters_nor_changes(folder, stream):
 
 @pytest.fixture
 def made_of(monkeypatch):
-    """Have generated images cost nothing and tell their number; returns how to read it off a crop.
+    """Have generated images cost nothing and show their number; return how to read it off a crop.
 
     Images of the generator are grey of an even level then, photos of `make_plain` of an odd one.
     """
 
-    def decode(photo, *arguments):
-        if isinstance(photo.source, (str, bytes)) or photo.source is None:
-            return decode_photo(photo, *arguments)
-        return np.full((24, 20, 3), 2 * (photo.source.number % 128), np.uint8)
+    def pixels(image, longer_side):
+        return np.full((24, 20, 3), 2 * (image.number % 128), np.uint8)
 
-    monkeypatch.setattr(batches_module, "decode_photo", decode)
+    monkeypatch.setattr(GeneratedImage, "pixels", pixels)
     return lambda batch_list: [round(float(image.float().mean())) for b in batch_list for image in b.images]
 
 
