@@ -1,10 +1,8 @@
-"""Runs as processes of their own: what a kill leaves behind, two processes together, and wandb."""
+"""Runs in processes of their own: what a kill leaves behind, two processes together, and wandb."""
 
 import logging
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -23,58 +21,69 @@ ROOT = Path(__file__).parents[3]
 
 TWO_PROCESSES = {"learning_rate": 1e-4, "log_every": 2}
 
+# A run that is killed as soon as it has a checkpoint, and the same run again. Lightning is imported once for
+# both, which takes longer than they do, and the pictures are small, since one is drawn at every step.
+KILLED_AND_RESUMED = """
+import os, shutil, signal, sys, time
+from pathlib import Path
+from train.cli import main
+from train.run import training, run
 
-@pytest.fixture(scope="module")
-def start(environment):
-    """Start `python -m train`; whatever is still running at the end is killed."""
-    processes = []
+training.PREVIEW_SIZE = 32
+checkpoint, kept, *arguments = sys.argv[1:]
+first = os.fork()
+if first == 0:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os._exit(main(arguments))
+while not Path(checkpoint).exists():
+    assert os.waitpid(first, os.WNOHANG) == (0, 0), "it ended without a checkpoint"
+    time.sleep(0.005)
+os.kill(first, signal.SIGKILL)
+assert os.WTERMSIG(os.waitpid(first, 0)[1]) == signal.SIGKILL
+shutil.copy(checkpoint, kept)
+time.sleep(1)  # wandb names its folders by the second
+sys.exit(main(arguments))
+"""
 
-    def run(arguments, **variables):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "train", *arguments],
-            cwd=ROOT,
-            env=environment | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        return process
 
-    yield run
-    for process in processes:
+@pytest.fixture(scope="module", autouse=True)
+def two_processes(tiny, environment, tmp_path_factory):
+    """`python -m train` on two processes of the CPU, under way beside the tests, and its folder."""
+    output = tmp_path_factory.mktemp("two")
+    options = TWO_PROCESSES | {"devices": 2, "strategy": "ddp", "logger": "wandb"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "train", *tiny.arguments(output, **options)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process, output
         process.kill()
         process.communicate()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def two_processes(tiny, start, tmp_path_factory):
-    """A run on two processes of the CPU, under way beside the tests, and its folder."""
-    output = tmp_path_factory.mktemp("two")
-    options = TWO_PROCESSES | {"devices": 2, "strategy": "ddp", "logger": "wandb"}
-    return start(tiny.arguments(output, **options)), output
-
-
 @pytest.fixture(scope="module")
-def killed_and_resumed(tiny, start, tmp_path_factory):
+def killed_and_resumed(tiny, environment, tmp_path_factory):
     """A run that was killed as soon as it had a checkpoint, and the same command again, to the end."""
     output = tmp_path_factory.mktemp("killed")
-    # A picture and a checkpoint at every step: slow enough to be killed on the way.
+    # A picture and a checkpoint at every step.
     arguments = tiny.arguments(
         output, logger="wandb", checkpoint_seconds=0, preview_seconds=0, workers=1, style_author="A. N. Other"
     )
-    process = start(arguments)
-    while not (output / "tiny.ckpt").exists():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    first_err = process.communicate()[1]
-    left = load_checkpoint(output / "tiny.ckpt")
-    assert not left.record.finished, first_err
-    process = start(arguments)
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return output, left.steps, out, err
+    kept = tmp_path_factory.mktemp("kept") / "tiny.ckpt"
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED_AND_RESUMED, output / "tiny.ckpt", kept, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    left = load_checkpoint(kept)
+    assert not left.record.finished
+    return output, left.steps, process.stdout, process.stderr
 
 
 @pytest.fixture(scope="module")
