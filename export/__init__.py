@@ -1,1 +1,1 @@
-"""The exporter: a checkpoint of training in, a style file (ONNX) out. Run it with `python -m export`."""
+"""The exporter, `python -m export`: from a checkpoint of training to a style file (ONNX)."""

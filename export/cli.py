@@ -1,6 +1,6 @@
 """The command line of the exporter.
 
-PyTorch is imported only once there is something to export, so that --help and mistakes come at once.
+PyTorch is imported only once there is something to export: --help and mistakes come at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ examples:
   python -m export checkpoints/kandinsky.ckpt            writes checkpoints/kandinsky.onnx
   python -m export checkpoints/kandinsky.ckpt --half     the same in half the size, within 2/255
   python -m export checkpoints/kandinsky.ckpt --int8     writes checkpoints/kandinsky-int8.onnx
-  python -m export checkpoints/wave.onnx --int8          the same of a style whose checkpoint is gone
+  python -m export checkpoints/wave.onnx --int8          the same without the checkpoint
   python -m export runs/blue.ckpt -o checkpoints/        another folder, or another name
 """
 
@@ -60,8 +60,8 @@ def _parser() -> CommandParser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="file or folder to write; by default beside the checkpoint, under its name (with --int8 as "
-        "NAME-int8.onnx)",
+        help="file or folder to write; by default NAME.onnx beside the checkpoint, or with --int8 "
+        "NAME-int8.onnx",
     )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
@@ -76,7 +76,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--calibration-photos",
         metavar="FOLDER",
-        help="with --int8: photos such as the style will be used on; generated ones by default",
+        help="with --int8: photos like those that the style will paint; generated ones by default",
     )
     parser.add_argument(
         "--unless-current",
@@ -99,12 +99,12 @@ def _export(options: argparse.Namespace) -> None:
         print_result(f"{path} is up to date with {checkpoint}")
         print_result(f"next: {_next_command(path)}")
         return
-    if not checkpoint.exists():  # said at once; whether it is sound takes PyTorch to see
+    if not checkpoint.exists():  # said at once; to check its content takes PyTorch
         kind = "style" if checkpoint.suffix == ".onnx" else "checkpoint"
         raise FastnstError(f"there is no {kind} {checkpoint}; `make train STYLE=...` makes one")
     say("loading PyTorch")
     with naming_missing_packages("exporting"):
-        import torch  # noqa: F401 - alone, so that no line stands for longer than it must
+        import torch  # noqa: F401 - before the next line of progress, since it takes seconds
 
         say(f"reading {checkpoint}")
         if options.int8:
@@ -120,7 +120,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _output_path(checkpoint: Path, output: Path | None, *, int8: bool) -> Path:
-    # Under another name than the float file, which stays the one to train from and for GPUs.
+    # Not the float file's name: that one stays, for GPUs and to train from.
     name = f"{checkpoint.stem}-int8.onnx" if int8 else f"{checkpoint.stem}.onnx"
     if output is None:
         return checkpoint.with_name(name)
@@ -201,7 +201,7 @@ def _say_int8(style: QuantizedStyle) -> None:
 
 
 def _next_command(path: Path) -> str:
-    """Return what to type now; by name where the runtime finds this very file by it."""
+    """Return the next command; it uses the style's name if the runtime finds this very file by it."""
     model = str(path)
     try:
         if find_style(path.stem).samefile(path):

@@ -1,4 +1,4 @@
-"""What a style file says of itself: where the style comes from, how it was trained, how good it is."""
+"""The metadata of a style file: where the style comes from, how it was trained, how good it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INT8 = "int8"
 
-# Options that are written down as they are. Paths are not among them: a file tells nobody's folders.
+# Options that are written as they are. None is a path: a style file names no folders of this machine.
 _OPTIONS = (
     "image_size",
     "batch_size",
@@ -38,9 +38,9 @@ _OPTIONS = (
 
 
 def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
-    """Return what a checkpoint tells of its style, as `metadata_props` of an ONNX model.
+    """Return the metadata of a checkpoint's style, as `metadata_props` of an ONNX model.
 
-    Text stands as it is; numbers, truth values, lists and mappings are JSON.
+    Text is written as it is; numbers, truth values, lists and mappings are JSON.
 
     Args:
         checkpoint: A training run, finished or not.
@@ -84,10 +84,10 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
 
 
 def describe_export(checkpoint_sha256: str, *, half: bool, max_abs_error: int) -> dict[str, str]:
-    """Return what an export says of itself, as `metadata_props` of an ONNX model.
+    """Return the metadata of an export, as `metadata_props` of an ONNX model.
 
     Args:
-        checkpoint_sha256: Digest of the checkpoint's file.
+        checkpoint_sha256: SHA-256 of the checkpoint's file.
         half: Whether the kernels are stored as float16.
         max_abs_error: Greatest difference from the checkpoint's network, in levels of 1/255.
 
@@ -102,17 +102,16 @@ def describe_export(checkpoint_sha256: str, *, half: bool, max_abs_error: int) -
 
 
 def describe_quantization(metadata: Mapping[str, str], *, psnr: float) -> dict[str, str]:
-    """Return what a style file with int8 weights says of itself.
+    """Return the metadata of a style file with int8 weights.
 
-    C and S stay those of the float network, and `quality.weights` says so: they describe the style, and
-    8 bits move them by 1% or less.
+    C and S stay those of the float network, as `quality.weights` says: 8 bits change them by 1% or less.
 
     Args:
-        metadata: What the style with float weights says of itself.
-        psnr: How near its pictures are to those of the float network, in dB.
+        metadata: The metadata of the style with float weights.
+        psnr: PSNR between its pictures and those of the float network, in dB.
 
     Returns:
-        The metadata, with `export.psnr` in the place of `export.max_abs_error`.
+        The metadata, with `export.psnr` instead of `export.max_abs_error`.
     """
     described = {key: value for key, value in metadata.items() if key != keys.EXPORT_MAX_ABS_ERROR}
     described |= {
@@ -126,10 +125,10 @@ def describe_quantization(metadata: Mapping[str, str], *, psnr: float) -> dict[s
 
 
 def is_current(model: Path, checkpoint: Path, *, int8: bool = False) -> bool:
-    """Return whether a style file was made of this very checkpoint by this version.
+    """Return whether a style file was made from this very checkpoint by this version.
 
-    It goes by the checkpoint's content, not by times, which copying changes, and needs no PyTorch. A file
-    with float16 weights is as current as one with float32.
+    It compares the checkpoint's content, since copying changes times, and needs no PyTorch. Float16 weights
+    are as current as float32.
 
     Args:
         model: The ONNX file, which need not exist.
@@ -197,7 +196,7 @@ def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _data_name(data: str) -> str:
-    """Return the id of a data set on the hub, and `generated`, as it is, and of a folder its name alone."""
+    """Return the id of a data set on the hub or `generated` as it is, and only the name of a folder."""
     if data == keys.GENERATED:
         return data
     path = Path(data)
@@ -216,7 +215,7 @@ def _text(value: Any) -> str:
 
 
 def _rounded(value: Any) -> Any:
-    """Leave out the digits that mean nothing to a reader."""
+    """Round numbers to five digits."""
     if isinstance(value, float):
         return float(f"{value:.5g}")
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""From a checkpoint to the one file that is the whole style."""
+"""From a checkpoint to the file that is the whole style."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 
 @dataclass(frozen=True)
 class BuiltStyle:
-    """A style as a model in memory, with its metadata, that has been found to be its checkpoint's network.
+    """A style in memory, verified against its checkpoint's network.
 
     Attributes:
-        model: The ONNX model.
-        checkpoint: What it was made of.
-        verification: How far it is from the checkpoint's network.
-        metadata: What the model says of itself.
+        model: The ONNX model, with its metadata.
+        checkpoint: The checkpoint that it was made from.
+        verification: Its difference from the checkpoint's network.
+        metadata: The model's metadata.
     """
 
     model: onnx.ModelProto
@@ -41,9 +41,9 @@ class ExportedStyle:
 
     Attributes:
         path: The file.
-        checkpoint: What it was made of.
-        verification: How far it is from the checkpoint's network.
-        metadata: What the file says of itself.
+        checkpoint: The checkpoint that it was made from.
+        verification: Its difference from the checkpoint's network.
+        metadata: The file's metadata.
     """
 
     path: Path
@@ -59,14 +59,14 @@ def export_onnx(
     half: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> ExportedStyle:
-    """Write a checkpoint's style as one ONNX file, once it has been run and found to be the same network.
+    """Write a checkpoint's style as one ONNX file, after checking that it is the same network.
 
     The file takes uint8 RGB images of any size and gives the same, see `export.graph.build.build_model`.
     The same checkpoint always gives the same bytes.
 
     Args:
         checkpoint: The `.ckpt` file of a training run, finished or not.
-        path: The file to write. One that is there is replaced in the last moment, and only by a whole one.
+        path: The file to write. An existing file is replaced at the very end, by a whole one.
         half: Store the weights as float16: half the size, within 2/255.
         progress: Called with a line before each step that takes seconds.
 
@@ -90,7 +90,7 @@ def build_style(
     half: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> BuiltStyle:
-    """Make a checkpoint's style in memory, see `export_onnx`.
+    """Build a checkpoint's style in memory, see `export_onnx`.
 
     Args:
         checkpoint: The `.ckpt` file of a training run, finished or not.
@@ -103,7 +103,7 @@ def build_style(
     Raises:
         FastnstError: If the checkpoint is missing, damaged or no checkpoint, or the model is not its network.
     """
-    # Before the checkpoint is read: should training replace it in between, the file is not taken for current.
+    # Before the checkpoint is read: if training replaces it in between, the file does not count as current.
     digest = _digest(checkpoint)
     style = load_checkpoint(checkpoint)
     network = style.network()
@@ -123,7 +123,7 @@ def build_style(
 
 
 def write_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model under its name, or leave what is there as it is.
+    """Write a model whole, or leave what is there as it is.
 
     Raises:
         FastnstError: If it cannot be written.
@@ -132,12 +132,12 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
 
 
 def serialize(model: onnx.ModelProto) -> bytes:
-    """Return a model as the bytes of its file, always the same ones."""
+    """Return the bytes of a model's file, which are always the same."""
     return bytes(model.SerializeToString(deterministic=True))
 
 
 def check_writable(path: Path) -> None:
-    """Find out now rather than after the work whether a file can be written.
+    """Check before the work that a file can be written.
 
     Raises:
         FastnstError: If it cannot.

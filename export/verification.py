@@ -1,4 +1,4 @@
-"""Proof that an ONNX file is the network of its checkpoint: it is run, and compared with PyTorch."""
+"""The check that an ONNX file is the network of its checkpoint: it is run and compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from export.graph.build import DIMENSIONS, INPUT, IR_VERSION, OPSET, OUTPUT
 from fastnst.errors import FastnstError
 from train.network.transformer_net import TransformerNet
 
-# (N, H, W). All odd, so that padding and cropping are at work: smaller than the least size inside the
-# network; two different images in a batch, upright; one large enough for a tail of rare differences to show.
+# (N, H, W). Odd sizes exercise padding and cropping: one below the least size inside the network; two upright
+# images in a batch; one large enough to show rare differences.
 SHAPES = ((1, 5, 3), (2, 131, 93), (1, 193, 257))
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far an exported file may be from its network.
+    """The greatest allowed difference of an exported file from its network.
 
     Attributes:
-        levels: Difference in levels, of the 255 of a byte, that any value may have.
-        share: Share of the values of an image that may differ by more.
+        levels: Allowed difference of a value, in levels of 1/255.
+        share: Fraction of an image's values that may differ by more.
     """
 
     levels: int
     share: float
 
 
-# With the same weights, the two differ in the order of their sums, about 1e-6 of a value. It is seen where a
-# value lies between two levels and is rounded to the other one: 1 level, in one value of some ten thousand.
+# With the same weights the two differ in the order of their sums, about 1e-6 of a value. It shows where a
+# value between two levels is rounded to the other one: 1 level, in one value of some ten thousand.
 FLOAT32_TOLERANCE = Tolerance(levels=1, share=0.001)
-# Weights rounded to 11 bits move most values by a fraction of a level. Here nothing may stand out.
+# Weights rounded to 11 bits change most values by a fraction of a level, and none by more than two.
 FLOAT16_TOLERANCE = Tolerance(levels=2, share=0.0)
 
-# Of int8 weights and values. Trained styles have 34 dB and more on these images; at 30 dB a picture differs
-# from the float one in the shades of its flat parts.
+# The least PSNR of int8 weights and values, in dB. Trained styles have 34 dB and more on these images; at
+# 30 dB the shades of flat parts differ from the float picture.
 LEAST_PSNR = 30.0
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What a comparison found.
+    """The result of a comparison.
 
     Attributes:
         max_abs_error: Greatest difference of any value, in levels of 1/255.
-        differing: Share of the values that differ at all.
+        differing: Fraction of the values that differ at all.
     """
 
     max_abs_error: int
@@ -62,14 +62,14 @@ def verify(model: bytes, network: TransformerNet, tolerance: Tolerance) -> Verif
     Args:
         model: The content of the file.
         network: The checkpoint's network, on the CPU in float32.
-        tolerance: What may differ, on each of the test images (see `SHAPES`).
+        tolerance: The allowed difference on each of the test images (see `SHAPES`).
 
     Returns:
-        How much it does differ.
+        The difference.
 
     Raises:
-        FastnstError: If the model breaks the contract, ONNX Runtime cannot run it, it differs by more, or
-            the network itself gives no numbers.
+        FastnstError: If the model breaks the contract, ONNX Runtime cannot run it, it differs by more, or the
+            network itself gives NaN or infinity.
     """
     check_contract(model)
     session = _open(model)
@@ -134,19 +134,19 @@ def verify_quantized(model: bytes, reference: bytes) -> float:
 
 
 def check_contract(model: bytes) -> None:
-    """Check that a file keeps the promises that programs which run it rely on.
+    """Check that a file keeps the promises on which programs that run it rely.
 
     Args:
         model: The content of an ONNX file.
 
     Raises:
-        FastnstError: If it is no valid ONNX model, or its input, output, versions or parts are others than
+        FastnstError: If it is no valid ONNX model, or its input, output, versions or parts are not those
             promised.
     """
     try:
         proto = onnx.load_from_string(model)
         onnx.checker.check_model(proto, full_check=True)
-    # What the checker raises is several libraries' own, protobuf's among them, with no common class.
+    # The checker raises errors of several libraries, such as protobuf, that share no class.
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FastnstError(f"the exported model is not valid ONNX: {reason}") from error
@@ -166,7 +166,7 @@ def check_contract(model: bytes) -> None:
 
 
 def stylize_in_pytorch(network: TransformerNet, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return what the network gives for images: the reference, apart from the code that is exported.
+    """Return the network's result for images: the reference, independent of the exported code.
 
     Args:
         network: The network, on the CPU in float32.
@@ -176,7 +176,7 @@ def stylize_in_pytorch(network: TransformerNet, images: NDArray[np.uint8]) -> ND
         RGB images of the same shape, uint8.
 
     Raises:
-        FastnstError: If the network gives values that are no numbers.
+        FastnstError: If the network gives NaN or infinity.
     """
     content = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255))
     with torch.no_grad():
@@ -188,14 +188,14 @@ def stylize_in_pytorch(network: TransformerNet, images: NDArray[np.uint8]) -> ND
 
 
 def example_photos(count: int, height: int, width: int, seed: int) -> NDArray[np.uint8]:
-    """Return images with what photos have: smooth light, edges of things, texture and a little noise.
+    """Return images with smooth light, edges, texture and a little noise, as in photos.
 
-    Noise alone would test a network where no photo ever takes it.
+    Noise alone would test the network on values that photos never cause.
 
     Args:
-        count: Number of images, each another one.
-        height: Of the images, in pixels.
-        width: Of the images, in pixels.
+        count: Number of images, all different.
+        height: Height of the images in pixels.
+        width: Width of the images in pixels.
         seed: Chooses the images.
 
     Returns:
@@ -225,11 +225,11 @@ def _describe(value: onnx.ValueInfoProto) -> list[int | str]:
 
 def _open(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors: they come as exceptions, and the rest is advice to developers
-    # By default its threads keep a core busy while they wait, which PyTorch's turn between two runs needs.
+    options.log_severity_level = 3  # errors, which are raised too; the rest is advice to developers
+    # By default waiting threads keep a core busy, which PyTorch needs between two runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    # ONNX Runtime's exceptions have no common class but this one.
+    # ONNX Runtime's exceptions share no other class.
     except Exception as error:
         raise FastnstError(f"ONNX Runtime cannot run the exported model: {error}") from error

@@ -19,10 +19,10 @@ class CommandParser(argparse.ArgumentParser):
     """A parser that raises a mistake as a `FastnstError` of one line.
 
     Args:
-        module: What follows `python -m`.
+        module: The module's name, as `python -m` takes it.
         description: Shown above the options, with its line breaks.
-        examples: Shown below them, likewise.
-        allow_abbrev: Whether the beginning of a long option stands for the whole.
+        examples: Shown below the options, with its line breaks.
+        allow_abbrev: Whether long options may be abbreviated.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
     """Run a command to its exit code.
 
     Args:
-        name: Stands before its errors.
-        command: Returns the exit code, or None for 0. A `FastnstError` and Ctrl-C become one line.
+        name: Precedes the error messages.
+        command: Returns the exit code, or None for 0. A `FastnstError` or Ctrl-C becomes one line.
 
     Returns:
         The exit code: the command's own, 2 for a mistake, 130 when interrupted.
@@ -66,7 +66,7 @@ def naming_missing_packages(work: str) -> Iterator[None]:
     """Turn the import of a package that is not installed into a mistake.
 
     Args:
-        work: What needs the package, such as `exporting`.
+        work: The activity that needs the package, such as `exporting`.
 
     Raises:
         FastnstError: If an import in the block fails for that reason.
@@ -84,7 +84,7 @@ def write_result(path: Path, write: Callable[[Path], object]) -> None:
 
     Args:
         path: The file.
-        write: Writes to the path that it is given.
+        write: Takes the path of a temporary file and writes to it.
 
     Raises:
         FastnstError: If the file cannot be written.
@@ -97,7 +97,7 @@ def write_result(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line of progress on standard error, which stays on the terminal when results go elsewhere."""
+    """Print a line on standard error: it stays on the terminal when the results are redirected."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is this module's business
 
 

@@ -1,4 +1,4 @@
-"""Between images as files hold them and tensors as networks take them."""
+"""Conversion between images, as files hold them, and tensors, as networks take them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def image_to_tensor(image: NDArray[np.uint8]) -> Tensor:
     Returns:
         Float32 of shape (1, 3, H, W) in [0, 1], on the CPU.
     """
-    # A copy, since arrays that come from Pillow may be read-only, which tensors cannot be.
+    # A copy: arrays from Pillow may be read-only, tensors cannot be.
     return torch.tensor(image).permute(2, 0, 1).unsqueeze(0).float() / 255
 
 

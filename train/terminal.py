@@ -1,6 +1,6 @@
-"""What training says: messages on standard error, the checkpoint's path on standard output.
+"""The terminal output of training: messages on standard error, the checkpoint's path on standard output.
 
-Where several processes train together, only the first of them speaks.
+If several processes train together, only the first of them prints.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def clock(seconds: float) -> str:
 
 
 def set_up_terminal() -> None:
-    """Send the log messages of `train` to standard error as plain lines, and keep Lightning's advice off it.
+    """Print the log messages of `train` on standard error as plain lines, and hide Lightning's advice.
 
-    That advice is for those who write training code; users are told what they need by fastnst.
+    Lightning's advice is for authors of training code; fastnst tells users what they need to know.
     """
     log = logging.getLogger("train")
     handler = _AboveTheBar()

@@ -1,6 +1,6 @@
 """The first five minutes: a painting, a style trained from it, and photos in five styles on one page.
 
-`python -m export.demo` runs the commands that anyone would type, one after the other, and says which.
+`python -m export.demo` prints and runs the commands that a user would type, one after the other.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from train.command import (
 )
 from train.generated.painting.__main__ import DEFAULT_SEED
 
-# Of scikit-image's sample photos, those that its package brings along: all in the public domain or CC0.
+# The sample photos in scikit-image's package, all in the public domain or CC0.
 _PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 
 _OWN_OPTIONS = ("--style", "--name")
@@ -54,7 +54,7 @@ Run = Callable[[Sequence[str]], int]
 
 
 class _StoppedError(Exception):
-    """A step did not end well, and has said why."""
+    """A step failed, and has printed why."""
 
     def __init__(self, code: int) -> None:
         self.code = code
@@ -65,8 +65,8 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
 
     Args:
         arguments: The command line without the program; None takes the process's.
-        run: Runs `python` with the given arguments and returns its exit code; by default as a process of its
-            own whose output goes to standard error, since the demo's result is the page.
+        run: Runs `python` with the given arguments and returns its exit code; by default in a process whose
+            output goes to standard error, since the demo's result is the page.
 
     Returns:
         The exit code: 0 with a page, 2 for a mistake, 130 when interrupted, else that of the failed step.
@@ -95,15 +95,15 @@ def _run(arguments: Sequence[str] | None, run: Run) -> int:
 
 
 def run_python(arguments: Sequence[str]) -> int:
-    """Run `python` with arguments, as a process of its own, to its end.
+    """Run `python` with arguments in a process of its own, to its end.
 
-    Ctrl-C reaches the process as well, which then puts its work in order: it is waited for.
+    Ctrl-C reaches that process too: this function waits until it has ended in order.
 
     Args:
         arguments: What follows `python`.
 
     Returns:
-        Its exit code; minus the signal that killed it.
+        Its exit code, or minus the number of the signal that killed it.
     """
     with subprocess.Popen([sys.executable, *arguments], stdout=sys.stderr) as process:  # noqa: S603
         while True:
@@ -123,7 +123,7 @@ class _Demo:
         return f"abstract_{self.seed}"
 
     def page(self) -> Path:
-        """Do what is left to do, and write the page."""
+        """Do the steps that are left, and write the page."""
         started = time.monotonic()
         painting = self.folder / f"painting_{self.seed}.png"
         model, painted = self.folder / f"{self.style}.onnx", self.folder / "painted"
@@ -137,10 +137,10 @@ class _Demo:
             "the style as one ONNX file",
             ["export", self.folder / f"{self.style}.ckpt", "--unless-current"],
         )
-        # By the full network: the fast one paints nearly the same.
+        # Without the fast networks, which paint nearly the same.
         bundled = [style.name for style in list_bundled_styles() if not style.name.endswith("-fast")]
         stylize = ["fastnst", "stylize", photos, "-o", painted]
-        # Those of the bundled styles stay what they are.
+        # Photos in the bundled styles do not change.
         self._step("photos in this style", [*stylize, "-m", model, "--overwrite"])
         for name in bundled:
             self._step(f"and in the style {name}, which comes with fastnst", [*stylize, "-m", name])
@@ -160,7 +160,7 @@ class _Demo:
         return page
 
     def _write_photos(self) -> Path:
-        """Lay the sample photos down as files, where they are not yet."""
+        """Write the sample photos that are not there yet."""
         with naming_missing_packages("the demo"):
             import skimage.data
         folder = self.folder / "photos"
@@ -193,7 +193,7 @@ def _parser() -> CommandParser:
 
 
 def _open(page: Path) -> None:
-    """Show the page to who sits before a screen."""
+    """Open the page in a browser, if someone sits at a screen."""
     has_screen = sys.platform in ("win32", "darwin") or bool(
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     )
@@ -202,7 +202,7 @@ def _open(page: Path) -> None:
 
 
 def _relative(path: str) -> str:
-    """Return a path as one would type it here."""
+    """Return a path relative to the current folder, if it lies in it."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
 

@@ -1,4 +1,4 @@
-"""The page of the demo: one HTML file with all pictures in it, which can be sent to anyone as it is."""
+"""The page of the demo: one HTML file that contains all pictures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def render_demo_page(
     metadata: Mapping[str, str],
     seed: int,
 ) -> str:
-    """Lay out the page: the painting, then for each photo itself and what each style makes of it.
+    """Lay out the page: the painting, then a row for each photo with the photo and its stylised versions.
 
     Args:
         painting: The painting that the first style was trained from.
@@ -44,11 +44,11 @@ def render_demo_page(
         painted: The folder with `PHOTO.STYLE.jpg` for each photo and style.
         model: The first style's ONNX file.
         styles: Names of the styles; the first is the one just trained.
-        metadata: Of the first style's file, for the facts.
-        seed: Of the painting.
+        metadata: The metadata of the first style's file, for the facts.
+        seed: The painting's seed.
 
     Returns:
-        HTML without any reference to another file.
+        HTML that refers to no other file.
 
     Raises:
         FastnstError: If a picture is missing or damaged.

@@ -1,5 +1,5 @@
 """The ONNX graph of a style: built from a network, then rewritten into faster, equal operators.
 
-In comes a network's weights; out comes an ONNX model.
-The files of export/ may import it; it knows nothing of checkpoints on the disk.
+In comes a network; out comes an ONNX model.
+All of export/ may import it; it knows nothing of checkpoints on the disk.
 """

@@ -1,4 +1,4 @@
-"""The ONNX model of a network: traced by PyTorch, then cleaned, and changed for deployment."""
+"""The ONNX model of a network: traced by PyTorch, then cleaned."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ INPUT = "image"
 OUTPUT = "stylized"
 DIMENSIONS = ("batch", "height", "width", 3)
 
-# ONNX Runtime 1.20 reads opset 21, but its WebGPU kernels for the browser do not: a kernel there counts for
-# the version of its operator that it names, and Pad and Transpose, which opset 21 renewed, are registered up
-# to 19 and 13 (docs/webgpu-operators.md of onnxruntime-web 1.20). Nor do Conv and InstanceNormalization of
-# opset 22 run there. A node without a kernel moves to the CPU and back, at every layer of this network.
+# ONNX Runtime 1.20 reads opset 21, but its WebGPU kernels for browsers do not: each kernel names the version
+# of its operator, and Pad and Transpose, which opset 21 renewed, are registered up to 19 and 13
+# (docs/webgpu-operators.md of onnxruntime-web 1.20). Conv and InstanceNormalization of opset 22 do not run
+# there either. A node without a kernel would move data to the CPU and back at every layer.
 OPSET = 20
 # The version of the file format that came with opset 20. ONNX Runtime 1.20 reads up to 10.
 IR_VERSION = 9
 
-# Sizes to trace with. None is 0 or 1, which the tracer would take for constants, and no two are equal.
+# The sizes to trace with: the tracer would take 0 and 1 for constants, and equal sizes for one.
 _EXAMPLE_SHAPE = (2, 37, 53, 3)
 
 
@@ -74,12 +74,12 @@ def build_model(network: TransformerNet, *, progress: Callable[[str], None] | No
 
 
 def store_weights_as_float16(model: onnx.ModelProto) -> None:
-    """Halve the size of a model, in place: its kernels are stored as float16 and computed with as float32.
+    """Halve the size of a model, in place: kernels are stored as float16, and used as float32.
 
-    A Cast follows each kernel. ONNX Runtime folds it when it loads the model, so that the float16 numbers
-    cost nothing later and the arithmetic keeps float32's accuracy on every processor. The norms' scales and
-    shifts, the biases and the first kernel stay as they are. They are one percent of the file, and rounding
-    the first kernel, whose error every later layer carries on, would add a quarter or more to the error.
+    A Cast follows each kernel. ONNX Runtime folds it when it loads the model: float16 costs nothing later,
+    and the arithmetic keeps float32's accuracy on every processor. The norms' scales and shifts, the biases
+    and the first kernel stay float32. They are one percent of the file, and rounding the first kernel, whose
+    error passes through all layers, would add a quarter or more to the error.
 
     Args:
         model: A model with float32 kernels as initializers.
@@ -108,16 +108,16 @@ def store_weights_as_float16(model: onnx.ModelProto) -> None:
 
 
 def _clean(model: onnx.ModelProto) -> None:
-    """Name the dynamic dimensions, and drop PyTorch's own notes, which name files of this machine."""
+    """Name the dynamic dimensions, and drop PyTorch's notes, which name files of this machine."""
     graph = model.graph
     for message in (model, graph, *graph.node, *graph.initializer):
         message.ClearField("doc_string")
         message.ClearField("metadata_props")
-    # Shapes of the values between, as formulas of height and width. Runtimes infer their own.
+    # Shapes of inner values, as formulas of height and width. Runtimes infer them.
     graph.ClearField("value_info")
     graph.ClearField("input")
     graph.ClearField("output")
-    # The output's shape as traced is a formula too, though it is always the input's.
+    # The traced shape of the output is a formula too, though it is always the input's.
     graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, DIMENSIONS))
     graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, DIMENSIONS))
     graph.name = "fastnst"
@@ -128,10 +128,10 @@ def _clean(model: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Keep from the terminal what the exporter says to its own developers.
+    """Hide the exporter's messages to its own developers.
 
-    These are deprecations inside of PyTorch and ONNX Script, and notes about operators of packages that this
-    network does not use. Whether the result is right is not left to warnings: the file is run and compared.
+    They are deprecations inside PyTorch and ONNX Script, and notes about packages that this network does not
+    use. Errors in the result are not left to warnings: the file is run and compared.
     """
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

@@ -1,4 +1,4 @@
-"""The network with everything around it that a style file must hold: bytes of an image in, bytes out."""
+"""The network of a style file, with pre- and post-processing: bytes of an image in, bytes out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from train.network.transformer_net import TransformerNet
 
 
 class DeployableNetwork(nn.Module):
-    """Stylise images as they lie in memory, so that who runs the file needs no pre- or post-processing.
+    """Stylise images as they lie in memory: programs that run the file need no pre- or post-processing.
 
-    The order of the steps is chosen for the ONNX graph, which has the same. ONNX Runtime's kernels for GPUs
-    in browsers know no bytes and no rounding. These come first and last, so that the rest stays on the GPU.
+    The steps have the order of the ONNX graph. ONNX Runtime's GPU kernels for browsers support neither bytes
+    nor rounding: these come first and last, and the rest stays on the GPU.
 
     Args:
         network: The trained network.
@@ -29,7 +29,7 @@ class DeployableNetwork(nn.Module):
             image: RGB images of shape (N, H, W, 3), uint8, of any size from 1x1.
 
         Returns:
-            RGB images of the same shape, uint8: the nearest level, the even one where two are as near.
+            RGB images of the same shape, uint8, rounded to the nearest level, ties to the even one.
         """
         content = image.to(torch.float32).permute(0, 3, 1, 2) / 255  # (N, 3, H, W) in [0, 1]
         stylized: Tensor = self.network(content)

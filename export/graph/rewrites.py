@@ -1,9 +1,8 @@
-"""Exact rewrites of a style network's graph, for speed: convolutions at full size, computed at half of it.
+"""Exact rewrites of a style network's graph, for speed: convolutions at full size, computed at half size.
 
-They are those of training: `train.network.upsampled_conv` and `train.network.subpixel_conv`, which say why
-they are faster.
-Their kernels are computed in the graph, from the ones that were trained: runtimes fold that when they load
-the model, and who reads the weights finds them as they are in the network.
+They are those of training: `train.network.upsampled_conv` and `train.network.subpixel_conv` say why they are
+faster. The graph computes their kernels from the trained ones, which the file holds unchanged; runtimes fold
+this when they load the model.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ from onnx import helper, numpy_helper
 from export.graph.attribute import attribute
 from train.network.upsampled_conv import SMOOTHING
 
-# More channels than this fill a processor's vectors by themselves.
+# More channels than this fill a processor's vectors.
 _FEW_CHANNELS = 4
 
 # ONNX Runtime's transposed convolution on CPUs keeps nine numbers for each pixel of the small image and each
-# channel of the result before it adds them up. In parts, one after another, it reuses that memory: a picture
-# of 12 megapixels takes 6 GB in the place of 8. Four parts took 5, but OpenVINO, in narrow networks, a fifth
-# longer.
+# channel of the result, before it adds them up. Two parts, one after the other, share that memory: a picture
+# of 12 megapixels takes 6 GB instead of 8. Four parts took 5 GB, but made OpenVINO a fifth slower in narrow
+# networks.
 _PARTS = 2
 
 
 def compute_at_half_size(model: onnx.ModelProto) -> int:
-    """Rewrite, in place, the convolutions of enlarged images and those to very few channels.
+    """Rewrite, in place, convolutions of enlarged images and convolutions to very few channels.
 
-    * Bilinear enlargement, padding by 1 with the border and a 3x3 convolution become that padding of the
-      small image, a transposed 3x3 convolution of stride 2, and smoothing: a quarter of the
-      multiplications, and fewer enlarged copies.
+    * Bilinear enlargement, padding by 1 with the border and a 3x3 convolution become the same padding of the
+      small image, a transposed 3x3 convolution of stride 2, and smoothing: a quarter of the multiplications,
+      and fewer enlarged copies.
     * A KxK convolution to at most 4 channels becomes a (K+1)x(K+1) convolution of stride 2 to four times as
       many, and depth to space. Its input must have even height and width.
 
@@ -73,7 +72,7 @@ def compute_at_half_size(model: onnx.ModelProto) -> int:
 
 
 def _without_unused(nodes: Sequence[onnx.NodeProto], replaced: set[str]) -> list[onnx.NodeProto]:
-    """Drop those nodes that make a replaced value which no other node needs."""
+    """Drop the nodes whose values were replaced and are needed by no other node."""
     kept: list[onnx.NodeProto] = []
     needed: set[str] = set()
     for node in reversed(nodes):
@@ -130,7 +129,7 @@ def _of_enlarged(
     model.graph.initializer.append(
         numpy_helper.from_array(np.tile(smoothing, (depth, 1, 1, 1)), f"{name}.smoothing")
     )
-    # Equal ones: OpenVINO reads no other Split of this opset.
+    # Equal parts: OpenVINO supports no other Split of this opset.
     parts = [f"{name}.part{part}" for part in range(math.gcd(_PARTS, depth))]
     return [
         *_turned_kernels(name, kernel, [f"{part}.kernel" for part in parts], model),
@@ -156,13 +155,13 @@ def _of_enlarged(
 def _turned_kernels(
     name: str, kernel: str, parts: Sequence[str], model: onnx.ModelProto
 ) -> list[onnx.NodeProto]:
-    """Return the nodes that turn kernels by half a turn, and order them for transposed convolutions.
+    """Return the nodes that turn kernels by 180 degrees and order them for transposed convolutions.
 
     Args:
-        name: Of the convolution's output.
-        kernel: The trained kernels, of shape (D, C, 3, 3).
-        parts: The names of the results, of shape (C, D / len(parts), 3, 3), whose channels follow each other.
-        model: Takes the constants.
+        name: Name of the convolution's output.
+        kernel: Name of the trained kernels, of shape (D, C, 3, 3).
+        parts: Names of the results, of shape (C, D / len(parts), 3, 3), with consecutive channels.
+        model: The model that constants are added to.
 
     Returns:
         The nodes.
@@ -199,13 +198,13 @@ def _to_few_channels(
 def _phase_kernels(
     name: str, kernel: str, shape: Sequence[int], model: onnx.ModelProto
 ) -> list[onnx.NodeProto]:
-    """Return the nodes that compute the four phases' kernels: the trained ones, at four places in zeros.
+    """Return the nodes that compute the kernels of the four phases: trained ones, shifted within zeros.
 
     Args:
-        name: Of the convolution's output.
-        kernel: The trained kernels, of shape (D, C, K, K).
-        shape: Theirs.
-        model: Takes the constants.
+        name: Name of the convolution's output.
+        kernel: Name of the trained kernels, of shape (D, C, K, K).
+        shape: The shape of the trained kernels.
+        model: The model that constants are added to.
 
     Returns:
         Nodes for `NAME.kernel` of shape (4D, C, K + 1, K + 1); phase 2a + b is a pixel lower where a is 1

@@ -1,4 +1,4 @@
-"""What a network's values range over on photos, which the steps of its int8 values are chosen by."""
+"""The ranges of a network's values on photos, from which the steps of its int8 values are chosen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from train.photos.generated import GeneratedPhotos
 from train.photos.photo import whole_images
 from train.photos.sources import photos_to_judge
 
-# Twice as many moved the error by less than 1 dB.
+# Twice as many changed the error by less than 1 dB.
 _PHOTOS = 8
 _SIZE = 256
 
@@ -36,7 +36,7 @@ def calibration_photos(folder: str | None = None) -> list[NDArray[np.uint8]]:
     """Return photos to calibrate on, always the same ones.
 
     Args:
-        folder: A folder of photos, or a data set, as training takes it; generated photos when None.
+        folder: A folder of photos or a data set, as for training; None for generated photos.
 
     Returns:
         RGB images of shape (H, W, 3), uint8, of 256 pixels on the longer side.
@@ -51,7 +51,7 @@ def calibration_photos(folder: str | None = None) -> list[NDArray[np.uint8]]:
 def measure_ranges(
     model: onnx.ModelProto, values: Iterable[str], photos: Sequence[NDArray[np.uint8]]
 ) -> dict[str, Range]:
-    """Run a style network on photos and note the extremes of some of its values.
+    """Run a style network on photos and return the extremes of some of its values.
 
     Args:
         model: A style network with the input `image`, uint8 (N, H, W, 3).
@@ -62,7 +62,7 @@ def measure_ranges(
         The range of each value.
 
     Raises:
-        FastnstError: If a value is no number.
+        FastnstError: If a value is NaN or infinite.
     """
     names = list(values)
     watched = onnx.ModelProto()

@@ -1,8 +1,8 @@
-"""A style network whose convolutions multiply 8-bit integers: 1.8 times as fast on CPUs if wide, and smaller.
+"""A style network whose convolutions multiply 8-bit integers: smaller, and if wide 1.8 times as fast on CPUs.
 
-It is static quantization (Jacob et al. 2018, arXiv:1712.05877), written in the graph with QuantizeLinear and
-DequantizeLinear as ONNX Runtime's own tool does; ONNX Runtime fuses them with the convolutions between. What
-is done otherwise than by that tool is for the sake of this network, and said where it is done.
+It is static quantization (Jacob et al. 2018, arXiv:1712.05877), written into the graph as QuantizeLinear and
+DequantizeLinear, as ONNX Runtime's own tool does; ONNX Runtime fuses them with the convolutions between.
+Comments say where this differs from that tool, for the sake of this network.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from onnx.reference import ReferenceEvaluator
 from export.graph.attribute import attribute
 from export.int8.calibration import Range, Ranges
 
-# 7 bits and a sign's half: processors without VNNI add two products of a uint8 and an int8 in 16 bits, and
-# clip the sum (VPMADDUBSW). 2 * 255 * 63 fits. The eighth bit would be worth 0.5 to 2 dB on the others.
+# Weights of 7 bits: processors without VNNI add two products of a uint8 and an int8 in 16 bits, and clip the
+# sum (VPMADDUBSW). 2 * 255 * 63 fits. On other processors the eighth bit would gain 0.5 to 2 dB.
 _LARGEST_WEIGHT = 63
 
-# What photos of calibration never reached may occur in others, and would be clipped.
+# Other photos may exceed the ranges of the calibration photos, and would be clipped.
 _MARGIN = 1.25
 
-# A byte's middle, around which a convolution's result lies before each channel's own zero point is applied.
+# The middle of a byte: the zero point of a convolution's result, before each channel's own is applied.
 _MIDDLE = 128
 
 _BORDERS = (b"reflect", b"edge")
@@ -40,7 +40,7 @@ class _Convolution:
     Attributes:
         node: The convolution.
         source: The value that it reads, before padding.
-        pads: The nodes that pad it, in their order.
+        pads: The nodes that pad that value, in order.
     """
 
     node: onnx.NodeProto
@@ -49,19 +49,19 @@ class _Convolution:
 
 
 def quantize(model: onnx.ModelProto, measure: Callable[[Iterable[str]], Ranges]) -> None:
-    """Store, in place, the kernels of the convolutions that keep or reduce the size as int8, but for two.
+    """Store, in place, the kernels of convolutions that keep or reduce the size as int8, except two.
 
-    The first keeps float32 because it reads the photo, before any norm: a dark or hazy one moves its
-    results by so little that 8 bits would show as noise once the norm after it has amplified them (31 dB
-    in the place of 41). The last makes the colours themselves. Both together are 5% of the time. Those
-    that enlarge keep it too: ONNX Runtime has no transposed convolution of integers on CPUs, and with a
-    plain one, which multiplies 1.8 times as often and interleaves its results, a picture took 0.95 to
-    1.02 times as long and was 0.4 to 2 dB farther from the float network's. Those that smooth each
-    channel by itself have nothing to win.
+    The first keeps float32: it reads the photo, before any norm. In a dark or hazy photo its results vary so
+    little that the following norm would amplify the 8 bits to visible noise (31 dB instead of 41). The last
+    keeps float32 since it makes the colours themselves. Both together take 5% of the time. Convolutions that
+    enlarge keep float32 too: ONNX Runtime has no transposed integer convolution on CPUs. With a plain one,
+    which multiplies 1.8 times as often and interleaves its results, a picture took 0.95 to 1.02 times as long
+    and was 0.4 to 2 dB farther from the float network's. Those that smooth each channel separately would
+    gain nothing.
 
     Args:
-        model: A style network that fastnst exported, or is about to, with float32 or float16 weights.
-        measure: Returns the ranges of values of the graph by their names (`export.int8.calibration`).
+        model: A style network as fastnst exports it, with float32 or float16 weights.
+        measure: Takes names of values in the graph and returns their ranges (`export.int8.calibration`).
 
     Raises:
         ValueError: If the model has fewer than three convolutions.
@@ -99,7 +99,7 @@ class _Writer:
     def quantized(
         self, convolution: _Convolution, ranges: Ranges, constants: Mapping[str, NDArray[Any]]
     ) -> list[onnx.NodeProto]:
-        """Return the nodes in the place of a convolution: bytes are padded, convolved and become numbers."""
+        """Return the nodes that replace a convolution: they pad bytes, convolve them and make floats."""
         node, nodes = convolution.node, list[onnx.NodeProto]()
         kernel, y = node.input[1], node.output[0]
         if convolution.source not in self._activations:
@@ -120,8 +120,8 @@ class _Writer:
         largest = np.abs(weights).max((1, 2, 3))
         step = np.where(largest > 0, largest, 1) / _LARGEST_WEIGHT
         y_scale, y_zero = _affine(_widened(ranges[y]))
-        # The convolution counts in the steps of its own result, of which each channel has another: its bytes
-        # then use their whole range in every channel, though ONNX's QLinearConv knows one step for all.
+        # The convolution computes in steps of its own result, one for each channel: every channel's
+        # bytes then use their whole range, though ONNX's QLinearConv allows only one step for all.
         w_scale = (step / y_scale).astype(np.float32)
         b_scale = x_scale * w_scale
         bias = constants[node.input[2]] / y_scale if len(node.input) > 2 else 0
@@ -160,7 +160,7 @@ class _Writer:
         bytes_ = f"{source}.uint8"
         self._activations[source] = scale[0], [bytes_, *parameters]
         maker = self._makers[source]
-        # Bytes from 0 up clip what is below 0 by themselves.
+        # Bytes without negative values clip what is below 0 already.
         needless = maker.op_type == "Relu" and {"Pad", "Conv"}.issuperset(self._users[source])
         return _node("QuantizeLinear", [maker.input[0] if needless else source, *parameters], bytes_)
 
@@ -189,12 +189,12 @@ def _mixes_channels(convolution: onnx.NodeProto) -> bool:
 
 
 def _repeats_pixels(node: onnx.NodeProto) -> bool:
-    """Return whether a node pads with pixels that are there: of bytes, a quarter of the memory is moved."""
+    """Return whether a node pads with existing pixels; as bytes they take a quarter of the memory traffic."""
     return node.op_type == "Pad" and attribute(node, "mode") in _BORDERS
 
 
 def _evaluate(model: onnx.ModelProto, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Compute values that depend on constants alone, such as kernels that are stored as float16."""
+    """Compute values that depend on constants only, such as kernels stored as float16."""
     wanted = sorted(names)
     needed, nodes = set(wanted), list[onnx.NodeProto]()
     for node in reversed(model.graph.node):
@@ -209,12 +209,12 @@ def _evaluate(model: onnx.ModelProto, names: Iterable[str]) -> dict[str, NDArray
 
 
 def _affine(extremes: Range) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return the steps and zero points by which bytes cover ranges; 0 is always one of their values."""
+    """Return the steps and zero points with which bytes cover ranges; 0 is always exact."""
     low = np.minimum(extremes.low.astype(np.float64), 0)
     high = np.maximum(extremes.high.astype(np.float64), 0)
     scale = np.where(high > low, (high - low) / 255, 1)
-    # To 8 bits: processors that sum in another order measure ranges that differ in the last of 24, and the
-    # file should not.
+    # Rounded to 8 bits: on processors that sum in another order the last of 24 bits differs, and the file
+    # must not.
     mantissa, exponent = np.frexp(scale)
     scale = np.ldexp(np.ceil(mantissa * 256) / 256, exponent)
     return scale.astype(np.float32), np.rint(-low / scale).clip(0, 255).astype(np.uint8)
@@ -236,7 +236,7 @@ def _keep_what_is_used(
         if needed.intersection(node.output):
             kept.append(node)
             needed.update(node.input)
-            # Files of before nodes had names must not keep that.
+            # Old files have nodes without names.
             node.name = node.name or f"{node.op_type}:{node.output[0]}"
     tensors = [tensor for tensor in [*graph.initializer, *constants] if tensor.name in needed]
     graph.ClearField("node")

@@ -1,4 +1,4 @@
-"""From a style file, or the model of one, to the style file with int8 weights."""
+"""From a checkpoint or a style file to the style file with int8 weights."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class QuantizedStyle:
 
     Attributes:
         path: The file.
-        source: The checkpoint or the style file that it was made of.
-        psnr: How near its pictures are to the float network's, in dB, on the least near test image.
-        metadata: What the file says of itself.
+        source: The checkpoint or the style file that it was made from.
+        psnr: Least PSNR between its pictures of the test images and the float network's, in dB.
+        metadata: The file's metadata.
     """
 
     path: Path
@@ -43,7 +43,7 @@ def export_int8(
     photos: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> QuantizedStyle:
-    """Write a style as an ONNX file with int8 weights, once its pictures have been found to be near enough.
+    """Write a style as an ONNX file with int8 weights, after checking that its pictures are near enough.
 
     The file keeps the contract of `export.style_file.export_onnx`. The same source always gives the same
     bytes.
@@ -51,8 +51,8 @@ def export_int8(
     Args:
         source: The `.ckpt` file of a training run; or an `.onnx` file that fastnst exported, with float32 or
             float16 weights.
-        path: The file to write. One that is there is replaced in the last moment, and only by a whole one.
-        photos: A folder of photos to calibrate on; generated ones when None.
+        path: The file to write. An existing file is replaced at the very end, by a whole one.
+        photos: A folder of photos to calibrate on; None for generated ones.
         progress: Called with a line before each step that takes seconds.
 
     Returns:

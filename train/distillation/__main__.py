@@ -1,9 +1,9 @@
 """Make the compact loss network from VGG-19: `python -m train.distillation`.
 
-The student learns to answer as VGG-19 does in three ways. Its features are those of VGG-19, projected onto
-their principal directions; its Gram matrices differ between two images as VGG-19's do; and, since that is
-what a style is trained by, the gradient of the training loss with respect to the pixels is VGG-19's. The last
-is learned by differentiating twice. The images are those that training meets, see `DistillationImages`.
+The student learns three things from VGG-19. Its features are those of VGG-19, projected onto their principal
+directions; its Gram matrices differ between two images as VGG-19's do; and the gradient of the training loss
+with respect to the pixels, which trains a style, is VGG-19's. The last is learned by differentiating twice.
+The images are those that training meets, see `DistillationImages`.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ example:
 _BASIS_IMAGES, _BASIS_SEED = 60, 0
 _SOLVING_IMAGES = 56
 _VALIDATION_GROUPS = 8
-# The relative squared error of features from which on they are not those of the teacher's directions. A
-# network that was solved for has 0.1, and one that always answers 0 has 1.
+# With a larger relative squared error, features belong to other directions than the teacher's. A network that
+# was solved for has 0.1, and one that always answers 0 has 1.
 _OTHER_DIRECTIONS = 0.5
 
-# The teacher costs more than the student: each of its answers serves for at least and at most so many steps,
-# on average. At first, without gradients, the student is cheaper still.
+# The teacher costs more than the student: on average each of its answers serves for this many steps, least
+# and most. At first, without gradients, the student is cheaper still.
 _STEPS_A_GROUP = (1, 6)
 _MOST_GROUPS = 400
 
 _WARMUP = 50
 _FEATURE_WEIGHT, _GRAM_WEIGHT, _GRADIENT_WEIGHT, _LENGTH_WEIGHT = 1.0, 1.0, 2.0, 0.1
-# Biases start near 0.
+# The least size of a weight that its learning rate is proportional to: biases start near 0.
 _LEAST_SIZE = 0.03
 _GREATEST_GRADIENT = 1.0
 
@@ -99,7 +99,7 @@ def _parser() -> CommandParser:
         "--data",
         required=True,
         metavar="PHOTOS",
-        help="a folder, of which some hundreds are taken; 8 are left out, to judge styles on",
+        help="a folder of photos; some hundreds are used, except 8 that styles are judged on",
     )
     add("--paintings", type=Path, nargs="+", required=True, metavar="FILE", help="paintings")
     add(
@@ -107,30 +107,30 @@ def _parser() -> CommandParser:
         nargs="+",
         required=True,
         metavar="STYLE",
-        help="trained styles: names or files; some images start from them",
+        help="trained styles, by name or file; they make some of the images",
     )
-    add("--steps", type=int, default=3000, metavar="N", help="steps in all (%(default)s)")
+    add("--steps", type=int, default=3000, metavar="N", help="number of steps (%(default)s)")
     add(
         "--feature-steps",
         type=int,
         default=0,
         metavar="N",
-        help="how many of them learn features alone and no gradients: the first (%(default)s)",
+        help="number of first steps that learn features only, without gradients (%(default)s)",
     )
     add(
         "--learning-rate",
         type=float,
         default=3e-3,
         metavar="X",
-        help="at its highest, as a part of each weight (%(default)s)",
+        help="the highest rate, relative to each weight (%(default)s)",
     )
     add(
         "--start",
         type=Path,
         metavar="FILE",
-        help="go on from weights that this command wrote, of as many channels or fewer",
+        help="continue from weights that this command wrote, with as many channels or fewer",
     )
-    add("--workers", type=int, default=1, metavar="N", help="processes beside this one (%(default)s)")
+    add("--workers", type=int, default=1, metavar="N", help="processes that make images (%(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
     add("-o", "--output", type=Path, default=COMPACT_WEIGHTS, metavar="FILE", help="(%(default)s)")
     return parser
@@ -154,7 +154,7 @@ def _distill(options: argparse.Namespace) -> None:
     narrower = start is not None and not _has_all_channels(start, options.start)
     sources = Sources(options.teacher, options.data, tuple(options.paintings), tuple(options.networks))
     features = sources.load_features()
-    # Always the same for the same sources: weights that --start goes on with have learned these directions.
+    # The same for the same sources: the weights of --start have learned these directions.
     images = sources.open_images(_BASIS_SEED)
     say(f"finding the principal directions of {_BASIS_IMAGES} images")
     basis = find_basis(features, images.basis_images(_BASIS_IMAGES))
@@ -186,10 +186,10 @@ def _distill(options: argparse.Namespace) -> None:
 
 
 def _has_all_channels(start: Mapping[str, Tensor], path: Path) -> bool:
-    """Return whether a network is as wide as the one that is to be made, and not narrower.
+    """Return whether a network has all channels of the one to make, rather than fewer.
 
     Raises:
-        FastnstError: If it is wider, or is no compact network.
+        FastnstError: If it has more, or is no compact network.
     """
     narrower = False
     for name, shape in weight_shapes().items():
@@ -203,8 +203,7 @@ def _has_all_channels(start: Mapping[str, Tensor], path: Path) -> bool:
 def _train(
     student: Student, supply: TargetSupply, checks: Sequence[Targets], options: argparse.Namespace
 ) -> None:
-    # Steps in proportion to the weights: larger ones, and Muon's, undo more of what was solved for than they
-    # learn.
+    # Steps in proportion to the weights: larger ones, and Muon's, lose more of the solution than they learn.
     optimizer = torch.optim.Adam(
         [
             {"params": [weight], "lr": options.learning_rate * max(_size(weight), _LEAST_SIZE)}
@@ -226,7 +225,7 @@ def _train(
         steps_of_phase = step - options.feature_steps if step >= options.feature_steps else step
         least, most = _STEPS_A_GROUP
         if steps_of_phase >= most * taken or (steps_of_phase >= least * taken and supply.ready()):
-            if len(groups) == _MOST_GROUPS:  # the older half is of a younger student
+            if len(groups) == _MOST_GROUPS:  # the older half was made with a younger student
                 groups.pop(int(chooser.integers(_MOST_GROUPS // 2)))
             groups.append(supply.take())
             taken += 1
@@ -250,7 +249,7 @@ def _train(
 
 
 def _unfinished(output: Path) -> Path:
-    """Return where weights go that are still learning: a good file is replaced by a finished one alone."""
+    """Return the file for unfinished weights: only finished ones replace a good file."""
     return output.with_name(f"{output.stem}.partial{output.suffix}")
 
 
@@ -264,7 +263,7 @@ def _learning_rate_factor(step: int, steps: int) -> float:
 
 def _total(terms: Mapping[str, Tensor]) -> Tensor:
     def mean(kind: str) -> Tensor:
-        # The logarithm keeps one odd image from speaking louder than all others.
+        # The logarithm keeps one odd image from outweighing all others.
         return torch.stack([v.log1p().mean() for name, v in terms.items() if name.startswith(kind)]).mean()
 
     total = _FEATURE_WEIGHT * (mean("feature") + mean("content")) + _GRAM_WEIGHT * mean("gram")
@@ -292,7 +291,7 @@ def _describe(terms: Mapping[str, float]) -> str:
 
 def _save(student: Student, path: Path) -> None:
     state = {name: weight.detach().half().contiguous() for name, weight in student.weights.items()}
-    CompactFeatures((), state)  # what training will make of it
+    CompactFeatures((), state)  # checks that training can read it
     write_result(
         path,
         lambda temporary: safetensors.torch.save_file(state, temporary, metadata={"licence": LICENCE}),

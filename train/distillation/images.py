@@ -1,4 +1,4 @@
-"""Images to distil the loss network on: photos, paintings, and what training makes of them on its way."""
+"""Images to distil the loss network on: photos, paintings, and stylised photos as training makes them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _T = TypeVar("_T")
 
 STYLE_SIDE = 160
 
-# Crops of one kind share a group, so that they share a style: (side in pixels, crops).
+# A group has crops of one size and one style: (side in pixels, number of crops).
 _GROUP_SHAPES = ((128, 4), (128, 4), (192, 2))
 
-# The longer side of whole photos and paintings, from which crops are cut; paintings vary within this.
+# The longer side of the photos and paintings that crops are cut from; that of paintings varies in a range.
 _PHOTO_SIZE = 400
 _PAINTING_SIZES = (256, 576)
 
-# Steps of a network in training before another takes its place: what the student overlooks, a network finds
-# in some hundreds of steps, by the optimizer that training has.
+# A network in training is replaced after so many steps: training's optimizer takes some hundreds of steps to
+# find what the student overlooks.
 _LIFETIME = (100, 400)
 _STEPS_A_ROUND = 10
 _BATCH = 1
@@ -44,9 +44,9 @@ class ImageGroup:
     """Images to compare, all RGB of shape (N, 3, H, W) in [0, 1].
 
     Attributes:
-        stylized: What is judged.
-        content: The photos that it should look like; N as well.
-        style: The style that it should have; N is 1.
+        stylized: The stylised images.
+        content: The photos; N as well.
+        style: The style; N is 1.
         style_weight: Weight of the style term.
     """
 
@@ -59,16 +59,16 @@ class ImageGroup:
 class DistillationImages:
     """An endless supply of images such as training shows to its loss network.
 
-    Most of them are results of networks that are being trained with the student itself: whatever the student
-    overlooks, those find, and the teacher then shows it.
+    Most are results of networks in training, with the student as their loss network: these networks find
+    whatever the student overlooks, and the teacher corrects it.
 
     Args:
         photos: RGB, uint8 of shape (H, W, 3), each at least 200 px in both sides.
-        paintings: The same.
-        networks: Trained styles: they paint some of the images, and new ones start from them.
-        generated_share: Part of the crops that are of generated photos, which are endless.
-        usual_style_weight: The weights are spread around it.
-        seed: Of all choices.
+        paintings: Likewise.
+        networks: Trained styles, which paint some of the images and start new networks.
+        generated_share: Fraction of the crops that are cut from generated photos.
+        usual_style_weight: The style weights vary around it.
+        seed: Seed of all choices.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class DistillationImages:
         return [kinds[number % len(kinds)]() for number in range(count)]
 
     def solving_images(self, count: int) -> list[Tensor]:
-        """Return images of the same kinds, but all of one size."""
+        """Return images as `basis_images` does, but all of one size."""
         return [
             F.interpolate(image, size=(128, 128), mode="bilinear", antialias=True)
             for image in self.basis_images(count)
@@ -109,9 +109,9 @@ class DistillationImages:
         """Make a new group.
 
         Args:
-            loss: Of the student as it is, which trains networks and moves pixels; None makes images that
-                need no training.
-            recent: A group that may serve as the start of another.
+            loss: The current student's loss, which trains networks and moves pixels; with None only images
+                that need no training are made.
+            recent: A group that the new one may start from.
 
         Returns:
             The images, without gradients, rounded to 256 levels.
@@ -132,7 +132,7 @@ class DistillationImages:
         return ImageGroup(_rounded(stylized), _rounded(content), _rounded(style), float(weight))
 
     def style(self) -> Tensor:
-        """Return a style, (1, 3, 160, 160): most often a part of a painting, else a photo or a result."""
+        """Return a style, (1, 3, 160, 160): usually a part of a painting, else a photo or a stylised one."""
         kind = self._random.random()
         if kind < 0.6:
             painting = _choose(self._random, self._paintings)
@@ -142,11 +142,11 @@ class DistillationImages:
             style = self._crops(1, STYLE_SIDE)
             if kind < 0.8:
                 style = self._painted(style)
-        # Other colours make other paintings of the few that there are.
+        # Other colours turn the few paintings into many.
         return self._recolored(style) if self._random.random() < 0.6 else style
 
     def _still(self, content: Tensor) -> Tensor:
-        """Return what needs no training: results of trained styles, photos, paintings, noise, and blends."""
+        """Return images that need no training: photos painted by trained styles, paintings, noise, blends."""
         kind = self._random.random()
         if kind < 0.35:
             return self._painted(content)
@@ -161,14 +161,14 @@ class DistillationImages:
             )
         if kind < 0.85:
             return content
-        # Noise of any coarseness, as networks show in their first steps.
+        # Noise of any coarseness, as networks make it in their first steps.
         coarse = max(2, content.shape[-1] >> int(self._random.integers(0, 5)))
         noise = torch.tensor(self._random.random((len(content), 3, coarse, coarse)), dtype=torch.float32)
         noise = F.interpolate(noise, size=content.shape[-2:], mode="bilinear")
         return content.lerp(noise, float(self._random.uniform(0.1, 1)))
 
     def _descend(self, loss: TrainingLoss, start: ImageGroup) -> Tensor:
-        """Move the pixels down the student's loss, as direct optimisation does."""
+        """Reduce the student's loss by moving the pixels, as direct optimisation does."""
         pixels = start.stylized.clone().requires_grad_()
         optimizer = torch.optim.Adam([pixels], lr=float(self._random.uniform(0.005, 0.03)))
         for _ in range(self._random.integers(4, 16)):
@@ -180,9 +180,9 @@ class DistillationImages:
         return pixels.detach()
 
     def _from_live_network(self, loss: TrainingLoss, content: Tensor) -> tuple[Tensor, Tensor]:
-        """Train a network for some steps with the student, and return what it makes of photos now."""
+        """Train a network for some steps with the student; return photos that it paints, and its style."""
         if self._live is None or self._steps_left <= 0:
-            # As often from another style, as the presets for CPUs do, as from random weights.
+            # Half of them start from a trained style, as in the presets for CPUs, half from random weights.
             self._live = TransformerNet(32, 5).to(memory_format=torch.channels_last)
             if self._random.random() < 0.5:
                 chosen = _choose(self._random, self._networks)
@@ -247,7 +247,7 @@ def _choose(generator: np.random.Generator, among: Sequence[_T]) -> _T:
 
 
 def resize(image: NDArray[np.uint8], longer_side: int) -> NDArray[np.uint8]:
-    """Resize an image, (H, W, 3), uint8, so that its longer side has so many pixels."""
+    """Resize an image, (H, W, 3), uint8, to the given longer side in pixels."""
     height, width = image.shape[:2]
     scale = longer_side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

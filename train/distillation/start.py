@@ -1,4 +1,4 @@
-"""Where the student starts: the teacher with most of its channels left out, and the others made up for it."""
+"""The first weights of the student: the teacher with fewer channels, which are solved to replace the rest."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from torch import Tensor
 from train.distillation.targets import Basis
 from train.loss.compact import COMPACT_LAYERS, HEADS, MEAN, STD, TRUNK
 
-# Positions of each image on which the equations are set up, and the part of their mean energy that is added
-# to each unknown's, so that no solution is large.
+# Positions of each image that give equations, and the fraction of the mean energy that ridge regression adds
+# to the energy of each unknown, which keeps solutions small.
 _POSITIONS = 700
 _RIDGE = 1e-4
-# What a ReLU turns to 0 need not be predicted: rounds in which such predictions become their own targets.
+# Values that a ReLU turns to 0 need not be predicted: in each of these rounds, such predictions become their
+# own targets.
 _ROUNDS = 3
 
 
@@ -31,19 +32,19 @@ def pruned_state(
 ) -> dict[str, Tensor]:
     """Return weights for the compact network in which each channel stands for one of VGG-19's.
 
-    In each layer those channels are kept that explain most of the energy of all, chosen one by one. The
-    kernels are then solved for, layer by layer: given what the student has found so far, they predict the
-    kept channels as well as linear least squares can (He et al. 2017, arXiv:1707.06168).
+    In each layer the channels that explain most of the energy are kept, chosen one by one. The kernels are
+    then solved for, layer by layer: from the student's features so far they predict the kept channels by
+    linear least squares (He et al. 2017, arXiv:1707.06168).
 
     Args:
         state: VGG-19's weights.
         keys: Their names, such as `features.0`, for each convolution of the compact network.
-        basis: What the heads should predict.
-        images: To solve on, each (1, 3, H, W) in [0, 1], all of one size.
-        trunk: Weights of a compact network of the same widths or narrower, whose 3x3 convolutions are kept as
-            they are: solved for are only channels beyond those, which stand for what they leave
-            unexplained, and the heads.
-        seed: Of the choice of positions.
+        basis: The directions that the heads predict.
+        images: Images to solve on, each (1, 3, H, W) in [0, 1], all of one size.
+        trunk: Weights of a compact network of the same widths or narrower, whose 3x3 convolutions are kept.
+            Only the heads and the missing channels, which explain what the given ones leave unexplained, are
+            solved for.
+        seed: Seed of the choice of positions.
 
     Returns:
         Float32 weights by their names in the compact network.
@@ -81,7 +82,7 @@ def pruned_state(
 
 
 def _given(trunk: Mapping[str, Tensor] | None, name: str, channels: int) -> tuple[Tensor, Tensor]:
-    """Return the kernels that a convolution has already, blind to channels that are new, and their biases."""
+    """Return the given kernels of a convolution, with zeros for new input channels, and their biases."""
     if trunk is None:
         return torch.empty(0, channels, 3, 3), torch.empty(0)
     kernel, bias = trunk[f"{name}.weight"].float(), trunk[f"{name}.bias"].float()
@@ -89,7 +90,7 @@ def _given(trunk: Mapping[str, Tensor] | None, name: str, channels: int) -> tupl
 
 
 def _unexplained_moment(activations: Tensor, explained: Tensor | None) -> Tensor:
-    """Return the second moments, (C, C), of what is left of activations after others have predicted them."""
+    """Return the second moments, (C, C), of the residual of activations that others predict."""
     flat = activations.transpose(0, 1).flatten(1)
     moment = flat @ flat.T / flat.shape[1]
     if explained is None:
@@ -102,7 +103,7 @@ def _unexplained_moment(activations: Tensor, explained: Tensor | None) -> Tensor
 
 
 def _representatives(moment: Tensor, count: int) -> list[int]:
-    """Choose channels from which all can be predicted best, by their second moments, (C, C)."""
+    """Choose the channels that predict all channels best, by their second moments, (C, C)."""
     rest = moment.double().clone()
     chosen: list[int] = []
     for _ in range(count):
@@ -116,13 +117,13 @@ def _representatives(moment: Tensor, count: int) -> list[int]:
 
 
 def _at(maps: Tensor, where: Tensor) -> Tensor:
-    """Return the vectors at some positions of each map: (N, C, ...) and (N, P) to (N * P, C)."""
+    """Return the vectors at some positions of each map: (N, C, ...) and (N, P) give (N * P, C)."""
     flat = maps.flatten(2)
     return flat.gather(2, where[:, None].expand(-1, flat.shape[1], -1)).transpose(1, 2).flatten(0, 1)
 
 
 def _solve(inputs: Tensor, targets: Tensor, *, rectified: bool = True) -> Tensor:
-    """Return the linear map with a constant, (C + 1, K), from inputs, (P, C), to targets, (P, K)."""
+    """Return the affine map, (C + 1, K), that predicts targets, (P, K), from inputs, (P, C)."""
     inputs = F.pad(inputs, (0, 1), value=1.0)
     square = inputs.T.double() @ inputs.double()
     square.diagonal().add_(_RIDGE * square.diagonal().mean())

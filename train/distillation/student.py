@@ -1,4 +1,4 @@
-"""The compact network as a student: weights that are trained, and how far they are from the teacher."""
+"""The compact network as a student: its weights in training, and their distance from the teacher."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from train.distillation.targets import CONTENT_LAYER, STYLE_LAYERS, Targets, pla
 from train.loss.compact import COMPACT_LAYERS, MEAN, STD, compact_activations
 from train.loss.perceptual_loss import relative_squared_error
 
-# Gradients are compared pixel by pixel and in means over squares of these sides: what a ReLU's kink does to a
-# single pixel matters less than where an area is sent.
+# Gradients are compared in means over squares of these sides: the direction of an area matters more than that
+# of a single pixel, which a ReLU's kink disturbs.
 _GRADIENT_SCALES = (1, 2, 4)
 
 
 class Student:
-    """The compact network while it is trained.
+    """The compact network in training.
 
     Args:
-        state: Weights of the names and shapes that `CompactFeatures` has.
+        state: Weights with the names and shapes of `CompactFeatures`.
     """
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -40,7 +40,7 @@ class Student:
         return compact_activations(x, self.weights, layers)
 
     def training_loss(self, stylized: Tensor, content: Tensor, style: Tensor) -> Tensor:
-        """Return the loss of each image that trains a style, without gradients for the student."""
+        """Return the loss that trains a style, for each image, without gradients for the student."""
         frozen = {name: weight.detach() for name, weight in self.weights.items()}
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
@@ -58,13 +58,13 @@ def distillation_loss(student: Student, targets: Targets) -> dict[str, Tensor]:
 
     Args:
         student: The student.
-        targets: What the teacher says of some images.
+        targets: The teacher's answers for some images.
 
     Returns:
-        Float32 of shape (N,), each 0 at best. `feature.LAYER`, `content` and `gram.LAYER` are squared errors,
-        1 if the student says nothing. `gradient.SCALE` is 1 less the cosine of the two gradients: a squared
-        error would make the student answer faintly wherever it is not sure. `length` is the squared logarithm
-        of the quotient of theirs. Without gradients in `targets` the last two are missing.
+        Terms of shape (N,), float32, each 0 at best. `feature.LAYER`, `content` and `gram.LAYER` are squared
+        errors, 1 for a student that answers zero. `gradient.SCALE` is 1 less the cosine of the two gradients:
+        a squared error would make an uncertain student answer faintly. `length` is the squared logarithm of
+        the quotient of the gradients' lengths. Without gradients in `targets` these two are missing.
     """
     images = targets.images
     pixels = images.stylized.clone().requires_grad_(bool(targets.gradient.numel()))
@@ -76,7 +76,7 @@ def distillation_loss(student: Student, targets: Targets) -> dict[str, Tensor]:
     terms = {}
     for layer in COMPACT_LAYERS:
         terms[f"feature.{layer}"] = relative_squared_error(found[layer], targets.features[layer])
-    # What counts is how far the images are from what they should look like.
+    # The difference between image and photo is what the content loss measures.
     terms["content"] = relative_squared_error(
         found[CONTENT_LAYER] - content, targets.features[CONTENT_LAYER].float() - targets.content.float()
     )
@@ -84,7 +84,7 @@ def distillation_loss(student: Student, targets: Targets) -> dict[str, Tensor]:
         wanted = targets.style_grams[layer]
         true_step = plain_gram(targets.features[layer]) - wanted
         step = plain_gram(found[layer]) - grams[layer]
-        # Near the style the difference vanishes, and its noise would count without limit.
+        # Near the style the difference vanishes: without the second term its noise would have no bound.
         energy = true_step.square().sum((1, 2)) + 0.01 * wanted.square().sum()
         terms[f"gram.{layer}"] = (step - true_step).square().sum((1, 2)) / energy
     if not pixels.requires_grad:

@@ -1,4 +1,4 @@
-"""What the teacher says of images: its features in few coordinates, and where to move the pixels."""
+"""The teacher's answers for images: its features in few coordinates, and the gradient of the pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from train.loss.vgg import VGGFeatures, weight_keys
 TEACHER = "vgg19"
 # Torchvision's names of its convolutions up to relu4_1.
 TEACHER_KEYS = tuple(weight_keys(TEACHER, COMPACT_LAYERS).values())
-# Those of the loss that training has by default.
+# The default layers of training's loss.
 (CONTENT_LAYER,) = TrainingConfig.content_layers
 STYLE_LAYERS = DEFAULT_STYLE_LAYERS[TEACHER]
 
@@ -29,11 +29,11 @@ class Targets:
     """The teacher's answers for an `ImageGroup` of N images, in the compact network's coordinates.
 
     Attributes:
-        images: What they are about.
-        features: Of the stylised images, by layer, (N, K, H', W'); half precision.
-        content: `CONTENT_LAYER` of the photos, the same.
+        images: The images.
+        features: Features of the stylised images, by layer, (N, K, H', W'); half precision.
+        content: `CONTENT_LAYER` of the photos, likewise.
         style_grams: Gram matrices of the style, by layer, (1, K, K).
-        gradient: Of each image's training loss with respect to its pixels, (N, 3, H, W); may be empty.
+        gradient: Gradient of each image's training loss by its pixels, (N, 3, H, W); may be empty.
         losses: The training loss of each image, (N,).
     """
 
@@ -47,14 +47,14 @@ class Targets:
 
 @dataclass(frozen=True)
 class Basis:
-    """For each layer the principal directions of the teacher's features.
+    """The principal directions of the teacher's features, for each layer.
 
-    They are those of the features themselves and not of their deviations from the mean, since that is what
-    Gram matrices consist of. All of a layer are scaled alike, to an energy of about 1 a channel.
+    They are computed from the features themselves, without subtracting the mean, as Gram matrices are. All
+    directions of a layer are scaled by one factor, to an energy of about 1 a channel.
 
     Attributes:
         kernels: By layer, (K, C, 1, 1).
-        kept: By layer, the part of the squared Frobenius norm of the Gram matrix that they hold.
+        kept: By layer, the fraction of the Gram matrix's squared Frobenius norm that they keep.
     """
 
     kernels: Mapping[str, Tensor]
@@ -67,7 +67,7 @@ def find_basis(features: VGGFeatures, images: Sequence[Tensor]) -> Basis:
 
     Args:
         features: VGG-19 with all of `COMPACT_LAYERS`.
-        images: To find them on, each (1, 3, H, W) in [0, 1].
+        images: Images, each (1, 3, H, W) in [0, 1].
 
     Returns:
         As many directions as the compact network has channels.
@@ -89,7 +89,7 @@ def find_basis(features: VGGFeatures, images: Sequence[Tensor]) -> Basis:
 
 
 class Teacher:
-    """VGG-19, answering in the compact network's coordinates.
+    """VGG-19, whose answers are in the compact network's coordinates.
 
     Args:
         features: VGG-19 with all of `COMPACT_LAYERS`.
@@ -101,14 +101,14 @@ class Teacher:
         self._basis = basis.kernels
 
     def __call__(self, images: ImageGroup, *, gradient: bool = True) -> Targets:
-        """Return what the teacher says of images, computed in bfloat16.
+        """Return the teacher's answers for images, computed in bfloat16.
 
         Args:
             images: The images.
-            gradient: Whether to find the gradient, which costs as much as the rest.
+            gradient: Whether to compute the gradient, which costs as much as the rest.
 
         Returns:
-            Its answers; without `gradient`, the gradient and the losses are empty.
+            The answers; without `gradient`, the gradient and the losses are empty.
         """
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
@@ -137,12 +137,12 @@ class Teacher:
 def training_loss(
     features: Mapping[str, Tensor], content: Tensor, style_grams: Mapping[str, Tensor], style_weight: float
 ) -> Tensor:
-    """Return the loss that trains a style, without its other terms, of each image.
+    """Return the content and style terms of the loss that trains a style, for each image.
 
     Args:
-        features: Of the stylised images, by layer.
+        features: Features of the stylised images, by layer.
         content: `CONTENT_LAYER` of the photos.
-        style_grams: Of the style, by layer.
+        style_grams: Gram matrices of the style, by layer.
         style_weight: Weight of the style term.
 
     Returns:
@@ -155,6 +155,6 @@ def training_loss(
 
 
 def plain_gram(features: Tensor) -> Tensor:
-    """Return what `gram_matrix` returns, of float32; this one can be differentiated twice."""
+    """Return the same as `gram_matrix`, in float32; this function can be differentiated twice."""
     flat = features.float().flatten(2)
     return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])

@@ -1,4 +1,4 @@
-"""Processes that make images and ask the teacher about them, while the student learns in another."""
+"""Processes that make images and compute the teacher's answers, while the student learns in another."""
 
 from __future__ import annotations
 
@@ -41,22 +41,21 @@ _HELD_OUT = 8  # the photos that styles are judged on
 _MOST_PHOTOS = 400
 _GENERATED_SHARE = 0.25
 
-# Groups of images that wait for the student, for each process, and those that new ones may start from.
+# Groups of images that wait for the student, for each process, and recent ones that new ones may start from.
 _WAITING = 2
 _RECENT = 12
 
-# Seconds between two looks whether the other processes live.
+# Seconds between two checks that the other processes live.
 _PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the images and the teacher come from.
+    """The sources of the images and of the teacher.
 
     Attributes:
         teacher: VGG-19 weights.
-        data: Folder of photos, of which some hundreds are taken; those that styles are judged on are left
-            out.
+        data: Folder of photos; some hundreds are used, without those that styles are judged on.
         paintings: Image files.
         networks: Trained styles, as `--init` takes them.
     """
@@ -76,9 +75,9 @@ class Sources:
         """Read photos, paintings and networks.
 
         Args:
-            seed: Of all that is chosen among them.
-            held_out: Whether to take the photos that styles are judged on, instead of all others.
-            with_generated: Whether generated photos stand among them.
+            seed: Seed of all choices among them.
+            held_out: Whether to use the photos that styles are judged on, instead of the others.
+            with_generated: Whether to mix in generated photos.
 
         Raises:
             FastnstError: If something cannot be read, or a network is not the full one.
@@ -111,20 +110,20 @@ class Sources:
 
 
 def _spread(count: int) -> list[int]:
-    """Return the numbers below `count`, or as many of them as are taken, from all over."""
+    """Return the numbers below `count`, or evenly spread ones if there are more than needed."""
     taken = min(count, _MOST_PHOTOS)
     return [number * count // taken for number in range(taken)]
 
 
 class TargetSupply:
-    """Targets from some processes, made with the student as it is at the time.
+    """Targets that other processes make with the current student.
 
     Args:
-        sources: Of the images.
-        basis: Of the teacher.
-        student: Whose images they are; its weights move to memory that the processes share.
-        workers: How many processes.
-        seed: Of their choices. What they make also depends on how far the student is when they do.
+        sources: The sources of the images.
+        basis: The teacher's principal directions.
+        student: The student, which takes part in making images; its weights move to shared memory.
+        workers: Number of processes.
+        seed: Seed of their choices. The targets also depend on the student's progress at the time.
     """
 
     def __init__(self, sources: Sources, basis: Basis, student: Student, *, workers: int, seed: int) -> None:
@@ -146,14 +145,14 @@ class TargetSupply:
             process.start()
 
     def ask_for_gradients(self) -> None:
-        """Have targets hold gradients from now on, and drop those that wait without."""
+        """Include gradients in targets from now on, and drop waiting ones without."""
         self._gradients.value = 1
 
     def take(self) -> Targets:
         """Return the next targets, waiting for them.
 
         Raises:
-            FastnstError: If a process has ended, which has said why.
+            FastnstError: If a process has ended; it has printed why.
         """
         while True:
             if not all(process.is_alive() for process in self._processes):
@@ -166,7 +165,7 @@ class TargetSupply:
                 return targets
 
     def ready(self) -> bool:
-        """Return whether `take` would not have to wait."""
+        """Return whether `take` returns at once."""
         return not self._queue.empty()
 
     def close(self) -> None:
@@ -184,7 +183,7 @@ def _produce(
     waiting: Queue[bytes],
     seed: int,
 ) -> None:
-    waiting.cancel_join_thread()  # what nobody will take need not be sent before this process ends
+    waiting.cancel_join_thread()  # this process may end before all that waits has been taken
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     keep_freed_memory()
@@ -193,7 +192,7 @@ def _produce(
     student = Student(weights)
     chooser = np.random.default_rng(seed)
     recent: list[ImageGroup] = []
-    parent = os.getppid()  # which changes when that process is killed
+    parent = os.getppid()  # it changes when the parent is killed
     while os.getppid() == parent:
         with_gradient = bool(gradients.value)
         loss = student.training_loss if with_gradient else None

@@ -1,6 +1,6 @@
 """Stylise one photo without training a style: `python -m train.optimize --content a.jpg --style b.jpg`.
 
-PyTorch is imported only once there is something to do, so that --help and mistakes come at once.
+PyTorch is imported only once there is something to do: --help and mistakes come at once.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from train.loss.perceptual_loss import PerceptualLoss
 
 _DESCRIPTION = """\
-Stylise one photo by optimising its pixels (Gatys, Ecker, Bethge 2016): the slow way, which needs no
-trained style. Options that python -m train has too have its defaults. Ctrl-C ends it early and keeps
-the picture so far.
+Stylise one photo by optimising its pixels (Gatys, Ecker, Bethge 2016): slow, but needs no trained
+style. Options that python -m train has too have the same defaults. Ctrl-C ends it early and keeps the
+picture so far.
 """
 _EXAMPLES = """\
 examples:
@@ -49,7 +49,7 @@ examples:
   python -m train.optimize --content photo.jpg --style wave.jpg --style-weight 30 -o strong.png
 """
 
-# What is shared with training has its default and its range there.
+# Options that training has too take their defaults and ranges from it.
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
 _SHARED = (
     "style",
@@ -66,7 +66,7 @@ _SHARED = (
     "seed",
 )
 
-# From here on Pillow refuses a file by itself.
+# Pillow refuses larger files.
 _MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 
 
@@ -115,20 +115,44 @@ def _parser() -> CommandParser:
         metavar="X",
         help="how strongly the style counts (%(default)s)",
     )
-    add_shared("--content-weight", type=float, metavar="X", help="how strongly the photo does (%(default)s)")
-    add_shared("--tv-weight", type=float, metavar="X", help="of the total variation (%(default)s)")
-    add_shared("--repetition-weight", type=float, metavar="X", help="against lattices (%(default)s)")
+    add_shared(
+        "--content-weight", type=float, metavar="X", help="how strongly the photo counts (%(default)s)"
+    )
+    add_shared("--tv-weight", type=float, metavar="X", help="weight of the total variation (%(default)s)")
+    add_shared(
+        "--repetition-weight",
+        type=float,
+        metavar="X",
+        help="weight of the term against lattices (%(default)s)",
+    )
     content_layers = ",".join(typing.cast("tuple[str, ...]", _DEFAULTS["content_layers"]))
-    add_shared("--content-layers", type=_layers, metavar="A,B", help=f"hold the content ({content_layers})")
+    add_shared("--content-layers", type=_layers, metavar="A,B", help=f"content layers ({content_layers})")
     style_layers = "; ".join(f"{name} {','.join(names)}" for name, names in DEFAULT_STYLE_LAYERS.items())
-    add_shared("--style-layers", type=_layers, metavar="A,B", help=f"hold the style ({style_layers})")
-    add_shared("--style-layer-weights", type=_numbers, metavar="X,Y", help="one for each of them (all equal)")
+    add_shared("--style-layers", type=_layers, metavar="A,B", help=f"style layers ({style_layers})")
+    add_shared(
+        "--style-layer-weights",
+        type=_numbers,
+        metavar="X,Y",
+        help="a weight for each style layer (all equal)",
+    )
     networks = typing.get_args(LossNetworkName)
-    add_shared("--loss-network", choices=networks, help="compares the images (%(default)s)")
-    add_shared("--loss-network-weights", type=Path, metavar="FILE", help="in the place of the download")
-    add("--start", choices=("photo", "noise"), default="photo", help="photo, or noise as in the paper")
-    add_shared("--seed", type=int, metavar="N", help="of the noise (%(default)s)")
-    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: the best at hand")
+    add_shared("--loss-network", choices=networks, help="the network that compares the images (%(default)s)")
+    add_shared(
+        "--loss-network-weights", type=Path, metavar="FILE", help="its weights, instead of the download"
+    )
+    add(
+        "--start",
+        choices=("photo", "noise"),
+        default="photo",
+        help="start from the photo, or from noise as in the paper",
+    )
+    add_shared("--seed", type=int, metavar="N", help="seed of the noise (%(default)s)")
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        default="auto",
+        help="auto takes the best one available",
+    )
     return parser
 
 
@@ -150,14 +174,14 @@ def _parse(arguments: Sequence[str] | None) -> _Options:
         raise FastnstError(f"--steps must be at least 1, got {given.steps}")
     if not LEAST_SIZE <= given.size <= MOST_SIZE:
         raise FastnstError(f"--size must be from {LEAST_SIZE} to {MOST_SIZE}, got {given.size}")
-    # The name is that of a trained style, of which there is none.
+    # The name would be that of the trained style.
     config = TrainingConfig(name="optimize", **{name: getattr(given, name) for name in _SHARED})
     output = _output_path(given.content, given.style, given.output)
     return _Options(given.content, output, given.size, given.steps, given.start, given.device, config)
 
 
 def _output_path(content: Path, style: Path, output: Path | None) -> Path:
-    """Return the file to write, once nothing speaks against it that would cost the result in the end."""
+    """Return the file to write, after checking now what would otherwise cost the result in the end."""
     name = f"{content.stem}-{style.stem}.png"
     path = Path(name) if output is None else output / name if output.is_dir() else output
     output_format(path.suffix)
@@ -213,7 +237,7 @@ def _optimize_picture(options: _Options, picture: Picture) -> int:
     content = image_to_tensor(picture.pixels).to(device)
     start = None
     if options.start == "noise":
-        # Drawn on the CPU, so that a seed means the same noise on every device.
+        # Drawn on the CPU: a seed gives the same noise on every device.
         generator = torch.Generator().manual_seed(options.config.seed)
         start = torch.rand(content.shape, generator=generator).to(device)
     height, width = picture.pixels.shape[:2]
@@ -243,12 +267,12 @@ def _device(name: str) -> str:
 
     try:
         return resolve_accelerator(name)
-    except FastnstError as error:  # which speaks of training's option
+    except FastnstError as error:  # which names training's option
         raise FastnstError(str(error).replace("--accelerator", "--device")) from error
 
 
 def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, PerceptualLoss]:
-    """Return the loss, and the options with what `auto` came to."""
+    """Return the options, with `auto` replaced by the network that it chose, and the loss."""
     from train.loss.choice import load_loss_network
     from train.loss.painting import load_painting
     from train.loss.perceptual_loss import PerceptualLoss

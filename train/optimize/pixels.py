@@ -1,10 +1,9 @@
-"""Direct optimisation of an image's pixels: slow, free of training, and what a trained style is held against.
+"""Direct optimisation of an image's pixels: slow, without training, the reference for trained styles.
 
 Gatys, Ecker and Bethge 2016, "Image Style Transfer Using Convolutional Neural Networks" (CVPR), with the loss
-that trains a style here in the place of theirs. Departures from that paper: it starts at the photo instead of
-white noise, the terms of the loss are relative to their targets, the loss network pools by maximum, and the
-pixels stay within the range of an image, as in the baseline of Johnson et al. 2016 (arXiv:1603.08155, section
-4.1).
+that trains fastnst's styles. Departures from that paper: it starts at the photo instead of white noise, the
+terms of the loss are relative to their targets, the loss network pools by maximum, and the pixels stay within
+the range of an image, as in the baseline of Johnson et al. 2016 (arXiv:1603.08155, section 4.1).
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from fastnst.errors import FastnstError
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
 
 OnStep = Callable[[int, PerceptualLosses, Tensor], bool | None]
-"""Takes the number of steps done, the losses of the image and the image; True ends the optimisation."""
+"""Takes the number of steps done, the losses of the image, and the image; True ends the optimisation."""
 
-# Pairs of differences that approximate the curvature. 100 fall no faster over the first 200 steps, and each
-# takes the memory of two images.
+# Pairs of differences that approximate the curvature; each takes the memory of two images. With 100 the loss
+# falls no faster over the first 200 steps.
 _HISTORY = 20
 
-# Evaluations in one line search, PyTorch's own limit. After the first step it seldom takes more than one.
+# Most evaluations in one line search, as in PyTorch. After the first step it seldom takes more than one.
 _LINE_SEARCH = 25
 
-# Of the mean squared overshoot, against a loss that starts at 1. With ten times as much the loss falls alike;
-# with a hundred times as much it falls more slowly where much of a photo is black or white.
+# Weight of the mean squared overshoot, beside a loss that starts at 1. At ten times the weight the loss falls
+# as fast; at a hundred times it falls more slowly in photos with much black or white.
 _OVERSHOOT_WEIGHT = 1.0
 
 _LEAST_LOSS = 1e-12
@@ -48,18 +47,18 @@ class _Evaluation:
 class _Objective:
     """The loss as a function of unbounded pixels.
 
-    L-BFGS knows no bounds, and pixels clipped between its steps would belie the differences that it takes
-    the curvature from: with a line search that costs a second evaluation in each step. So the loss is taken
-    of the pixels clipped to [0, 1], and how far they overshoot is added as a penalty, which draws them back
-    to where they have a gradient. Whatever its weight, no point is lower than its own clipped image, so that
-    the minima are those of the loss over images, and the losses reported are exactly those of an image.
+    L-BFGS knows no bounds. Clipping the pixels between its steps would falsify the differences from which it
+    estimates the curvature, and cost the line search a second evaluation in each step. Instead, the loss is
+    computed on the pixels clipped to [0, 1], and a penalty on the overshoot draws them back to where they
+    have a gradient. Whatever the penalty's weight, no point is lower than its clipped image: the minima are
+    those of the loss over images, and the reported losses are exactly those of an image.
 
-    At a bound the objective has a kink, and photos have many pixels that are wholly black or white. There
-    the gradient is that of the side to which it leads: the loss's own inwards, none outwards. Autograd's
-    clipping would say none either way, and those pixels would never move.
+    At a bound the objective has a kink, and photos have many fully black or white pixels. There the gradient
+    is that of the side to which it leads: the loss's own inwards, none outwards. Autograd's clipping would
+    give none either way, and those pixels would never move.
 
-    The loss is divided by that of the start, so that the weights of its terms do not reach the thresholds
-    of the optimiser.
+    The loss is divided by its value at the start: the optimiser's thresholds then do not depend on the
+    weights of its terms.
     """
 
     def __init__(self, loss: PerceptualLoss, content: Tensor, pixels: Tensor) -> None:
@@ -97,13 +96,14 @@ class _Objective:
         return found
 
     def forget_all_but(self, kept: _Evaluation) -> None:
-        """Let go of the points that a line search has tried."""
+        """Forget the points that a line search has tried."""
         self._known = [kept]
 
     def closure(self) -> Tensor:
-        """Set the gradient and return the objective, as `torch.optim.LBFGS` asks for it.
+        """Set the gradient and return the objective, as `torch.optim.LBFGS` requires.
 
-        It asks anew where its own line search has ended, which would be half of all evaluations.
+        LBFGS asks again at the point where its line search ended; without the cache of `evaluate` that would
+        be half of all evaluations.
         """
         here = self.evaluate()
         self._pixels.grad = here.gradient
@@ -120,18 +120,18 @@ def optimize_pixels(
 ) -> Tensor:
     """Stylise one photo by minimising the loss over its pixels with L-BFGS.
 
-    A step is one iteration of L-BFGS, as the papers count: one new direction and the line search along it
-    (strong Wolfe conditions). It evaluates the loss and its gradient once, seldom more often, except for
-    the first, which has no curvature to go by and takes some five evaluations.
+    A step is one iteration of L-BFGS, as the papers count: a new direction and the line search along it
+    (strong Wolfe conditions). It usually evaluates the loss and its gradient once; the first step, which
+    knows no curvature yet, takes some five evaluations.
 
     Args:
-        loss: What is minimised; its loss network and buffers are on the device of `content`.
+        loss: The loss to minimise; its loss network and buffers are on the device of `content`.
         content: The photo, float32 of shape (1, 3, H, W), RGB in [0, 1].
-        steps: The most steps to take; they end early where the line search finds nothing lower.
-        start: Where to start, of the shape of `content`; values are clipped to [0, 1]. The photo by default.
-        on_step: Called for the start, as step 0, and after each step, with the number of steps done, the
-            losses of the image, without gradients, and the image, which does not change afterwards. What it
-            raises passes through. Returning True ends the optimisation.
+        steps: The most steps to take; it ends early if the line search finds nothing lower.
+        start: The first image, of the shape of `content`, clipped to [0, 1]. The photo by default.
+        on_step: Called at the start, as step 0, and after each step, with the number of steps done, the
+            losses of the image without gradients, and the image, which does not change afterwards. Its
+            exceptions pass through. Returning True ends the optimisation.
 
     Returns:
         The image of the last step, float32 of shape (1, 3, H, W) in [0, 1].
@@ -152,11 +152,11 @@ def optimize_pixels(
         [pixels],
         max_iter=1,
         max_eval=1 + _LINE_SEARCH,
-        # Between two steps nothing may end the search but the caller.
+        # Only the caller ends the optimisation between two steps.
         tolerance_grad=0,
         tolerance_change=0,
         history_size=_HISTORY,
-        # At a fixed length the first step hardly moves, and now and then the loss rises.
+        # With steps of a fixed length the first one hardly moves, and sometimes the loss rises.
         line_search_fn="strong_wolfe",
     )
     objective = _Objective(loss, content.detach(), pixels)
@@ -173,10 +173,10 @@ def optimize_pixels(
 
 
 def steps_to_reach(loss: PerceptualLoss, content: Tensor, target: float, *, most: int) -> int | None:
-    """Return how many steps of direct optimisation a photo takes to a given loss.
+    """Return how many steps of direct optimisation a photo takes to reach a given loss.
 
-    This is how Johnson et al. 2016 compare their networks with direct optimisation (arXiv:1603.08155,
-    section 4.1 and figure 5).
+    Johnson et al. 2016 compare their networks with direct optimisation in this way (arXiv:1603.08155, section
+    4.1 and figure 5).
 
     Args:
         loss: As for `optimize_pixels`.
@@ -185,8 +185,8 @@ def steps_to_reach(loss: PerceptualLoss, content: Tensor, target: float, *, most
         most: The most steps to take.
 
     Returns:
-        The first step, from 0 for the photo itself, whose `total` is at most `target`; None if none of them
-        is.
+        The first step with a `total` of at most `target`, 0 being the photo itself; None if no step reaches
+        it.
 
     Raises:
         ValueError: If `content` is not one RGB image, or `most` is negative.

@@ -1,4 +1,4 @@
-"""What direct optimisation shows on the terminal, and the image it has so far."""
+"""The progress of direct optimisation on the terminal, and its image so far."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LINE_SECONDS = 5.0
 
 
 class OptimizationStep(NamedTuple):
-    """An image on its way.
+    """The image after a step.
 
     Attributes:
-        number: Steps done, from 0 for the start.
-        losses: Of the image.
-        image: Of shape (1, 3, H, W), in [0, 1].
+        number: Steps done; 0 at the start.
+        losses: The losses of the image.
+        image: The image, of shape (1, 3, H, W), in [0, 1].
     """
 
     number: int
@@ -31,10 +31,10 @@ class OptimizationStep(NamedTuple):
 
 
 class OptimizationProgress:
-    """A bar where there is a terminal, a line every few seconds where there is not.
+    """A progress bar on a terminal; elsewhere a line every few seconds.
 
     Args:
-        steps: Number of steps to come.
+        steps: Number of steps to take.
 
     Attributes:
         last: The last step; None before the first.
@@ -56,11 +56,11 @@ class OptimizationProgress:
 
     @property
     def seconds(self) -> float:
-        """The time since the start."""
+        """The seconds since the start."""
         return time.monotonic() - self._started
 
     def show(self, number: int, losses: PerceptualLosses, image: Tensor) -> None:
-        """Keep a step, and show it when it is time; the `on_step` of `optimize_pixels`."""
+        """Keep a step, and show it if enough time has passed; this is the `on_step` of `optimize_pixels`."""
         self.last = OptimizationStep(number, losses, image)
         now = time.monotonic()
         if number == 1:
@@ -75,17 +75,17 @@ class OptimizationProgress:
             self._bar.update(number - self._bar.n)
             self._bar.refresh()
             return
-        if number > 1:  # the first takes several times as long, and tells nothing of the others
+        if number > 1:  # the first takes several times as long as the others
             left = (self._steps - number) * (now - self._after_first) / (number - 1)
             status += f", {clock(left)} left"
         print(f"step {number}/{self._steps}: {status}", file=sys.stderr, flush=True)  # noqa: T201
 
     def close(self) -> None:
-        """Close the bar, so that what follows stands on a line of its own."""
+        """Close the bar, before other lines are printed."""
         if self._bar is not None:
             self._bar.close()
 
 
 def describe(losses: PerceptualLosses) -> str:
-    """Return both terms as people read them."""
+    """Return the content and style terms as text."""
     return f"content {losses.content.item():.3f}, style {losses.style.item():.4f}"
