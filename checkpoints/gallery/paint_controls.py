@@ -1,7 +1,7 @@
 """Paint the pictures of the README's "Control after training", on scikit-image's sample photos.
 
-The photos are in the public domain or CC0 and are not copied here; only what the styles make of them is. The
-masks are made here too, of soft ellipses.
+The photos are in the public domain or CC0. The repository holds only the painted results. The masks are soft
+ellipses, drawn by this script.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Plane = NDArray[np.float32]
 
 
 def main() -> None:
-    """Write gallery/control_NAME.jpg for each control: the same photo with the control at several values."""
+    """Write control_NAME.jpg beside this file for each control: photos with the control at several values."""
     astronaut, coffee, rocket = (
         np.asarray(Image.fromarray(photo).convert("RGB"))
         for photo in (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.rocket())
@@ -61,7 +61,7 @@ def main() -> None:
         [Painter({"kandinsky": 1 - share, "starry_night": share})(astronaut) for share in (0, 0.35, 0.65, 1)],
     )
     _write("size", [Painter("the_scream", size=size)(astronaut) for size in (256, 384, 512, 1024)])
-    # Detail shows only where a pixel of the result is one of the picture.
+    # Fine detail is only visible without scaling, so this strip shows a crop.
     closer = np.s_[10 : 10 + HEIGHT, 60 : 60 + 360]
     _write(
         "detail", [Painter("kandinsky", size=224, detail=value)(astronaut)[closer] for value in (0, 0.5, 1)]
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _portrait() -> Plane:
-    """A mask of the astronaut before the background: head, collar and suit."""
+    """Return a mask of the astronaut in the foreground: head, collar and suit."""
     head = _ellipse(512, 512, (0.19, 0.44), (0.17, 0.15), soft=0.2)
     suit = _ellipse(512, 512, (0.85, 0.38), (0.55, 0.4))
     return np.maximum(head, suit)
@@ -78,7 +78,10 @@ def _portrait() -> Plane:
 def _ellipse(
     height: int, width: int, centre: tuple[float, float], radii: tuple[float, float], soft: float = 0.12
 ) -> Plane:
-    """A soft ellipse of shape (height, width); centre and radii (down, across) as parts of the sides."""
+    """Return a soft ellipse, float32 (height, width) in [0, 1].
+
+    `centre` and `radii` are (vertical, horizontal) fractions of the sides.
+    """
     down, across = np.ogrid[:height, :width]
     distance = np.hypot((down / height - centre[0]) / radii[0], (across / width - centre[1]) / radii[1])
     return np.clip((1 - distance) / soft + 0.5, 0, 1).astype(np.float32)
@@ -96,7 +99,7 @@ def _write(name: str, pictures: Sequence[Pixels]) -> None:
     for each in shown:
         strip.paste(each, (left, 0))
         left += each.width + GAP
-    path = Path(__file__).parent / "gallery" / f"control_{name}.jpg"
+    path = Path(__file__).parent / f"control_{name}.jpg"
     strip.save(path, quality=84)
     print(path)
 

@@ -1,9 +1,8 @@
-"""Train one style at several strengths and with several brushes, and paint the README's pictures of both.
+"""Train one style at several strengths and brush sizes, and paint the README's pictures of them.
 
     python checkpoints/gallery/paint_options.py painting.jpg folder-of-photos -- --images 500
 
-Each variant goes on from the bundled style of the painting's name; what stands behind -- goes to every
-training.
+Each variant starts from the bundled style with the painting's name. Options after -- go to every training.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SIDE, GAP = 384, 8
 
 
 def main() -> None:
-    """Write gallery/strength.jpg and gallery/brush.jpg."""
+    """Write strength.jpg and brush.jpg beside this file."""
     arguments, _, options = "\n".join(sys.argv[1:]).partition("\n--\n")
     if len(arguments.splitlines()) != 2:
         sys.exit(__doc__)
@@ -42,7 +41,7 @@ def main() -> None:
                 painted.append(Stylizer(style)(photo))
                 quality = Stylizer(style).metadata
                 print(option, value, quality[keys.CONTENT_LOST], quality[keys.STYLE_MISSED])
-        _write(Path(__file__).parent / "gallery" / f"{picture}.jpg", painted)
+        _write(Path(__file__).parent / f"{picture}.jpg", painted)
 
 
 def _train(painting: Path, data: str, folder: Path, options: list[str]) -> Path:

@@ -1,6 +1,6 @@
-"""Paint the gallery: the styles that come with fastnst, on scikit-image's sample photos.
+"""Paint scikit-image's sample photos in every style that comes with fastnst, for the gallery.
 
-The photos are in the public domain or CC0 and are not copied here; only what the styles make of them is.
+The photos are in the public domain or CC0. The repository holds only the painted results.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ GAP = 8
 
 
 def main() -> None:
-    """Write gallery/NAME.jpg for each style: the photos side by side, painted at the size they are shown."""
-    here = Path(__file__).parent
+    """Write NAME.jpg beside this file for each style: the photos side by side, painted at the size shown."""
+    gallery = Path(__file__).parent
     photos = [
         _at_height(Image.fromarray(photo))
         for photo in (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.rocket())
     ]
     width = sum(photo.width for photo in photos) + GAP * (len(photos) - 1)
-    (here / "gallery").mkdir(exist_ok=True)
     for style in BUNDLED_STYLES:
-        stylizer = Stylizer(here / f"{style}.onnx")
+        stylizer = Stylizer(gallery.parent / f"{style}.onnx")
         strip = Image.new("RGB", (width, HEIGHT), "white")
         left = 0
         for photo in photos:
             strip.paste(Image.fromarray(stylizer(np.asarray(photo))), (left, 0))
             left += photo.width + GAP
-        strip.save(here / "gallery" / f"{style}.jpg", quality=88)
-        print(here / "gallery" / f"{style}.jpg")
+        path = gallery / f"{style}.jpg"
+        strip.save(path, quality=88)
+        print(path)
 
 
 def _at_height(photo: Image.Image) -> Image.Image:
