@@ -1,1 +1,1 @@
-"""Measurements of speed that anyone can run again: ratios of two ways in one run, on one machine."""
+"""Speed and quality benchmarks. Each compares two variants in one run, on one machine."""

@@ -1,7 +1,8 @@
-"""Thousands of images through the network: whether memory stays flat, and what the overlap brings.
+"""Paint thousands of images: does memory stay flat, and what does overlapped reading and writing gain?
 
-The images are made here, of several sizes around --size. The first part paints some of them one after the
-other and by `paint_batch`, in turn, the second all of them in one run, whose memory it prints at intervals.
+The images are generated, in many sizes around --size. The first part paints some of them one after the
+other and with `paint_batch`, in turn. The second part paints all of them in one run and prints its memory
+at intervals.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.batch", description=__doc__)
     parser.add_argument("--model", default="kandinsky", help="a style's name or ONNX file")
     parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--size", type=int, default=64, help="of the images' shorter side, about")
-    parser.add_argument("--suffix", default=".jpg", help="of the images and the results")
+    parser.add_argument("--size", type=int, default=64, help="approximate side of the images in pixels")
+    parser.add_argument("--suffix", default=".jpg", help="file format of images and results")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, help="of the network on the CPU")
-    parser.add_argument("--workers", type=int, help="threads that read, and as many that write")
+    parser.add_argument("--threads", type=int, help="CPU threads of the network")
+    parser.add_argument("--workers", type=int, help="reading threads, and as many writing threads")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--compared", type=int, default=100, help="images of each round of the comparison")
+    parser.add_argument("--compared", type=int, default=100, help="images per round of the comparison")
     options = parser.parse_args()
     stylizer = Stylizer(options.model, device=options.device, threads=options.threads)
     print(f"{stylizer.path.name} on {stylizer.providers[0]}, {os.cpu_count()} cores")
@@ -87,7 +88,7 @@ def _encode(task: Task, painted: Picture) -> bytes:
 
 
 def _make_images(folder: Path, count: int, size: int, suffix: str) -> list[Task]:
-    """Write as many files, each cut to a size of its own, 0.75 to 1.75 times `size`, out of soft noise."""
+    """Write `count` crops of soft noise; their random sides are 0.75 to 1.75 times `size`."""
     chance = np.random.default_rng(0)
     side = int(size * 1.75) + 1
     noise = Image.fromarray(chance.integers(0, 256, (side, side, 3), dtype=np.uint8))

@@ -1,4 +1,4 @@
-"""How much stylised videos flicker: their warping error along the source's motion, over the source's own."""
+"""How much stylised videos flicker: their warping error, divided by that of the source."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from fastnst.video.reader import Frame, VideoReader
 def main() -> None:
     """Measure each video against the source and print a table."""
     parser = argparse.ArgumentParser(prog="python -m bench.flicker", description=__doc__)
-    parser.add_argument("source", type=Path, help="the video that was painted")
-    parser.add_argument("stylized", type=Path, nargs="+", help="its results; the first is the baseline")
-    parser.add_argument("--frames", type=int, help="only the first N")
+    parser.add_argument("source", type=Path, help="the original video")
+    parser.add_argument(
+        "stylized", type=Path, nargs="+", help="painted versions of it; the first is the baseline"
+    )
+    parser.add_argument("--frames", type=int, help="measure only this many frames")
     options = parser.parse_args()
     print("| video | pairs | cuts | warping error | source's | flicker | less | detail |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
@@ -33,11 +35,11 @@ def main() -> None:
 
 
 def measure(source: Path, stylized: Path, count: int | None = None) -> FlickerMeter:
-    """Return the meter after both videos, which have the same frames, went through it."""
+    """Return the meter after it has measured both videos, which must have the same frames."""
     meter = FlickerMeter()
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(VideoReader(stylized))
-        # Reduced as it was painted; the source of an upright result is upright too.
+        # Read the source at the size of the result, as the painting command did.
         sources = stack.enter_context(VideoReader(source, size=max(results.width, results.height)))
         pairs = zip(frames(sources), frames(results), strict=False)
         for number, (before, after) in enumerate(pairs, 1):
@@ -48,7 +50,7 @@ def measure(source: Path, stylized: Path, count: int | None = None) -> FlickerMe
 
 
 def frames(reader: VideoReader) -> Iterator[Frame]:
-    """Yield the frames alone."""
+    """Yield only the frames, without the other streams' packets."""
     return (item for item in reader if isinstance(item, Frame))
 
 

@@ -1,9 +1,9 @@
-"""Crops per second of the loader alone, in the first epoch and later, against the plain loop, in one run.
+"""Crops per second of the loader alone, in the first and in later epochs, against a plain loop in one run.
 
-The plain loop is what tutorials write: Pillow opens and converts each photo whole, a random resized crop, a
-flip, float32, and the DataLoader collates. It has as many workers. Beside what a step consumes, this says
-whether training waits for its photos. They are in the system's file cache for both. Generated photos, which
-need no files, are measured in the same run.
+The plain loop is what tutorials write: Pillow decodes each whole photo, then come a random resized crop, a
+flip and float32, and the DataLoader collates. It has as many workers. Compared with what a training step
+consumes, the rates show whether training waits for its photos. Both read from the system's file cache.
+Generated photos, which need no files, are measured in the same run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from train.photos.loader import PhotoLoader
 from train.photos.sources import open_photos
 
 _BATCH_SIZE = 16
-_STEPS = 1_000_000  # no stage of these ends while it is measured
+_STEPS = 1_000_000  # so many that no stage ends during a measurement
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class LoaderRate:
     """Crops per second.
 
     Attributes:
-        first_epoch: While each photo is decoded, and kept.
-        later_epochs: When all are kept, or as many as there is room for.
+        first_epoch: While photos are decoded and put into the cache.
+        later_epochs: When the cache holds all photos, or is full.
     """
 
     first_epoch: float
@@ -53,16 +53,16 @@ class LoaderRate:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.loader", description=__doc__)
-    parser.add_argument("--data", help="folder of photos; by default photos of noise are made")
+    parser.add_argument("--data", help="folder of photos; by default, noise images are made")
     parser.add_argument("--image-size", type=int, default=256)
     parser.add_argument(
-        "--crop-stages", type=int, default=1, help="measure the small crops of the first of so many stages"
+        "--crop-stages", type=int, default=1, help="measure the first of this many crop stages"
     )
     parser.add_argument(
         "--crop-scale", type=float, nargs=2, default=[0.25, 1.0], metavar=("LEAST", "GREATEST")
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=5.0, help="duration of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     scale = (options.crop_scale[0], options.crop_scale[1])
@@ -72,11 +72,11 @@ def main() -> None:
         if options.data is None:
             write_photos(Path(folder), enough_photos(options.workers))
         photos = open_photos(options.data or folder, validation_photos=0)
-        assert isinstance(photos, PhotoFolder), "the loader of a stream is not measured"
+        assert isinstance(photos, PhotoFolder), "only folders are measured, not streams"
         if len(photos) < (needed := photos_needed(options.workers)):
             parser.error(f"--data holds {len(photos)} photos; {options.workers} workers need {needed}")
         plain, ours, generated = [], [], []
-        for _ in range(options.rounds):  # in turn, so that a load from elsewhere falls on both
+        for _ in range(options.rounds):  # in turn, so that other load slows all
             plain.append(plain_rate(photos, side, scale, options.workers, options.seconds))
             ours.append(loader_rate(photos, schedule, scale, options.workers, options.seconds))
             generated.append(generated_rate(schedule, scale, options.workers, options.seconds))
@@ -104,15 +104,15 @@ def loader_rate(
     *,
     cache_gb: float | None = None,
 ) -> LoaderRate:
-    """Measure how many crops the loader makes when nothing waits for it.
+    """Measure how many crops per second the loader makes when they are taken at once.
 
     Args:
-        photos: A folder of at least `photos_needed`.
-        schedule: The side of the crops; the first stage should outlast the measurement.
-        crop_scale: Least and greatest part of a photo's area in a crop.
-        workers: Processes that decode.
-        seconds: Of the measurement of the later epochs; that of the first takes what it takes.
-        cache_gb: As in training; 0 keeps no photos.
+        photos: A folder with at least `photos_needed(workers)` photos.
+        schedule: The side of the crops; its first stage should outlast the measurement.
+        crop_scale: Least and greatest fraction of a photo's area in a crop.
+        workers: Decoding processes.
+        seconds: Duration of the measurement of later epochs; the first epoch is measured whole.
+        cache_gb: Size of the cache, as in training; 0 caches nothing.
 
     Returns:
         The rates.
@@ -130,7 +130,7 @@ def loader_rate(
     ahead = _ahead(workers)
     epoch = len(photos) // _BATCH_SIZE
     first = _rate(itertools.islice(batches, epoch), ahead)
-    # The epoch's last batches may still be in the making.
+    # Skip the first batches: the workers may still be making those of the first epoch.
     later = _rate(batches, ahead, seconds)
     return LoaderRate(first, later)
 
@@ -141,7 +141,7 @@ def generated_rate(
     workers: int = 1,
     seconds: float = 5.0,
 ) -> float:
-    """Measure how many crops of generated photos the loader makes in a second when nothing waits for it."""
+    """Measure how many crops of generated photos per second the loader makes when they are taken at once."""
     loader = PhotoLoader(
         GeneratedPhotos(0),
         batch_size=_BATCH_SIZE,
@@ -170,7 +170,7 @@ def plain_rate(
 
 
 def photos_needed(workers: int) -> int:
-    """Return how many photos a folder needs, or the batches made ahead are too much of an epoch, or all."""
+    """Return how many photos keep the batches made in advance a small part of an epoch."""
     return 4 * _ahead(workers) * _BATCH_SIZE
 
 
@@ -180,7 +180,7 @@ def enough_photos(workers: int) -> int:
 
 
 def _ahead(workers: int) -> int:
-    """Return how many batches are made before the first was asked for, or while the processes started."""
+    """Return how many batches may be made in advance, before the first is taken."""
     return 2 * workers + 1
 
 
@@ -218,7 +218,7 @@ def _rate(batches: Iterable[object], ahead: int, seconds: float = math.inf) -> f
 
 
 def write_photos(folder: Path, count: int) -> None:
-    """Write JPEGs of 640x480 that cost what photos cost: noise that is stronger the coarser it is."""
+    """Write JPEGs of 640x480 that decode as slowly as photos: noise, stronger at coarser scales."""
     generator = np.random.default_rng(0)
     paths = []
     for number in range(32):

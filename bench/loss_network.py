@@ -1,9 +1,9 @@
-"""What a loss network costs and what its styles are worth, against VGG-19's: `python -m bench.loss_network`.
+"""The speed of loss networks and the quality of their styles, against VGG-19: `python -m bench.loss_network`.
 
-For each painting a network is trained with each loss network, from the same weights, on the same crops and as
-many of them, by `python -m train` on one core, one run after another so that their times compare. C and S are
-always those of VGG-19, on the photos that training holds out. Every style stays in --output with
-its picture, to be looked at.
+For each painting, `python -m train` trains a style with each loss network, from the same weights on the
+same crops, on one core. The runs follow one another, so that their times compare. VGG-19 measures C and S
+of all, on the photos that training holds out. The styles and their previews stay in --output, to be looked
+at.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def main() -> None:
     parser.add_argument("--styles", nargs="+", required=True, type=Path, help="paintings")
     parser.add_argument("--data", required=True, help="photos, as for training")
     parser.add_argument("--vgg19", type=Path, help="VGG-19 weights instead of the download")
-    parser.add_argument("--networks", nargs="+", default=["compact"], help="what to hold against vgg19")
+    parser.add_argument(
+        "--networks", nargs="+", default=["compact"], help="loss networks to compare with vgg19"
+    )
     parser.add_argument("--images", type=int, default=400, help="crops to train on")
     parser.add_argument("--image-size", type=int, default=256, help="side of a crop in pixels")
     parser.add_argument("--init", default="none", help="style to start from")
@@ -63,7 +65,7 @@ def _train(style: Path, network: str, options: argparse.Namespace) -> _Result:
     command = [sys.executable, "-m", "train", "--preset=quick", f"--style={style}", f"--data={options.data}"]
     command += [f"--output={options.output}", f"--name={name}", f"--loss-network={network}", *weights]
     command += [f"--images={options.images}", f"--image-size={options.image_size}", "--crop-stages=1"]
-    # Fresh: what an earlier run has left, with other weights of the compact network, is not measured again.
+    # An earlier run's checkpoint may come from other weights of the compact network: train afresh.
     command += [f"--init={options.init}", "--logger=none", "--preview-seconds=100000", "--fresh"]
     command += options.options
     environment = os.environ | {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
@@ -72,7 +74,7 @@ def _train(style: Path, network: str, options: argparse.Namespace) -> _Result:
         raise SystemExit(done.stderr.strip().splitlines()[-1])
     record = load_checkpoint(options.output / f"{name}.ckpt").record
     if record.quality is None:
-        raise SystemExit("VGG-19, which C and S are measured with, cannot be had: give it with --vgg19")
+        raise SystemExit("C and S need VGG-19, which cannot be downloaded: give its weights with --vgg19")
     quality = record.quality
     return _Result(quality.content, quality.style, options.images / record.seconds)
 

@@ -1,8 +1,8 @@
-"""What of a training step a loss network costs: `python -m bench.loss_network_step`.
+"""How much of a training step a loss network takes: `python -m bench.loss_network_step`.
 
-Processor time, which work beside it does not lengthen much, forwards and backwards for one crop, in the
-arithmetic of training: with the transformer network alone, and with it and each loss network. Weights are
-random, as the speed does not depend on them.
+It measures the processor time of a forward and a backward pass of one crop, in training's precision: with
+the transformer network alone, and with each loss network. Other load on the machine hardly changes
+processor time. The weights are random, since the speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=256, help="side of the crop in pixels")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    torch.set_num_threads(1)  # a waiting thread would count as busy
+    torch.set_num_threads(1)  # waiting threads spin, and would count as busy
     keep_freed_memory()
     steps = {name: _step(name, options.image_size) for name in options.networks}
     found = processor_seconds({_ALONE: _step(None, options.image_size), **steps}, options.rounds)

@@ -1,7 +1,7 @@
-"""Milliseconds per image in inference, against eager PyTorch in float32; exactness, cold start, peak memory.
+"""Inference in milliseconds per image, against eager PyTorch in float32; exactness, cold start, peak memory.
 
-The column dB is the PSNR of a device's picture to that of the CPU, which computes all but int8 files in
-float32: it says what bfloat16, or the arithmetic of a GPU, changes.
+The column dB is the PSNR of a device's picture against the CPU's, which computes all but int8 files in
+float32. It shows what bfloat16 or a GPU's arithmetic changes.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from train.network.trained_weights import shape_in
 from train.network.transformer_net import TransformerNet
 
 SIZES = ("256x256", "512x512", "1920x1080", "3840x2160")
-# From this size on a picture takes so many seconds that one round says enough.
+# From this number of pixels on, a picture takes seconds, and two rounds are enough.
 _LARGE = 1_000_000
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.stylize", description=__doc__)
-    parser.add_argument("--model", nargs="*", help="styles' names or ONNX files; the bundled ones by default")
+    parser.add_argument("--model", nargs="*", help="style names or ONNX files (default: the bundled styles)")
     parser.add_argument("--size", nargs="*", default=list(SIZES), help="width x height")
-    parser.add_argument("--device", nargs="*", help="all that the installed ONNX Runtime has by default")
-    parser.add_argument("--threads", type=int, help="CPU threads; one a core by default")
+    parser.add_argument("--device", nargs="*", help="devices (default: all of the installed ONNX Runtime)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: one per core)")
     parser.add_argument(
-        "--baseline", choices=NETWORKS, help="the network that PyTorch runs; the style's own by default"
+        "--baseline", choices=NETWORKS, help="network that PyTorch runs (default: the style's own)"
     )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument(
-        "--profile", action="store_true", help="also where the session's time goes, at 512 px"
+        "--profile", action="store_true", help="also print where a session spends its time, at 512 px"
     )
     parser.add_argument("--memory-of", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -79,13 +79,13 @@ def main() -> None:
 
 
 def psnr(found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
-    """Return the peak signal-to-noise ratio of two pictures of one shape in dB; infinite where they agree."""
+    """Return the peak signal-to-noise ratio of two pictures of one shape in dB; infinite for equal ones."""
     error = float(np.mean((found.astype(np.float32) - expected) ** 2, dtype=np.float64))
     return 10 * math.log10(255**2 / error) if error else math.inf
 
 
 def label(name: str, metadata: Mapping[str, str]) -> str:
-    """Return a style's name with the form of its weights, as files of one style have several."""
+    """Return a style's name with the type of its weights, which tells several files of one style apart."""
     return f"{name} ({metadata[keys.EXPORT_WEIGHTS]})" if keys.EXPORT_WEIGHTS in metadata else name
 
 
@@ -97,7 +97,7 @@ def scene(size: str) -> NDArray[np.uint8]:
 
 
 def _painted_on_cpu(model: str, threads: int | None) -> Callable[[str], NDArray[np.uint8]]:
-    """Return what paints the scene of a size on the CPU, once, where another device is compared with it."""
+    """Return a function that paints the scene of a size on the CPU, and only once."""
     stylizer = cache(lambda: Stylizer(model, device="cpu", threads=threads))
     return cache(lambda size: stylizer()(scene(size)))
 
@@ -128,8 +128,8 @@ def _measure(
 def _eager(
     stylizer: Stylizer, baseline: NetworkName | None, device: str, image: NDArray[np.uint8]
 ) -> Callable[[], object]:
-    """Return a forward pass of the network as every tutorial writes it, on the same kind of device."""
-    # The speed does not depend on the weights, so a new network of the same shape serves as the baseline.
+    """Return a function that runs the network as tutorials do, on the same kind of device."""
+    # The speed does not depend on the weights: a new network of the same shape serves as the baseline.
     shape = shape_in(stylizer.metadata) if baseline is None else NETWORKS[baseline]
     network = TransformerNet(*shape).eval()
     on = "cuda" if device in ("cuda", "tensorrt") and torch.cuda.is_available() else "cpu"
@@ -147,7 +147,7 @@ def _print_peak_memory(model: str, device: str, size: str, threads: int | None) 
     Stylizer(model, device=device, threads=threads)(_picture(size))
     status = Path("/proc/self/status")
     if status.exists():
-        # Linux counts the parent's memory at the start of a process in ru_maxrss, but not here.
+        # On Linux, ru_maxrss includes the parent's memory at the process's start; VmHWM does not.
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         print(int(line.split()[1]) * 1024 / 1e9)
         return
@@ -156,7 +156,7 @@ def _print_peak_memory(model: str, device: str, size: str, threads: int | None) 
 
 
 def _measure_cold_start(model: str, options: argparse.Namespace) -> None:
-    """Time the whole command on one image of 512 px, and take off what the network takes once it is warm."""
+    """Time the whole command on one image of 512 px, less a warm call of the network."""
     device = (options.device or ["cpu"])[0]
     threads = ["--threads", str(options.threads)] if options.threads else []
     with tempfile.TemporaryDirectory() as folder:
@@ -180,7 +180,7 @@ def _measure_cold_start(model: str, options: argparse.Namespace) -> None:
 
 
 def _profile(stylizer: Stylizer) -> None:
-    """Print the operators that take the most of the time, by ONNX Runtime's own profiler."""
+    """Print the operators that take most time, measured by ONNX Runtime's profiler."""
     import json
 
     import onnxruntime

@@ -1,9 +1,9 @@
 """C, S and time of training with one option changed at a time: how the defaults were found.
 
-Every variant gets as many pixels, those of `--images` crops of 128 px, so that a row says what the option is
-worth and not what more time would be; other widths and depths, which cost more or less a pixel, are to be
-read beside their seconds. The loss network is VGG-19, which measures C and S too. Each runs `python -m train`
-on one core, as many at once as there are cores: two processes of two threads each would wait for one another.
+Every variant trains on the same number of pixels, those of `--images` crops of 128 px. A row thus shows the
+effect of the option, not of more time. Other widths and depths take another time per pixel: compare their
+seconds too. The loss network is VGG-19, which also measures C and S. Each variant runs `python -m train` on
+one core, with one run per core: two processes of two threads each would wait for one another.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pathlib import Path
 from train.config import DEFAULT_STYLE_WEIGHT
 from train.network.checkpoint import load_checkpoint
 
-# The network sees a crop of this side in the unit that --images counts in.
+# --images counts crops of this side in pixels.
 _UNIT = 128
 
-# What each variant changes. The first is what the others are compared with.
+# What all variants have in common.
 _COMMON = {
     "loss-network": "vgg19",
     "image-size": "512",
@@ -33,6 +33,7 @@ _COMMON = {
     "init": "none",
 }
 _ONE_SIZE = {"crop-stages": "1"}
+# What each variant changes. The first is the baseline.
 VARIANTS: dict[str, dict[str, str]] = {
     "muon, 128 to 512 px": {},
     "adam": {"optimizer": "adam"},
@@ -71,9 +72,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.sweep", description=__doc__)
     parser.add_argument("--styles", nargs="+", required=True, help="paintings")
     parser.add_argument("--data", required=True, help="photos, as for training")
-    parser.add_argument("--images", type=int, default=2400, help="arithmetic of each run, in crops of 128 px")
+    parser.add_argument("--images", type=int, default=2400, help="pixels of each run, in crops of 128 px")
     parser.add_argument(
-        "--variants", nargs="*", choices=VARIANTS, metavar="V", help=f"of {', '.join(VARIANTS)}"
+        "--variants", nargs="*", choices=VARIANTS, metavar="V", help=f"some of: {', '.join(VARIANTS)}"
     )
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("options", nargs="*", help="more options of python -m train, after --")
@@ -103,11 +104,12 @@ def images(budget: int, options: dict[str, str]) -> int:
     """Return how many crops have as many pixels as `budget` crops of 128 px.
 
     Args:
-        budget: Crops.
-        options: `image-size` and `crop-stages` as `python -m train` takes them. The stages cost the same.
+        budget: Crops of 128 px.
+        options: `image-size` and `crop-stages` as `python -m train` takes them. All stages get
+            equally many pixels.
 
     Returns:
-        Crops of all sizes together.
+        The number of crops, of all sizes.
     """
     stages, size = int(options["crop-stages"]), int(options["image-size"])
     sides = [size >> stage for stage in range(stages)]

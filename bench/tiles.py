@@ -1,4 +1,4 @@
-"""A large picture painted in tiles against the same painted whole: difference, seams, time, memory."""
+"""A large picture painted in tiles against the same one painted whole: difference, seams, time, memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.tiles", description=__doc__)
     parser.add_argument("--model", default="wave", help="a style's name or ONNX file")
-    parser.add_argument("--image", help="a photo, enlarged to the size; scikit-image's rocket by default")
+    parser.add_argument("--image", help="a photo, resized to --size (default: scikit-image's rocket)")
     parser.add_argument("--size", default="4000x3000", help="width x height")
     parser.add_argument("--tile", type=int, default=DEFAULT_TILE)
     parser.add_argument("--threads", type=int)
@@ -38,7 +38,7 @@ def main() -> None:
     results = {}
     for way in ("whole", "tiled"):
         path = f"{options.model.replace('/', '_')}-{way}.npy"
-        # Each in a process of its own, so that its peak memory is its own.
+        # A process of its own for each, to measure its peak memory.
         command = [sys.executable, "-m", "bench.tiles", *sys.argv[1:], "--only", way, "--result", path]
         subprocess.run(command, check=True)
         results[way] = np.load(path)
@@ -73,7 +73,7 @@ def _photo(path: str | None, height: int, width: int) -> Pixels:
     else:
         photo = Image.open(path).convert("RGB")
     pixels = np.array(photo.resize((width, height), Image.Resampling.LANCZOS))
-    # Enlarged photos lack the grain that a camera's have at full size.
+    # Enlarged photos lack a camera's grain: add some.
     random = np.random.default_rng(0)
     for row in pixels:
         row[...] = np.clip(row + random.normal(0, 3, row.shape), 0, 255)
@@ -81,7 +81,7 @@ def _photo(path: str | None, height: int, width: int) -> Pixels:
 
 
 def _seam(image: Pixels, tops: list[int], lefts: list[int]) -> float:
-    """Return the mean gradient across the borders over the mean of all others in the same direction."""
+    """Return the mean gradient across the tiles' borders, divided by that elsewhere; 1 means no seam."""
     quotients = []
     for axis, borders in ((0, tops), (1, lefts)):
         if not borders:

@@ -1,8 +1,8 @@
-"""Images per second in training, photos included: ours against the plain loop, in one run.
+"""Training in images per second, photos included: ours against the plain loop, in one run.
 
-Each runs in a process of its own, so that neither profits from the other's settings, and in turn, so that a
-load from elsewhere falls on both. The loss network has random weights of the real shapes: its speed does not
-depend on their values.
+Each loop runs in a process of its own, so that the settings of one do not affect the other. They run in
+turn, so that other load slows both. The loss network has random weights, since its speed does not depend on
+them.
 """
 
 from __future__ import annotations
@@ -43,13 +43,15 @@ _SAMPLE_SECONDS = 0.05
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m bench.train", description=__doc__)
-    parser.add_argument("--data", help="folder of photos; by default photos of noise are made")
+    parser.add_argument("--data", help="folder of photos; by default, noise images are made")
     parser.add_argument("--image-size", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--steps", type=int, help="of each turn; by default what takes some seconds")
+    parser.add_argument("--steps", type=int, help="steps per round (default: 2, on a GPU 50)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--loss-network", default="vgg16", choices=("vgg16", "vgg19"))
-    parser.add_argument("--profile", action="store_true", help="print where a step of ours spends its time")
+    parser.add_argument(
+        "--profile", action="store_true", help="print where our step spends its time, and compare nothing"
+    )
     options = parser.parse_args()
     options.device = resolve_accelerator("auto")
     if options.steps is None:
@@ -80,7 +82,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _loader_alone(options: argparse.Namespace, consumed: float) -> str:
-    """Return the loader's crops per second, and how many times those that a step consumes they are."""
+    """Return the loader's crops per second, and their ratio to what training consumes."""
     photos, workers = _photos(options), _workers(options.device)
     if len(photos) < (needed := photos_needed(workers)):
         return f"{'-':>10} {options.data} holds {len(photos)} photos; {workers} workers need {needed}"
@@ -101,7 +103,7 @@ def _config(options: argparse.Namespace) -> TrainingConfig:
 
 def _photos(options: argparse.Namespace) -> PhotoFolder:
     photos = open_photos(options.data, validation_photos=0)
-    assert isinstance(photos, PhotoFolder), "a folder of photos is measured"
+    assert isinstance(photos, PhotoFolder), "only folders are measured, not streams"
     return photos
 
 
@@ -134,7 +136,7 @@ def _plain_step(options: argparse.Namespace) -> Callable[[], None]:
 
 
 def _our_step(options: argparse.Namespace) -> Callable[[], None]:
-    """Return a function that does one step as `python -m train` does, without Lightning around it."""
+    """Return a function that does one step of `python -m train`, without Lightning's Trainer."""
     config, device = _config(options), torch.device(options.device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -145,7 +147,7 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
     loss = make_loss(config, style, features)
     module = StyleTransfer(config, style, loss, max_steps=1_000_000, precision=precision).to(device)
     module.move_loss_network()
-    torch.backends.cudnn.benchmark = device.type == "cuda"  # as the trainer has it
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # as the Trainer sets it
     configured = module.configure_optimizers()
     optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     batches = iter(
@@ -175,7 +177,7 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
 
 
 class _Process:
-    """A process that makes its step once, and does some of them whenever it is told to."""
+    """A process that builds its step once and runs it on demand."""
 
     def __init__(
         self, make_step: Callable[[argparse.Namespace], Callable[[], None]], options: argparse.Namespace
@@ -187,14 +189,15 @@ class _Process:
         theirs.close()
 
     def run(self) -> None:
-        """Do the steps of one turn."""
+        """Run the steps of one round."""
         self._connection.send("run")
         self._connection.recv()
 
     def peak_memory(self) -> int:
-        """Return the most bytes that it holds, of the GPU's memory where there is one, and end it.
+        """Return the process's peak memory in bytes, and end it.
 
-        Main memory counts with that of the processes that decode, during a turn that is not timed.
+        On a GPU this is the GPU's memory. Otherwise it is main memory, including that of the decoding
+        processes, measured in one more round, which is not timed.
         """
         assert self._process.pid is not None
         self._connection.send("run")
@@ -224,7 +227,7 @@ def _serve(
 
 
 def _profile(options: argparse.Namespace) -> None:
-    """Print the operations of two steps by the time that they take themselves."""
+    """Print the operations of two steps, sorted by their own time."""
     step = _our_step(options)
     for _ in range(3):
         step()

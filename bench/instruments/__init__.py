@@ -1,5 +1,5 @@
-"""What the measurements share: pairs of runs, memory, a plain training loop, a meter of flicker.
+"""What the benchmarks share: paired timing, memory use, a plain training loop, a flicker meter.
 
-In come functions and commands; out come times, ratios and bytes.
-Only bench/ may import it.
+They take functions, process ids and video frames, and return times, bytes and flicker.
+Only bench/ and its tests may import this package.
 """

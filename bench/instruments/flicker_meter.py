@@ -1,4 +1,4 @@
-"""How much a stylised video flickers."""
+"""Measure how much a stylised video flickers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from fastnst.video.optical_flow import Floats, Image, OpticalFlow, is_cut
 
 
 class FlickerMeter:
-    """The warping error of a stylised video over that of its source.
+    """The warping error of a stylised video, divided by that of its source.
 
-    For consecutive frames the last one is warped along the source's optical flow onto the next. What differs
-    is no motion: it is flicker, or what the flow gets wrong. The error is the mean absolute difference over
-    the points that forward and backward flow agree are visible in both frames, as in Lai et al. 2018
-    (arXiv:1808.00449, section 4.2), who take squares of values in [0, 1]; pairs across a cut do not count.
-    The source's own error, over the same points, holds noise, light and the flow's mistakes, so that the
-    ratio of the two compares clips.
+    Each frame is warped onto the next along the source's optical flow. What still differs is flicker, or an
+    error of the flow. The warping error is the mean absolute difference over the points that are visible in
+    both frames, where forward and backward flow agree. Lai et al. 2018 (arXiv:1808.00449, section 4.2) take
+    the mean square of values in [0, 1] instead. Pairs across a cut do not count. The source's own error, over
+    the same points, contains noise, changes of light and errors of the flow. Dividing by it makes clips
+    comparable.
 
-    A blurred video has a smaller error too: `detail` tells that apart. Feed it with `update`, in order.
+    Blur reduces the error too: `detail` shows blur. Pass the frames to `update` in order.
 
     Attributes:
-        pairs: Pairs of frames that counted.
-        cuts: Pairs that did not.
+        pairs: Pairs of frames that were measured.
+        cuts: Pairs that were left out: a cut, or no point visible in both frames.
 
     Raises:
         FastnstError: If OpenCV is not installed.
@@ -38,11 +38,11 @@ class FlickerMeter:
         self.cuts = 0
 
     def update(self, source: Image, stylized: Image) -> None:
-        """Take the next pair of frames.
+        """Measure the next frame of both videos.
 
         Args:
             source: RGB of shape (H, W, 3), uint8.
-            stylized: The same, of any size; the source is brought to it.
+            stylized: Its painted frame, of any size; the source is resized to it.
         """
         height, width = stylized.shape[:2]
         if source.shape != stylized.shape:
@@ -75,12 +75,12 @@ class FlickerMeter:
 
     @property
     def flicker(self) -> float:
-        """The stylised video's warping error over the source's; 1 flickers no more than the source."""
+        """The stylised video's warping error divided by the source's; 1 flickers as much as the source."""
         return self.stylized_error / self.source_error if self.source_error else float("nan")
 
     @property
     def detail(self) -> float:
-        """The mean absolute Laplacian of the stylised frames, in levels: how much fine detail they have."""
+        """The mean absolute Laplacian of the stylised frames, in levels: their amount of fine detail."""
         return float(np.mean(self._details)) if self._details else float("nan")
 
     def _detail(self, image: Image) -> float:

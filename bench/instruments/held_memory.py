@@ -1,4 +1,4 @@
-"""The memory that a process holds together with those that it started."""
+"""Memory held by a process and its descendants."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _PROCESSES = Path("/proc")
 def held_memory(pid: int) -> int:
     """Return the memory that a process and its descendants hold now.
 
-    On Linux this is the sum of their proportional shares (PSS): a page that several processes share counts
-    once. Elsewhere it is that of their resident sizes, in which such a page counts for each.
+    On Linux this is the sum of their proportional set sizes (PSS), which counts a shared page once. Elsewhere
+    it is the sum of their resident set sizes, which counts a shared page once for each process.
 
     Args:
-        pid: Of the process.
+        pid: The process's id.
 
     Returns:
         Bytes; 0 if there is no such process.
@@ -42,7 +42,7 @@ def _parents() -> dict[int, int]:
     for folder in _PROCESSES.iterdir():
         if folder.name.isdecimal():
             try:
-                # The name before the last bracket may hold anything; the state and the parent follow it.
+                # The name may contain brackets itself. The state and the parent follow the last one.
                 parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:  # it has ended meanwhile
                 continue
@@ -55,7 +55,7 @@ def _share(pid: int) -> int:
         for line in (folder / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return 1024 * int(line.split()[1])
-    except OSError:  # a kernel without it, or another user's process
+    except OSError:  # a kernel without smaps_rollup, or another user's process
         pass
     try:
         return int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

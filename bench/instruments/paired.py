@@ -1,4 +1,4 @@
-"""Timing two ways of doing the same so that a busy machine cannot favour one of them."""
+"""Time two functions in turn, so that other load on the machine favours neither."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-# A library's worker threads spin for milliseconds after its last call, and would take the next one's cores.
+# A library's worker threads spin for milliseconds after a call and would take cores from the next function.
 _PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class PairedTimes:
-    """Seconds of each way, run in turn.
+    """Seconds of two functions that ran in turn.
 
     Attributes:
-        baseline: Of the way compared with.
-        ours: Of ours; `ours[i]` ran right after `baseline[i]`.
+        baseline: The baseline's times.
+        ours: Our times; `ours[i]` ran right after `baseline[i]`.
     """
 
     baseline: tuple[float, ...]
@@ -25,17 +25,17 @@ class PairedTimes:
 
     @property
     def speedup(self) -> float:
-        """The median over the pairs of how many times faster ours is."""
+        """How many times as fast ours is: the median of the pairs' ratios."""
         return median(theirs / our for theirs, our in zip(self.baseline, self.ours, strict=True))
 
 
 def time_in_turn(baseline: Callable[[], object], ours: Callable[[], object], rounds: int) -> PairedTimes:
     """Time two functions in turn: A B A B and so on, after one uncounted round.
 
-    A load from elsewhere then falls on both, and the ratio of neighbours holds where times do not.
+    Other load then slows both, and the ratio of neighbouring runs holds although the times vary.
 
     Args:
-        baseline: What is compared with. On a GPU it must wait for the device before it returns.
+        baseline: What ours is compared with. On a GPU both must wait for the device before they return.
         ours: What is measured.
         rounds: Counted rounds.
 

@@ -1,8 +1,8 @@
-"""The training loop that tutorials write, as the baseline that ours is measured against.
+"""A training loop as tutorials write it, the baseline of `bench.train`.
 
-Eager float32 and PyTorch's default layout; Pillow opens, decodes and crops in the loop; the loss network runs
-to its deepest layer for both images; the style's Gram matrices are repeated for each image of the batch. It
-shares no code with `train`, so that a change there cannot move the baseline.
+It is eager float32 in PyTorch's default layout. Pillow opens, decodes and crops in the loop, the loss network
+runs to its deepest layer for both images, and the style's Gram matrices are repeated for each image of the
+batch. It shares no code with `train`: a change there cannot move the baseline.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ def plain_steps(
     Args:
         paths: Files of photos.
         style: The painting, float32 (1, 3, H, W) in [0, 1].
-        vgg_state: Weights by torchvision's names, `features.0.weight` and on.
-        layers: The layers of the loss: their names by the index of their convolution in `features`.
-        content_layer: The one whose activations are compared.
-        style_layers: Those whose Gram matrices are compared.
-        image_size: Side of the crops.
-        batch_size: Crops a step.
+        vgg_state: Weights by torchvision's names, such as `features.0.weight`.
+        layers: The names of the loss's layers by the index of their convolution in `features`.
+        content_layer: The layer whose activations are compared.
+        style_layers: The layers whose Gram matrices are compared.
+        image_size: Side of the crops in pixels.
+        batch_size: Crops per step.
         device: Where to train.
 
     Returns:
-        The step; it returns when the device is done.
+        The function. It returns after the device has finished.
     """
     network = _network().to(device)
     vgg = _Vgg(vgg_state, layers).to(device)
@@ -104,9 +104,7 @@ class _Vgg(nn.Module):
             convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
             convolution.load_state_dict({"weight": weight, "bias": bias})
             self.convolutions[str(index)] = convolution
-            if (
-                index - before > 2
-            ):  # between two convolutions there is a ReLU, and where the blocks meet a pooling
+            if index - before > 2:  # a ReLU and a pooling layer stand between them, not a ReLU alone
                 self.pooled.add(str(index))
         self.requires_grad_(False)
 
@@ -122,7 +120,7 @@ class _Vgg(nn.Module):
 
 
 def _network() -> nn.Module:
-    """Return Johnson's network with instance norm and resize-convolution, of PyTorch's own modules."""
+    """Return Johnson's network with instance norm and resize-convolutions, built from PyTorch's modules."""
 
     def block(i: int, o: int, kernel: int, stride: int = 1) -> list[nn.Module]:
         pad = nn.ReflectionPad2d(kernel // 2)
