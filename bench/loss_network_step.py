@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 
@@ -38,8 +38,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)  # waiting threads spin, and would count as busy
     keep_freed_memory()
-    steps = {name: _step(name, options.image_size) for name in options.networks}
-    found = processor_seconds({_ALONE: _step(None, options.image_size), **steps}, options.rounds)
+    steps = {name: make_step(name, options.image_size) for name in options.networks}
+    found = processor_seconds({_ALONE: make_step(None, options.image_size), **steps}, options.rounds)
     alone = found[_ALONE]
     print("| loss network | step, s | its own part, s |")
     print("|---|---|---|")
@@ -47,7 +47,7 @@ def main() -> None:
         print(f"| {name} | {seconds:.2f} | {seconds - alone:.2f} |")
 
 
-def processor_seconds(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def processor_seconds(steps: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Time functions in turn, after one uncounted round.
 
     Args:
@@ -67,8 +67,13 @@ def processor_seconds(steps: dict[str, Callable[[], object]], rounds: int) -> di
     return {name: median(seconds) for name, seconds in times.items()}
 
 
-def _step(loss_network: LossNetworkName | None, image_size: int) -> Callable[[], None]:
-    """Return a function that runs a step's loss and its gradient; without a network, of the simplest loss."""
+def make_step(loss_network: LossNetworkName | None, image_size: int) -> Callable[[], StyleTransfer]:
+    """Return a function that computes a step's loss and its gradient, and returns what it computed them of.
+
+    Args:
+        loss_network: The loss network; None takes the simplest loss.
+        image_size: Side of the crop in pixels.
+    """
     config = TrainingConfig(style=Path("style"), loss_network=loss_network or "vgg19")
     layers = (*config.content_layers, *config.resolved_style_layers)
     generator = torch.Generator().manual_seed(0)
@@ -88,11 +93,12 @@ def _step(loss_network: LossNetworkName | None, image_size: int) -> Callable[[],
     def loss() -> Tensor:
         return module(content).square().mean() if loss_network is None else module.compare(content).total
 
-    def step() -> None:
+    def step() -> StyleTransfer:
         module.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             total = loss()
         torch.autograd.backward(total)
+        return module
 
     return step
 

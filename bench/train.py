@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    plain, ours = (_Process(make_step, options) for make_step in (_plain_step, _our_step))
+    plain, ours = (_Process(make_step, options) for make_step in (_plain_step, our_step))
     times = time_in_turn(plain.run, ours.run, options.rounds)
     crops = options.batch_size * options.steps
     print(
@@ -78,10 +78,10 @@ def _compare(options: argparse.Namespace) -> None:
     for name, process, seconds in (("plain loop", plain, times.baseline), ("fastnst", ours, times.ours)):
         print(f"{name:20} {crops / median(seconds):10.2f} {process.peak_memory() / 2**30:11.2f} GB")
     print(f"{'ratio':20} {times.speedup:10.2f}")
-    print(f"{'the loader alone':20} {_loader_alone(options, consumed=crops / median(times.ours))}")
+    print(f"{'the loader alone':20} {loader_alone(options, consumed=crops / median(times.ours))}")
 
 
-def _loader_alone(options: argparse.Namespace, consumed: float) -> str:
+def loader_alone(options: argparse.Namespace, consumed: float) -> str:
     """Return the loader's crops per second, and their ratio to what training consumes."""
     photos, workers = _photos(options), _workers(options.device)
     if len(photos) < (needed := photos_needed(workers)):
@@ -135,8 +135,15 @@ def _plain_step(options: argparse.Namespace) -> Callable[[], None]:
     )
 
 
-def _our_step(options: argparse.Namespace) -> Callable[[], None]:
-    """Return a function that does one step of `python -m train`, without Lightning's Trainer."""
+def our_step(options: argparse.Namespace) -> Callable[[], StyleTransfer]:
+    """Return a function that does one step of `python -m train`, without Lightning's Trainer.
+
+    Args:
+        options: Those of the command: data, image_size, batch_size, loss_network and device.
+
+    Returns:
+        The step, which returns the module that it trained.
+    """
     config, device = _config(options), torch.device(options.device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -162,7 +169,7 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
     )
     half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
 
-    def step() -> None:
+    def step() -> StyleTransfer:
         images = next(batches).images.to(device, non_blocking=True)
         content = images.to(torch.float32, memory_format=torch.channels_last).div_(255)
         with torch.autocast(device.type, half, enabled=half is not None):
@@ -172,6 +179,7 @@ def _our_step(options: argparse.Namespace) -> Callable[[], None]:
         module.on_before_optimizer_step(optimizer)
         optimizer.step()
         schedule.step()
+        return module
 
     return step
 
@@ -180,7 +188,7 @@ class _Process:
     """A process that builds its step once and runs it on demand."""
 
     def __init__(
-        self, make_step: Callable[[argparse.Namespace], Callable[[], None]], options: argparse.Namespace
+        self, make_step: Callable[[argparse.Namespace], Callable[[], object]], options: argparse.Namespace
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -211,7 +219,7 @@ class _Process:
 
 
 def _serve(
-    make_step: Callable[[argparse.Namespace], Callable[[], None]],
+    make_step: Callable[[argparse.Namespace], Callable[[], object]],
     options: argparse.Namespace,
     connection: Connection,
 ) -> None:
@@ -227,8 +235,8 @@ def _serve(
 
 
 def _profile(options: argparse.Namespace) -> None:
-    """Print the operations of two steps, sorted by their own time."""
-    step = _our_step(options)
+    """Print the operations of two steps by the time that they take themselves."""
+    step = our_step(options)
     for _ in range(3):
         step()
     started = time.perf_counter()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from bench import stylize
+from tests.fastnst import tiny_models
 
 
 def test_psnr_is_that_of_its_definition():
@@ -34,43 +34,22 @@ def test_scenes_have_the_size_asked_for_and_are_always_the_same():
     np.testing.assert_array_equal(stylize.scene("40x24"), picture)
 
 
-def test_every_file_is_compared_with_the_cpu_and_started_cold(monkeypatch, capsys):
-    """Two files of one style on two devices at two sizes, one of the devices off by one level."""
-    started = []
-
-    class Style:
-        def __init__(self, model, *, device, threads):
-            self.name, self.device = "wave", device
-            self.metadata = {"export.weights": model.removesuffix(".onnx")}
-
-        def __call__(self, image):
-            return image // 2 + (self.device == "openvino")
-
-    monkeypatch.setattr(stylize, "Stylizer", Style)
-    monkeypatch.setattr(stylize, "_eager", lambda *_: None)
-    monkeypatch.setattr(
-        stylize, "time_in_turn", lambda *_: SimpleNamespace(baseline=(2.0,), ours=(1.0,), speedup=2.0)
-    )
-    monkeypatch.setattr(stylize.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout="0.5"))
-    monkeypatch.setattr(stylize, "_measure_cold_start", lambda model, _: started.append(model))
-    arguments = [
-        "--model",
-        "int8.onnx",
-        "float32.onnx",
-        "--device",
-        "cpu",
-        "openvino",
-        "--size",
-        "40x24",
-        "32x32",
-    ]
-    monkeypatch.setattr(sys, "argv", ["stylize", *arguments])
+@pytest.mark.slow
+def test_every_file_is_measured_and_started_cold(tmp_path, monkeypatch, capsys):
+    first = tiny_models.invert(tmp_path / "one.onnx", {"export.weights": "int8"})
+    second = tiny_models.invert(tmp_path / "two.onnx", {})
+    arguments = ["--model", str(first), str(second), "--device", "cpu", "--size", "40x24"]
+    monkeypatch.setattr(sys, "argv", ["stylize", *arguments, "--rounds", "1", "--baseline", "tiny"])
     stylize.main()
-    rows = [line.rsplit(maxsplit=7) for line in capsys.readouterr().out.splitlines()[1:]]
-    assert [(row[0], row[1], row[2], row[-1]) for row in rows] == [
-        (f"wave ({form})", device, size, decibels)
-        for form in ("int8", "float32")
-        for device, decibels in (("cpu", "-"), ("openvino", "48.1"))
-        for size in ("40x24", "32x32")
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.rsplit(maxsplit=7) for line in lines[1:3]]
+    assert [row[:3] for row in rows] == [["one (int8)", "cpu", "40x24"], ["two", "cpu", "40x24"]]
+    for row in rows:
+        theirs, ours, ratio, gigabytes = map(float, row[3:7])
+        assert ratio == pytest.approx(theirs / ours, rel=0.1, abs=0.05 * theirs / ours**2 + 0.01)
+        assert 0.01 < gigabytes < 10
+        assert row[7] == "-"
+    assert [line.partition(": ")[0] for line in lines[3:]] == [
+        "cold start of one (int8) on cpu",
+        "cold start of two on cpu",
     ]
-    assert started == ["int8.onnx", "float32.onnx"]

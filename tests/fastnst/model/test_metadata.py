@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastnst import FastnstError
-from fastnst.model.metadata import check_format, read_metadata
+from fastnst import FastnstError, Stylizer
+from fastnst.model.metadata import read_metadata
 from tests.fastnst import tiny_models
 
 
@@ -54,7 +55,9 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read_metadata(tmp_path)
 
 
-@pytest.mark.parametrize("value", ["1", "0", "", "draft"])
-def test_formats_that_are_known(value: str) -> None:
-    check_format({"fastnst.format": value}, Path("m.onnx"))
-    check_format({}, Path("m.onnx"))
+@pytest.mark.parametrize("value", ["1", "0", "", "draft", None])
+def test_files_of_a_known_format_paint(value: str | None, tmp_path: Path) -> None:
+    metadata = {} if value is None else {"fastnst.format": value}
+    path = tiny_models.invert(tmp_path / "m.onnx", metadata)
+    picture = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    np.testing.assert_array_equal(Stylizer(path, device="cpu")(picture), 255 - picture)
