@@ -224,6 +224,7 @@ def _read_content(path: Path, size: int) -> Picture:
 
 def _optimize_picture(options: _Options, picture: Picture) -> int:
     import torch
+    import torch._dynamo  # its seconds would otherwise count as the optimizer's first step, which imports it
 
     from train.image_tensor import image_to_tensor, tensor_to_image
     from train.machine.freed_memory import keep_freed_memory
