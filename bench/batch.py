@@ -22,7 +22,8 @@ from bench.instruments.paired import time_in_turn
 from fastnst import Stylizer
 from fastnst.files.batch import Outcome, paint_batch, write_result
 from fastnst.files.plan import Task
-from fastnst.image.file import Picture, encode_image, output_format, read_image
+from fastnst.image.encode import encode_image, output_format
+from fastnst.image.file import Picture, read_image
 
 
 def main() -> None:

@@ -91,7 +91,8 @@ def stylize(
     """
     from PIL import Image
 
-    from fastnst.image.file import MAX_PIXELS, output_format
+    from fastnst.image.encode import output_format
+    from fastnst.image.file import MAX_PIXELS
 
     if not 1 <= quality <= 100:
         raise FastnstError(f"--quality must be 1 to 100, not {quality}")
@@ -152,7 +153,7 @@ class _Options:
 def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     """Paint one image from standard input, to standard output, or both."""
     from fastnst.files.batch import write_result
-    from fastnst.image.file import WRITABLE_SUFFIXES, encode_image, output_format
+    from fastnst.image.encode import WRITABLE_SUFFIXES, encode_image, output_format
 
     if len(images) > 1:
         raise FastnstError("- stands for one image: give one image alone")
@@ -198,7 +199,7 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
     """Paint files, folders and patterns, each image for itself."""
     from fastnst.files.batch import Outcome, paint_batch
     from fastnst.files.plan import plan_results
-    from fastnst.image.file import encode_image, output_format
+    from fastnst.image.encode import encode_image, output_format
     from fastnst.style_library import list_styles
 
     plan = plan_results(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastnst.errors import FastnstError
 from fastnst.files.search import FolderIdentities, FoundImage, find_images
-from fastnst.image.file import WRITABLE_SUFFIXES, output_format
+from fastnst.image.encode import WRITABLE_SUFFIXES, output_format
 
 
 @dataclass(frozen=True)

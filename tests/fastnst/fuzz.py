@@ -26,7 +26,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from fastnst import FastnstError, Stylizer
-from fastnst.image.file import encode_image, read_image
+from fastnst.image.encode import encode_image
+from fastnst.image.file import read_image
 from fastnst.model.metadata import read_metadata
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels, png16

@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from fastnst import FastnstError, Stylizer
-from fastnst.image.file import encode_image, read_image
+from fastnst.image.encode import encode_image
+from fastnst.image.file import read_image
 from tests.fastnst import fuzz, tiny_models
 from tests.fastnst.make_images import encoded, pixels, png_chunk
 

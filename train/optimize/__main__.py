@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 from fastnst.errors import INTERRUPTED, FastnstError
-from fastnst.image.file import Picture, encode_image, output_format, read_image
+from fastnst.image.encode import encode_image, output_format
+from fastnst.image.file import Picture, read_image
 from fastnst.image.resize import fit
 from train.command import CommandParser, print_result, run_command, say, write_result
 from train.config import (

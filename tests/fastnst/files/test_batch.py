@@ -16,7 +16,8 @@ from PIL import Image
 from fastnst import FastnstError
 from fastnst.files.batch import DiskFullError, Outcome, paint_batch, write_result
 from fastnst.files.plan import Task
-from fastnst.image.file import Picture, encode_image, read_image
+from fastnst.image.encode import encode_image
+from fastnst.image.file import Picture, read_image
 from tests.fastnst.make_images import encoded
 
 PATIENCE = 60

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 from fastnst import FastnstError, FastnstWarning
-from fastnst.image.file import Picture, encode_image, output_format, read_image
+from fastnst.image.encode import encode_image, output_format
+from fastnst.image.file import Picture, read_image
 from tests.fastnst.make_images import encoded, pixels, png16, png_header
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fastnst.errors import FastnstError
-from fastnst.image.file import output_format
+from fastnst.image.encode import output_format
 from train.command import CommandParser, print_result, run_command, say, write_result
 from train.generated.painting.brush import Canvas, Colour
 from train.generated.painting.composition import ASPECT, Composition
