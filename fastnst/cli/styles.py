@@ -54,8 +54,8 @@ def styles(as_json: bool) -> None:
         rows.append(
             (
                 style.name,
-                _number(metadata.get(keys.CONTENT_LOST), 2),
-                _number(metadata.get(keys.STYLE_MISSED), 3),
+                _rounded(metadata.get(keys.CONTENT_LOST), 2),
+                _rounded(metadata.get(keys.STYLE_MISSED), 3),
                 f"{style.path.stat().st_size / 1e6:.1f}",
                 metadata.get(keys.STYLE_SHA256, "")[:12] or "-",
                 style.source,
@@ -74,7 +74,7 @@ def _read(style: Style) -> tuple[dict[str, str], str | None]:
         return {}, str(error)
 
 
-def _number(text: str | None, digits: int) -> str:
+def _rounded(text: str | None, digits: int) -> str:
     try:
         return f"{float(text or ''):.{digits}f}"
     except ValueError:

@@ -102,7 +102,7 @@ def _search_tree(top: Path, output: str | None) -> tuple[list[Path], list[str]]:
     """
     searched: set[tuple[int, int]] = set()
     if output is not None and Path(output).is_dir() and not Path(output).samefile(top):
-        searched.add(_number(output))
+        searched.add(_identity(output))
     files: list[Path] = []
     problems: list[str] = []
 
@@ -115,7 +115,7 @@ def _search_tree(top: Path, output: str | None) -> tuple[list[Path], list[str]]:
         for start in waiting:
             for folder, folders, names in os.walk(start, onerror=note):
                 try:
-                    number = _number(folder)
+                    number = _identity(folder)
                     files += [
                         file
                         for name in names
@@ -133,7 +133,7 @@ def _search_tree(top: Path, output: str | None) -> tuple[list[Path], list[str]]:
     return sorted(files, key=lambda file: file.relative_to(top).parts), problems
 
 
-def _number(folder: str) -> tuple[int, int]:
+def _identity(folder: str) -> tuple[int, int]:
     status = Path(folder).stat()
     return status.st_dev, status.st_ino
 

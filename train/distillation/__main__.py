@@ -25,7 +25,7 @@ from fastnst.errors import FastnstError
 from train.command import CommandParser, run_command, say, write_result
 from train.distillation.start import pruned_state
 from train.distillation.student import Student, distillation_loss
-from train.distillation.targets import TEACHER, TEACHER_KEYS, Targets, Teacher, find_basis
+from train.distillation.targets import TEACHER, TEACHER_KEYS, Targets, TeacherNetwork, find_basis
 from train.distillation.workers import Sources, TargetSupply
 from train.loss.compact import (
     COMPACT_WEIGHTS,
@@ -160,7 +160,7 @@ def _distill(options: argparse.Namespace) -> None:
     basis = find_basis(features, images.basis_images(_BASIS_IMAGES))
     say(", ".join(f"{layer} keeps {part:.4f}" for layer, part in basis.kept.items()))
     held_out = sources.open_images(_BASIS_SEED, held_out=True)
-    teacher = Teacher(features, basis)
+    teacher = TeacherNetwork(features, basis)
     checks = [teacher(held_out.group(None)) for _ in range(_VALIDATION_GROUPS)]
     student, reason = None, "solving for the first weights"
     if start is not None and narrower:

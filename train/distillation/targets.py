@@ -88,7 +88,7 @@ def find_basis(features: VGGFeatures, images: Sequence[Tensor]) -> Basis:
     return Basis(kernels, kept)
 
 
-class Teacher:
+class TeacherNetwork:
     """VGG-19, whose answers are in the compact network's coordinates.
 
     Args:

@@ -22,7 +22,7 @@ from fastnst.errors import FastnstError
 from train.config import DEFAULT_STYLE_WEIGHT
 from train.distillation.images import DistillationImages, ImageGroup
 from train.distillation.student import Student
-from train.distillation.targets import TEACHER, Basis, Targets, Teacher
+from train.distillation.targets import TEACHER, Basis, Targets, TeacherNetwork
 from train.loss.compact import COMPACT_LAYERS
 from train.loss.painting import load_painting
 from train.loss.vgg import VGGFeatures, load_vgg_state
@@ -187,7 +187,7 @@ def _produce(
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     keep_freed_memory()
-    teacher = Teacher(sources.load_features(), basis)
+    teacher = TeacherNetwork(sources.load_features(), basis)
     images = sources.open_images(seed, with_generated=True)
     student = Student(weights)
     chooser = np.random.default_rng(seed)

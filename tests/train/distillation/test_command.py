@@ -9,7 +9,7 @@ from tests.train.make_photos import make_pixels
 from train.distillation import __main__ as distillation
 from train.distillation import start as distillation_start
 from train.distillation.__main__ import main
-from train.distillation.targets import Teacher
+from train.distillation.targets import TeacherNetwork
 from train.distillation.workers import _spread
 from train.loss.compact import COMPACT_LAYERS, load_compact_state, random_compact_state
 from train.loss.vgg import random_vgg_state
@@ -38,7 +38,7 @@ class SupplyOfThisProcess:
     """Makes targets when they are asked for: another process takes seconds to start."""
 
     def __init__(self, sources, basis, student, *, workers, seed):
-        self.teacher = Teacher(sources.load_features(), basis)
+        self.teacher = TeacherNetwork(sources.load_features(), basis)
         self.images = sources.open_images(seed)
         self.gradient = False
 

@@ -8,7 +8,7 @@ from train.distillation import start as distillation_start
 from train.distillation.images import STYLE_SIDE, DistillationImages, ImageGroup
 from train.distillation.start import pruned_state
 from train.distillation.student import Student, distillation_loss
-from train.distillation.targets import TEACHER_KEYS, Teacher, find_basis, plain_gram
+from train.distillation.targets import TEACHER_KEYS, TeacherNetwork, find_basis, plain_gram
 from train.loss.compact import (
     COMPACT_LAYERS,
     TRUNK,
@@ -49,7 +49,7 @@ def group(images):
 
 @pytest.fixture(scope="module")
 def targets(features, basis, group):
-    return Teacher(features, basis)(group)
+    return TeacherNetwork(features, basis)(group)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,7 +107,7 @@ def test_the_teachers_gradient_is_that_of_the_loss_that_trains(features, group, 
 
 
 def test_a_teacher_asked_for_no_gradient_gives_the_same_features(features, basis, group, targets):
-    without = Teacher(features, basis)(group, gradient=False)
+    without = TeacherNetwork(features, basis)(group, gradient=False)
     assert not without.gradient.numel()
     for layer in COMPACT_LAYERS:
         torch.testing.assert_close(without.features[layer], targets.features[layer])
@@ -177,7 +177,7 @@ def test_a_student_learns_the_teachers_gradient(targets):
 def test_a_student_that_agrees_has_no_error_but_rounding(images, group):
     # The compact network as its own teacher.
     student = Student(random_compact_state())
-    targets = Teacher.__new__(Teacher)
+    targets = TeacherNetwork.__new__(TeacherNetwork)
     targets._features = CompactFeatures(COMPACT_LAYERS, random_compact_state())  # type: ignore[assignment]
     targets._basis = {layer: torch.eye(head_channels(layer))[:, :, None, None] for layer in COMPACT_LAYERS}
     terms = distillation_loss(student, targets(group))
