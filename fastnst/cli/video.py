@@ -35,7 +35,11 @@ Examples:
 @click.option("--stabilize", is_flag=True, help="Reduce flicker, following the motion in the video.")
 @click.option("--reduce", type=int, metavar="PIXELS", help="Reduce the video's longer side to this.")
 @click.option(
-    "--crf", default=18, show_default=True, metavar="0-51", help="x264's; less is better and larger."
+    "--crf",
+    default=18,
+    show_default=True,
+    metavar="0-51",
+    help="x264's quality; lower is better, in a larger file.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @device_options

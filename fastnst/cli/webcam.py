@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @click.option("-m", "--model", required=True, metavar="STYLE", help="A style's name, or an ONNX file.")
 @click.option("--camera", default=0, show_default=True, metavar="N", help="The camera's number.")
 @click.option(
-    "--size", default=320, show_default=True, metavar="N", help="Paint at N pixels at the longer side."
+    "--size", default=320, show_default=True, metavar="N", help="Longer side to paint at, in pixels."
 )
-@click.option("--stabilize", is_flag=True, help="Take the flicker out, along the motion in the picture.")
+@click.option("--stabilize", is_flag=True, help="Reduce flicker, following the motion in the picture.")
 @click.option("--no-mirror", is_flag=True, help="Show it as others see you.")
 @device_options
 def webcam(
