@@ -61,8 +61,9 @@ gallery: install  ## Paint the pictures of both READMEs anew
 	@$(BIN)/python checkpoints/gallery/paint_styles.py
 	@$(BIN)/python checkpoints/gallery/paint_controls.py
 
+# Each process runs PyTorch on one thread: threads of several processes would wait for one another.
 test: install  ## Run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 coverage: install  ## Run the tests and say which lines they do not reach
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
