@@ -5,7 +5,7 @@ from __future__ import annotations
 from train.generated.photo.image import GeneratedImage
 from train.photos.photo import Photo
 
-# Images of the series with seed 0 from this number on are held out. Training never gets this far.
+# Images of the series with seed 0 from this index on are held out; training never gets this far.
 _FIRST_HELD_OUT = 1 << 40
 
 

@@ -1,6 +1,6 @@
-"""Dead leaves: shapes that cover one another, each with a shaded, textured surface, painted to pixels.
+"""Dead leaves: overlapping shapes, each with a shaded, textured surface, rendered to pixels.
 
-The model of images behind it is that of Matheron 1968 and Lee, Mumford and Huang 2001, "Occlusion models for
+The image model comes from Matheron 1968 and Lee, Mumford and Huang 2001, "Occlusion models for
 natural images"; Baradad et al. 2021, "Learning to see by looking at noise" (arXiv:2106.05963), found that
 networks learn to see from such images nearly as from photos.
 """
@@ -21,19 +21,19 @@ from train.generated.photo.texture_bank import LEVELS_PER_DEVIATION, SIDE, textu
 Floats = NDArray[np.float64]
 _Plane = NDArray[np.float32]
 
-# Pixels that are painted at a time: what is computed of them stays in the processor's second cache.
+# Number of pixels painted at a time, so that intermediate values fit the processor's second-level cache.
 _CHUNK = 1 << 14
 
-# Added to places in a texture, so that rounding towards 0 is rounding down: a multiple of its side.
+# Added to positions in a texture, so that truncation rounds down: a multiple of the texture's side.
 _NEVER_NEGATIVE = np.float32(64 * SIDE)
 
 
 @dataclass(frozen=True)
 class Leaves:
-    """Shapes with their surfaces, the farthest first. Lengths are in longer sides of the image.
+    """Shapes with their surfaces, the farthest first. The unit of length is the image's longer side.
 
-    A surface has one number t at each place, about -1 to 1: that of a plane, a dome and a texture together.
-    Its colour goes from `dark` at t -1 to `bright` at t 1, as light and material vary most along one line of
+    The shade t of a surface, about -1 to 1 at each place, is the sum of a plane, a dome and a texture. The
+    colour goes from `dark` at t = -1 to `bright` at t = 1: light and material vary mostly along one line of
     the colour space.
 
     Attributes:
@@ -42,11 +42,11 @@ class Leaves:
         radii: Shape (n,): half the length of each leaf.
         dark: Oklab of shape (n, 3).
         bright: Likewise.
-        plane: Shape (n, 2): how t rises along x and y, for each radius.
-        dome: Shape (n,): how much t falls from the centre to one radius away.
+        plane: Shape (n, 2): slope of t along x and y, per radius.
+        dome: Shape (n,): fall of t from the centre to one radius away.
         texture: Shape (n,), integers: number of the texture in the bank.
-        roughness: Shape (n,): standard deviation of the texture's part in t.
-        grain: Shape (n, 2): the unit vector along the texture, times its pixels to a pixel of the image.
+        roughness: Shape (n,): standard deviation of the texture's contribution to t.
+        grain: Shape (n, 2): the unit vector along the texture, times its pixels per pixel of the image.
     """
 
     outlines: Sequence[Floats]
@@ -65,7 +65,7 @@ class Leaves:
 
     @classmethod
     def joined(cls, parts: Sequence[Leaves]) -> Leaves:
-        """Return the leaves of all parts, those of the last in front."""
+        """Concatenate groups of leaves; the last group is in front."""
         arrays = {
             field.name: np.concatenate([getattr(part, field.name) for part in parts])
             for field in fields(cls)
@@ -75,12 +75,12 @@ class Leaves:
 
 
 def label(leaves: Leaves, width: int, height: int) -> NDArray[np.int32]:
-    """Return which leaf each pixel shows.
+    """Return the leaf that each pixel shows.
 
     Args:
-        leaves: Any; an outline may reach beyond the image.
-        width: Of the image in pixels.
-        height: Likewise.
+        leaves: The leaves; an outline may extend beyond the image.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
 
     Returns:
         Shape (H, W), int32: 1 + the number of the nearest leaf, 0 where there is none.
@@ -108,7 +108,7 @@ def paint(pixels: _Plane, labels: NDArray[np.int32], leaves: Leaves, generator: 
         pixels: RGB of shape (3, H, W), float32, written where there is a leaf: 0 to 255, or a little beyond.
         labels: What `label` returned for the image's size.
         leaves: The same leaves.
-        generator: Decides on where in its texture each leaf lies.
+        generator: Draws each leaf's position in its texture.
     """
     _, height, width = pixels.shape
     table = _Table(leaves, max(width, height), generator)
@@ -129,7 +129,7 @@ def paint(pixels: _Plane, labels: NDArray[np.int32], leaves: Leaves, generator: 
 
 
 class _Table:
-    """What each leaf's colour at a place is computed from: columns with one number for each leaf."""
+    """The coefficients of each leaf's colour: arrays with one number per leaf."""
 
     def __init__(self, leaves: Leaves, longer: int, generator: np.random.Generator) -> None:
         # t = t0 + tx x + ty y + td (x^2 + y^2): plane and dome, around the centre, as one polynomial.
@@ -152,7 +152,7 @@ class _Table:
         self._bank = texture_bank().ravel()
 
     def colour(self, pixels: _Plane, labels: NDArray[np.int64], x: _Plane, y: _Plane) -> None:
-        """Write RGB of shape (3, n) at n places, whose leaves have these numbers."""
+        """Write RGB of shape (3, n) at n positions, given the index of each position's leaf."""
         t_0, t_x, t_y, bend = (column.take(labels) for column in self._t)
         t = t_0 + (t_x + bend * x) * x + (t_y + bend * y) * y
         np.clip(t, -1.5, 1.5, out=t)
@@ -174,7 +174,7 @@ def _column(values: NDArray[np.generic]) -> _Plane:
 
 @lru_cache(maxsize=8)
 def _grid(width: int, height: int) -> tuple[_Plane, _Plane]:
-    """Return x and y of each pixel's centre in longer sides, flat."""
+    """Return x and y of each pixel's centre, flattened, in units of the longer side."""
     longer = np.float32(max(width, height))
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return ((x + np.float32(0.5)) / longer).ravel(), ((y + np.float32(0.5)) / longer).ravel()

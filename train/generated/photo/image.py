@@ -1,4 +1,4 @@
-"""A photo that was never taken: a scene painted, lit, and seen through a lens and a sensor."""
+"""A generated photo: a scene is painted, lit, and seen through a lens and a sensor."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from train.generated.photo.scene import Scene, draw_scene
 
 _Planes = NDArray[np.float32]
 
-# So that an image and the training's own draws of the same seed share no numbers.
+# Keeps an image's random numbers apart from training's own draws with the same seed.
 _KEY = 73
 
-# Width to height, each as often as it stands here.
+# Aspect ratios (width to height), each with the frequency of its entries.
 _SHAPES = (4 / 3, 4 / 3, 4 / 3, 4 / 3, 4 / 3, 4 / 3, 3 / 4, 3 / 4, 3 / 2, 1.0)
-# By how much what is far is out of focus, likewise.
+# Blur of the background, likewise.
 _BLURS = (1, 1, 1, 1, 1, 1, 2, 2, 4, 8)
 
 _SHADOW_SCALE = 8  # soft shadows are computed at 1/8 of the size
 
 
 class GeneratedImage(NamedTuple):
-    """Names an image; it is made when its pixels are asked for.
+    """One image of a series; it is rendered when its pixels are requested.
 
     Attributes:
-        seed: Of the series, from 0 up.
-        number: In the series, from 0 up.
+        seed: Seed of the series, from 0 up.
+        number: Index in the series, from 0 up.
     """
 
     seed: int
     number: int
 
     def pixels(self, longer_side: int) -> NDArray[np.uint8]:
-        """Make the image.
+        """Render the image.
 
         Args:
-            longer_side: In pixels, from 1 up. Images of other sizes show the same scene.
+            longer_side: Longer side in pixels, from 1 up. Every size shows the same scene.
 
         Returns:
             RGB of shape (H, W, 3), uint8; a function of the seed, the number and the side alone.
@@ -77,7 +77,7 @@ def _lay(
     *,
     soft_shadow: bool = False,
 ) -> None:
-    """Paint leaves over an image (3, H, W), with the shadows that they cast on it and on one another."""
+    """Paint leaves over an image (3, H, W), with the shadows that they cast on it and on each other."""
     _, height, width = pixels.shape
     labels = label(leaves, width, height)
     depths = np.abs(generator.normal(0, 0.3, 2)).clip(0, 0.7)
@@ -87,14 +87,14 @@ def _lay(
     paint(pixels, labels, leaves, generator)
     right, down = np.rint(-light * reaches[0]).astype(int)
     if depths[0] > 0.05 and (right or down):
-        # Where something nearer stands on the side of the light.
+        # Shadow falls where something nearer stands towards the light.
         shadow = (np.roll(labels, (down, right), (0, 1)) > labels).astype(np.float32)
         _soften(shadow[None], 2)
         pixels *= 1 - np.float32(depths[0]) * shadow
 
 
 def _soft_shadow(covered: NDArray[np.bool_], shift: Floats) -> _Planes:
-    """Return how much of the light is blocked by what covers an image (H, W), 0 to 1."""
+    """Return the fraction of light, 0 to 1, that the shapes in front block at each pixel (H, W)."""
     height, width = covered.shape
     size = (max(1, width // _SHADOW_SCALE), max(1, height // _SHADOW_SCALE))
     mask = Image.fromarray(covered.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)
@@ -109,7 +109,7 @@ def _soft_shadow(covered: NDArray[np.bool_], shift: Floats) -> _Planes:
 
 
 def _lay_out_of_focus(pixels: _Planes, leaves: Leaves, generator: np.random.Generator) -> None:
-    """Lay what is close to the lens over an image, blurred with its edges."""
+    """Lay shapes close to the lens over an image, with blurred edges."""
     _, height, width = pixels.shape
     layers = np.zeros((4, -(-height // 8), -(-width // 8)), np.float32)
     labels = label(leaves, layers.shape[2], layers.shape[1])
@@ -122,7 +122,7 @@ def _lay_out_of_focus(pixels: _Planes, leaves: Leaves, generator: np.random.Gene
 
 
 def _enlarged(planes: _Planes, width: int, height: int) -> _Planes:
-    """Return planes of 0 to 255 at a larger size, smooth."""
+    """Enlarge planes of 0 to 255 smoothly."""
     images = (Image.fromarray(plane.clip(0, 255).astype(np.uint8)) for plane in planes)
     large = [image.resize((width, height), Image.Resampling.BICUBIC) for image in images]
     return np.stack([np.asarray(plane) for plane in large]).astype(np.float32)
@@ -155,7 +155,7 @@ def _light(pixels: _Planes, generator: np.random.Generator) -> None:
 
 
 def _exposed(pixels: _Planes, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Return what a sensor makes of an image: contrast, noise and 8 bits, clipped at white and black."""
+    """Simulate a sensor: contrast, noise and 8 bits, clipped at black and white."""
     contrast, brightness = np.exp(generator.normal(0.1, 0.15)), generator.normal(0, 10)
     strength = abs(generator.normal(0, 2.5))
     noise = _sensor_noise()
@@ -172,7 +172,7 @@ def _exposed(pixels: _Planes, generator: np.random.Generator) -> NDArray[np.uint
 
 @lru_cache(maxsize=1)
 def _sensor_noise() -> NDArray[np.float32]:
-    """Return normal noise of deviation 1, of which each image takes a part: drawing it anew takes longer."""
+    """Return standard normal noise. Each image takes a part of it, which is faster than drawing new noise."""
     noise = np.random.default_rng(1973).standard_normal(1 << 21, dtype=np.float32)
     noise.flags.writeable = False
     return noise

@@ -1,4 +1,4 @@
-"""Groups of leaves that have shape, surface and direction in common: stones, foliage, bricks, people."""
+"""Groups of leaves that share shape, surface and direction: stones, foliage, bricks, people."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from train.generated.photo.dead_leaves import Floats, Leaves
 _POINTS = 32  # of an outline
 _ANGLES = 2 * np.pi * np.arange(_POINTS) / _POINTS
 _ORDERS = np.arange(2, 7)[:, None]
-# What makes an outline uneven: waves around it, the shorter the lower.
+# Waves around an outline make it uneven; shorter waves have lower amplitudes.
 _WAVES = np.concatenate([wave(_ORDERS * _ANGLES) / _ORDERS**0.5 for wave in (np.cos, np.sin)])
 
 
-# Squareness and lobes of leaves, see `_Look`, and families of their textures: each as often as it is here.
+# Squareness and lobes (see `_Look`) with families of textures, each with the frequency of its entries.
 _SHAPES = ((2.0, 0.0), (2.0, 0.12), (2.0, 0.12), (2.0, 0.3), (2.0, 0.3), (3.0, 0.1), (4.0, 0.05), (20.0, 0.0))
 _FAMILIES = (
     (texture_bank.SOFT,) * 3
@@ -29,17 +29,17 @@ _FAMILIES = (
 
 @dataclass(frozen=True)
 class Look:
-    """What the leaves of one group have in common.
+    """What the leaves of one group share.
 
     Attributes:
         squareness: Exponent of the superellipse: 2 for ellipses, 20 for rectangles.
-        lobes: How uneven the outlines are, 0 for none.
-        elongation: Length to width.
-        angle: Of the length, in radians.
+        lobes: Unevenness of the outlines; 0 for none.
+        elongation: Length divided by width.
+        angle: Direction of the length, in radians.
         disorder: Standard deviation of the angles.
-        texture: Number in the bank.
-        roughness: Of the surface, see `Leaves`.
-        zoom: Pixels of the texture to one of the image.
+        texture: Index in the texture bank.
+        roughness: See `Leaves`.
+        zoom: Pixels of the texture per pixel of the image.
         contrast: Half the difference of L between the bright and the dark end of the surface.
         plane: See `Leaves`.
         dome: See `Leaves`.
@@ -59,7 +59,7 @@ class Look:
 
 
 def draw_look(generator: np.random.Generator, light: Floats) -> Look:
-    """Draw what a group looks like, with the light from a side, a unit vector x, y."""
+    """Draw the look of a group; `light` is the direction of the light, a unit vector x, y."""
     chance, size, spread = generator.random(8), generator.normal(size=5), generator.random(2)
     squareness, lobes = _SHAPES[int(chance[0] * len(_SHAPES))]
     family = _FAMILIES[int(chance[1] * len(_FAMILIES))]
@@ -87,15 +87,15 @@ def cut_leaves(
     radii: Floats,
     outlines: list[Floats] | None = None,
 ) -> Leaves:
-    """Return leaves of one look.
+    """Create leaves that share a look.
 
     Args:
-        generator: Decides on their angles and lobes.
-        look: What they have in common.
-        shades: The colour in the middle of each, Oklab of shape (n, 3).
-        centres: Shape (n, 2), in longer sides of the image.
+        generator: Draws their angles and lobes.
+        look: What they share.
+        shades: Colour of each leaf's centre, Oklab of shape (n, 3).
+        centres: Shape (n, 2), in units of the image's longer side.
         radii: Shape (n,).
-        outlines: Their outlines, where they are other than the look says.
+        outlines: Their outlines; by default those of the look.
 
     Returns:
         The leaves, in the order given.
@@ -120,7 +120,7 @@ def cut_leaves(
 
 
 def power_law(generator: np.random.Generator, count: int, least: float, most: float) -> Floats:
-    """Draw sizes with the density r^-3, which leaves an image the same at all scales (Lee et al. 2001)."""
+    """Draw sizes with density r^-3, which makes images scale-invariant (Lee et al. 2001)."""
     part = generator.random(count)
     return 1 / np.sqrt(part * most**-2 + (1 - part) * least**-2)
 
@@ -144,7 +144,7 @@ def _outlines(
 
 
 def _darker(shades: Floats, by: float) -> Floats:
-    """Return colours with less L, and with a and b in the same proportion to it, as in less light."""
+    """Return darker colours: L, a and b scaled alike, as in less light."""
     lightness = shades[:, :1]
     changed = (lightness - by).clip(0.02, 0.99)
     return np.concatenate([changed, shades[:, 1:] * (changed / lightness.clip(0.1)).clip(0, 1.3)], axis=1)

@@ -1,4 +1,4 @@
-"""Colours as photos have them: mostly dull, of few hues in one picture, and now and then a vivid one."""
+"""Colours with the statistics of photos: mostly dull, few hues per picture, occasionally a vivid one."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class _Kind(NamedTuple):
     chroma: tuple[float, float]
 
 
-# Set by hand after what outdoor and indoor photos show most of. Together with the illuminant they give the
-# moments of photographs: a mean chroma of some 0.045 that varies twice as much along blue-yellow as along
+# Chosen by hand after the common content of outdoor and indoor photos. With the illuminant they give the
+# moments of photographs: a mean chroma of about 0.045, which varies twice as much along blue-yellow as along
 # red-green (Ruderman, Cronin and Chiao 1998, "Statistics of cone responses to natural images").
 _KINDS = (
     _Kind(2.2, (0.55, 0.20), (70, 90), (0.012, 0.010)),  # greys: streets, walls, clouds, metal
@@ -38,9 +38,9 @@ _WEIGHTS = np.array([kind.weight for kind in _KINDS])
 _MEANS = np.array([(kind.lightness[0], kind.hue[0], kind.chroma[0]) for kind in _KINDS])
 _DEVIATIONS = np.array([(kind.lightness[1], kind.hue[1], kind.chroma[1]) for kind in _KINDS])
 
-# Below 1, most of one picture's colours are of two or three kinds.
+# Below 1, two or three kinds make up most of one picture's colours.
 _CONCENTRATION = 0.35
-_BLACK_AND_WHITE = 0.03  # part of all pictures
+_BLACK_AND_WHITE = 0.03  # fraction of all pictures
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Palette:
     """The colours of one picture.
 
     Attributes:
-        weights: How likely each kind of colour is; the sum is 1.
-        saturation: What every chroma is multiplied by.
+        weights: Probability of each kind of colour; the sum is 1.
+        saturation: Factor of every chroma.
         illuminant: Colour of the light, added to a and b in Oklab.
     """
 
@@ -59,7 +59,7 @@ class Palette:
 
     @classmethod
     def draw(cls, generator: np.random.Generator) -> Palette:
-        """Draw the colours that a picture will have."""
+        """Draw the colours of a picture."""
         weights = generator.dirichlet(_CONCENTRATION * _WEIGHTS)
         saturation = float(np.exp(generator.normal(0.05, 0.35)))
         warm, green = generator.normal(size=2)
@@ -83,7 +83,7 @@ class Palette:
         return self._lit(drawn)
 
     def sky(self, generator: np.random.Generator) -> NDArray[np.float64]:
-        """Draw the colours of a sky at the top and at the horizon, Oklab of shape (2, 3)."""
+        """Draw a sky's colours at the top and at the horizon, Oklab of shape (2, 3)."""
         lightness = generator.uniform(0.5, 0.95)
         chroma = abs(generator.normal(0, 0.06))
         top = (lightness, generator.normal(245, 12), chroma)

@@ -1,4 +1,4 @@
-"""What is in a generated photo: a place, things in it with smaller things on them, clusters of small ones."""
+"""The content of a generated photo: a place, objects with details on them, clusters of small objects."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from train.generated.photo.palette import Palette
 
 @dataclass(frozen=True)
 class Scene:
-    """What a photo shows, in lengths of its longer side.
+    """The content of a photo; the unit of length is its longer side.
 
     Attributes:
-        far: What lies behind; it fills the frame.
-        near: What stands in front of it.
-        close: What is so close to the lens that it is out of focus; None where nothing is.
-        light: Where the light comes from, a unit vector: x, y.
+        far: The background; it fills the frame.
+        near: The objects in front of it.
+        close: Objects so close to the lens that they are out of focus; None if there are none.
+        light: Direction towards the light, a unit vector x, y.
     """
 
     far: Leaves
@@ -30,12 +30,12 @@ class Scene:
 
 
 def draw_scene(generator: np.random.Generator, width: float, height: float) -> Scene:
-    """Draw what a photo shows.
+    """Draw the content of a photo.
 
     Args:
         generator: Source of all draws.
-        width: Of the frame in its longer sides.
-        height: Likewise.
+        width: Width of the frame, in units of its longer side.
+        height: Height of the frame, likewise.
 
     Returns:
         The scene.
@@ -66,7 +66,7 @@ class _Stage:
         return Scene(Leaves.joined(far), Leaves.joined(near) if near else None, close, self.light)
 
     def _landscape(self) -> list[Leaves]:
-        """Sky, what rises above the horizon, and the ground, on which things are smaller farther away."""
+        """Sky, hills or roofs at the horizon, and a ground where distant objects are smaller."""
         generator = self.generator
         horizon = generator.uniform(0.2, 0.75) * self.height
         parts = [self._sky(horizon)]
@@ -86,11 +86,11 @@ class _Stage:
         return parts
 
     def _room(self) -> list[Leaves]:
-        """Walls that meet at edges, with flat things on them."""
+        """Walls that meet at edges, with flat objects on them."""
         generator = self.generator
         parts = [self._rectangle(self._wall(), -0.02, self.height + 0.02)]
         for _ in range(generator.integers(1, 4)):
-            # Beyond a straight line, which is mostly level or upright.
+            # A wall lies beyond a straight line, which is mostly horizontal or vertical.
             angle = generator.choice((0, 0.5, 1)) * np.pi + generator.normal(0, 0.2)
             normal = np.array([np.cos(angle), abs(np.sin(angle))])
             along = np.array([-normal[1], normal[0]])
@@ -106,7 +106,7 @@ class _Stage:
         return parts
 
     def _backdrop(self) -> list[Leaves]:
-        """One surface, covered with leaves of all sizes or not."""
+        """One surface, plain or covered with leaves of all sizes."""
         parts = [self._rectangle(self._wall(), -0.02, self.height + 0.02)]
         counts = self.generator.integers(20, 150, self.generator.poisson(1.5))
         return parts + [self._scatter(self._look(), int(count), (0.012, 0.4)) for count in counts]
@@ -140,7 +140,7 @@ class _Stage:
         )
 
     def _ridge(self, horizon: float) -> Leaves:
-        """Hills, woods or roofs before the sky."""
+        """Hills, woods or roofs in front of the sky."""
         generator = self.generator
         x = np.linspace(-0.02, self.width + 0.02, 65)
         if generator.random() < 0.35:  # roofs
@@ -154,7 +154,7 @@ class _Stage:
         outline = np.column_stack([np.append(x, [x[-1], x[0]]), horizon + 0.02 - np.append(y, [0, 0])])
         look = replace(self._look(), dome=0.0, plane=self.light * abs(generator.normal(0, 0.3)))
         centre = np.array([[self.width / 2, horizon]])
-        # Air between makes what is far paler and bluer.
+        # Haze makes distant objects paler and bluer.
         shade = self._shades(1, 0.0)
         haze = generator.uniform(0, 0.7)
         shade = (1 - haze) * shade + haze * np.array([0.75, -0.005, -0.025])
@@ -175,32 +175,32 @@ class _Stage:
         where: Floats | None = None,
         spread: float | Floats = 0.0,
     ) -> Leaves:
-        """Leaves of one look and about one colour: all over the frame, or around a place."""
+        """Leaves of one look and similar colour, all over the frame or around a place."""
         generator = self.generator
         if where is None:
             centres = generator.uniform(-0.05, 1.05, (count, 2)) * (self.width, self.height)
         else:
             centres = where + spread * generator.normal(size=(count, 2))
         radii = power_law(generator, count, *sizes)
-        # Mostly the large ones lie behind, or they would hide all others.
+        # Mostly the large leaves lie behind, or they would hide all others.
         order = np.argsort(-np.log(radii) + generator.normal(0, 0.7, count))
         shades = self._shades(count, generator.uniform(0.03, 0.1))
         return cut_leaves(self.generator, look, shades, centres, radii[order])
 
     def _cluster(self) -> Leaves:
-        """Many small things in one place: foliage, a crowd, stones."""
+        """Many small objects in one place: foliage, a crowd, stones."""
         generator = self.generator
         where = self._place()
         spread = generator.uniform(0.04, 0.25) * np.exp(generator.normal(0, 0.3, 2))
         least = generator.uniform(0.004, 0.012)
         count = int(generator.integers(40, 250))
         leaves = self._scatter(self._look(), count, (least, 10 * least), where, spread)
-        # In the light on its side, in the shade on the other.
+        # Lit on the side of the light, shaded on the other.
         lit = ((leaves.centres - where) / spread @ self.light).clip(-2, 2)[:, None] * (0.05, 0, 0)
         return replace(leaves, dark=leaves.dark + lit, bright=leaves.bright + lit)
 
     def _thing(self, size: float) -> list[Leaves]:
-        """One to three large parts above each other, with details on them: a person, a car, a house."""
+        """One to three large parts above each other, with details: a person, a car, a house."""
         generator = self.generator
         place, shades = self._place(), self.palette.colours(generator, 3)
         parts: list[Leaves] = []
@@ -248,7 +248,7 @@ class _Stage:
         return parts
 
     def _lines(self) -> Leaves:
-        """Poles, wires, twigs: mostly parallel, thin, across the frame."""
+        """Poles, wires, twigs: thin, mostly parallel, across the frame."""
         generator = self.generator
         count = int(generator.integers(1, 12))
         look = self._look()
@@ -269,7 +269,7 @@ class _Stage:
         return float(np.exp(self.generator.uniform(np.log(least), np.log(most))))
 
     def _wall(self) -> Look:
-        """Return the look of something large: plain more often than not."""
+        """Return the look of a large object, which is usually plain."""
         generator = self.generator
         look = self._look()
         if generator.random() < 0.45:
@@ -282,7 +282,7 @@ class _Stage:
         return draw_look(self.generator, self.light)
 
     def _dull(self) -> Floats:
-        """Return one colour, Oklab of shape (1, 3), for something large: those are seldom vivid."""
+        """Return one colour, Oklab of shape (1, 3), for a large object, which is rarely vivid."""
         return self.palette.colours(self.generator, 1) * (1, 0.75, 0.75)
 
     def _shades(self, count: int, spread: float, base: Floats | None = None) -> Floats:

@@ -7,14 +7,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 512  # pixels; a power of two, so that a place wraps around with one AND
+SIDE = 512  # pixels; a power of two, so that positions wrap around with one AND
 
 _Plane = NDArray[np.float64]
 
-# Levels of a texture's int8 to its standard deviation: four of them to each side.
+# Levels of int8 per standard deviation of a texture, which leaves room for four deviations.
 LEVELS_PER_DEVIATION = 32
 
-# Textures come one after the other by what they look like.
+# Textures are ordered by their kind.
 SOFT = range(6)
 GRAINED = range(6, 11)
 REGULAR = range(11, 16)
@@ -24,14 +24,14 @@ COUNT = 22
 
 @lru_cache(maxsize=1)
 def texture_bank() -> NDArray[np.int8]:
-    """Return the textures, always the same ones; they are made at the first call, in a third of a second.
+    """Return the textures, always the same; the first call makes them, in a third of a second.
 
     Returns:
         Shape (COUNT, SIDE, SIDE), int8, read-only: each has mean 0 and a standard deviation of
-        `LEVELS_PER_DEVIATION`, and continues at its other side. By their spectra there are
-        soft ones, of amplitude 1/f^a with a from 0.5 to 1.7 (clouds, walls, skin); grained ones, the same
-        stretched in one direction (wood, grass, fur, water); regular ones (stripes, bricks, cloth); and
-        broken ones, non-linear functions of noise (foliage, pebbles, marble, rust).
+        `LEVELS_PER_DEVIATION`, and repeats seamlessly. Four kinds
+        differ in their spectra: soft ones with amplitude 1/f^a, a from 0.5 to 1.7 (clouds, walls, skin); grained
+        ones, the same stretched in one direction (wood, grass, fur, water); regular ones (stripes, bricks,
+        cloth); and broken ones, non-linear functions of noise (foliage, pebbles, marble, rust).
     """
     generator = np.random.default_rng(20010)
     planes: list[_Plane] = [_noise(generator, exponent) for exponent in (0.5, 0.8, 1.0, 1.2, 1.45, 1.7)]
@@ -55,11 +55,11 @@ def texture_bank() -> NDArray[np.int8]:
 
 
 def _noise(generator: np.random.Generator, exponent: float, stretch: float = 1.0) -> _Plane:
-    """Return noise of amplitude 1/f^exponent, `stretch` times as long as wide, of mean 0 and deviation 1."""
+    """Return noise of amplitude 1/f^exponent, stretched by `stretch`, with mean 0 and deviation 1."""
     down = np.fft.fftfreq(SIDE)[:, None] * SIDE
     right = np.fft.rfftfreq(SIDE)[None] * SIDE * stretch
     frequency = np.maximum(np.hypot(down, right), 1)
-    # A texture has no waves of its own whole size: those are the shading's.
+    # No waves as long as the texture itself: shading provides those.
     amplitude = frequency**-exponent * (1 - np.exp(-((frequency / 6) ** 2)))
     spectrum = np.fft.rfft2(generator.normal(size=(SIDE, SIDE))) * amplitude
     plane: _Plane = np.fft.irfft2(spectrum, (SIDE, SIDE))
@@ -93,7 +93,7 @@ def _weave(generator: np.random.Generator) -> _Plane:
 
 
 def _leaves(generator: np.random.Generator, exponent: float) -> _Plane:
-    """Return patches that cover one another, each of its own brightness: level sets of several noises."""
+    """Return overlapping patches of different brightness: level sets of several noises."""
     plane = np.zeros((SIDE, SIDE))
     for _ in range(5):
         plane = np.where(_noise(generator, exponent) > 0.6, generator.normal(), plane)
