@@ -1,8 +1,9 @@
+import time
+
 import pytest
 import torch
 
 from fastnst.errors import FastnstError
-from train.machine import precision
 from train.machine.precision import resolve_accelerator, resolve_precision
 
 
@@ -60,34 +61,47 @@ def test_gpus_use_bfloat16_where_they_have_it_in_hardware(monkeypatch, has_bf16,
     assert resolve_precision("auto", "cuda") == expected
 
 
-@pytest.mark.parametrize(("faster", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_cpus_use_what_was_measured_to_be_faster(monkeypatch, faster, expected):
-    monkeypatch.setattr(precision, "_bf16_is_faster_on_cpu", lambda: faster)
+@pytest.fixture
+def slower(monkeypatch):
+    """Make convolutions of one type take twice as long as those of the other, on a clock of their own."""
+
+    def set_slower(dtype):
+        now = 0.0
+
+        def convolve(x, weight, padding):
+            nonlocal now
+            now += 2.0 if x.dtype == dtype else 1.0
+
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+        monkeypatch.setattr(torch.nn.functional, "conv2d", convolve)
+        monkeypatch.setattr(time, "perf_counter", lambda: now)
+
+    return set_slower
+
+
+@pytest.mark.parametrize(
+    ("slow", "expected"), [(torch.float32, "bf16-mixed"), (torch.bfloat16, "32-true"), (None, "32-true")]
+)
+def test_cpus_use_what_is_measured_to_be_faster(slower, slow, expected):
+    slower(slow)
     assert resolve_precision("auto", "cpu") == expected
 
 
-def test_the_measurement_compares_both(monkeypatch):
-    slow, now = None, 0.0
-
-    def convolve(x, weight, padding):
-        nonlocal now
-        now += 2.0 if x.dtype == slow else 1.0
-
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    monkeypatch.setattr(precision.F, "conv2d", convolve)
-    monkeypatch.setattr(precision.time, "perf_counter", lambda: now)
-    for dtype, expected in ((torch.float32, True), (torch.bfloat16, False), (None, False)):
-        slow = dtype
-        assert precision._bf16_is_faster_on_cpu() is expected
+def test_cpus_without_the_library_that_has_bfloat16_use_float32(slower, monkeypatch):
+    slower(torch.float32)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert resolve_precision("auto", "cpu") == "32-true"
 
 
-def test_metal_and_a_chosen_precision_need_no_measurement(monkeypatch):
-    monkeypatch.setattr(precision, "_bf16_is_faster_on_cpu", lambda: pytest.fail("measured"))
+def test_metal_and_a_chosen_precision_do_not_depend_on_the_measurement(slower):
+    slower(torch.float32)
     assert resolve_precision("auto", "mps") == "32-true"
+    assert resolve_precision("32-true", "cpu") == "32-true"
+    slower(torch.bfloat16)
     assert resolve_precision("bf16-mixed", "cpu") == "bf16-mixed"
 
 
-def test_several_processes_on_cpus_do_not_measure_each_for_itself(monkeypatch):
-    monkeypatch.setattr(precision, "_bf16_is_faster_on_cpu", lambda: True)
+def test_several_processes_on_cpus_do_not_measure_each_for_itself(slower):
+    slower(torch.float32)
     assert resolve_precision("auto", "cpu") == "bf16-mixed"
     assert resolve_precision("auto", "cpu", processes=2) == "32-true"

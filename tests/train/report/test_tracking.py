@@ -1,12 +1,13 @@
 import logging
+import os
 from pathlib import Path
+from unittest.mock import Mock, patch
 
 import pytest
 import wandb
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from train.config import TrainingConfig
-from train.report import tracking
 from train.report.tracking import (
     artifact_name,
     describe_logger,
@@ -27,29 +28,47 @@ def config(tmp_path, logger):
     return TrainingConfig(style=Path("wave.jpg"), output=tmp_path, logger=logger)
 
 
-def test_wandb_is_online_for_who_is_logged_in_and_offline_otherwise(monkeypatch, tmp_path):
-    assert tracking._wandb_mode() == "offline"
+@pytest.fixture
+def opened_mode(monkeypatch, tmp_path):
+    """Open a logger for wandb, and return the mode in which it opens its run; no run is started."""
+
+    def mode():
+        modes = []
+        monkeypatch.setattr(wandb, "setup", lambda _: None)
+        monkeypatch.setattr(wandb, "init", lambda **options: modes.append(options["settings"].mode) or Mock())
+        with patch.dict(os.environ):  # Lightning sets WANDB_MODE
+            logger = make_logger(config(tmp_path, "wandb"), {})
+            _ = None if logger is None else logger.experiment
+        return modes[-1] if modes else None
+
+    return mode
+
+
+def test_wandb_is_online_for_who_is_logged_in_and_offline_otherwise(monkeypatch, tmp_path, opened_mode):
+    assert opened_mode() == "offline"
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    assert tracking._wandb_mode() == "online"
+    assert opened_mode() == "online"
     monkeypatch.delenv("WANDB_API_KEY")
     (tmp_path / "netrc").write_text("machine api.wandb.ai login user password key\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    assert tracking._wandb_mode() == "online"
+    assert opened_mode() == "online"
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
-    assert tracking._wandb_mode() == "offline"
+    assert opened_mode() == "offline"
 
 
-@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
-def test_the_users_choice_of_a_mode_wins(monkeypatch, mode):
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("online", "online"), ("offline", "offline"), ("disabled", None)]
+)
+def test_the_users_choice_of_a_mode_wins(monkeypatch, opened_mode, mode, expected):
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_MODE", mode)
-    assert tracking._wandb_mode() == mode
+    assert opened_mode() == expected
 
 
-def test_a_broken_netrc_is_passed_over(monkeypatch, tmp_path):
+def test_a_broken_netrc_is_passed_over(monkeypatch, tmp_path, opened_mode):
     (tmp_path / "netrc").write_text("what is this\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    assert tracking._wandb_mode() == "offline"
+    assert opened_mode() == "offline"
 
 
 def test_nothing_is_kept_where_nothing_is_wanted(monkeypatch, tmp_path):
