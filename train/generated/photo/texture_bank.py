@@ -29,9 +29,9 @@ def texture_bank() -> NDArray[np.int8]:
     Returns:
         Shape (COUNT, SIDE, SIDE), int8, read-only: each has mean 0 and a standard deviation of
         `LEVELS_PER_DEVIATION`, and repeats seamlessly. Four kinds
-        differ in their spectra: soft ones with amplitude 1/f^a, a from 0.5 to 1.7 (clouds, walls, skin); grained
-        ones, the same stretched in one direction (wood, grass, fur, water); regular ones (stripes, bricks,
-        cloth); and broken ones, non-linear functions of noise (foliage, pebbles, marble, rust).
+        differ in their spectra: soft ones with amplitude 1/f^a, a from 0.5 to 1.7 (clouds, walls, skin);
+        grained ones, the same stretched in one direction (wood, grass, fur, water); regular ones (stripes,
+        bricks, cloth); and broken ones, non-linear functions of noise (foliage, pebbles, marble, rust).
     """
     generator = np.random.default_rng(20010)
     planes: list[_Plane] = [_noise(generator, exponent) for exponent in (0.5, 0.8, 1.0, 1.2, 1.45, 1.7)]
