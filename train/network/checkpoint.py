@@ -27,7 +27,7 @@ class StyleCheckpoint:
         path: The file.
         state: All of it, as Lightning saved it.
         steps: Optimizer steps done.
-        record: What the run writes of itself.
+        record: The run's record.
     """
 
     path: Path
@@ -61,7 +61,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
         path: The `.ckpt` file.
 
     Returns:
-        What it holds, on the CPU.
+        Its content, on the CPU.
 
     Raises:
         FastnstError: If the file is missing, damaged, or no checkpoint of fastnst.
@@ -77,7 +77,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
         try:
             # weights_only: a checkpoint from elsewhere must not run code.
             state = torch.load(file, map_location="cpu", weights_only=True)
-        # A damaged file makes the unpickler raise nearly anything.
+        # On a damaged file, the unpickler may raise any exception.
         except Exception as error:
             raise FastnstError(
                 f"{path} is damaged or no checkpoint: train again, or take another copy"

@@ -1,4 +1,4 @@
-"""Instance norm that stays channels last: PyTorch's own copies to another layout and back."""
+"""Instance norm that keeps the channels-last layout: PyTorch's own copies to another layout and back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.autograd.function import once_differentiable
 class InstanceNorm2d(nn.InstanceNorm2d):
     """`nn.InstanceNorm2d` with scale and shift (Ulyanov et al. 2016, arXiv:1607.08022), faster on CPUs.
 
-    Where gradients are wanted on a CPU, the statistics are float32 and the activations keep their layout and
-    type, bfloat16 included. Everywhere else, in the exported graph above all, it is PyTorch's own.
+    With gradients on a CPU, the statistics are float32 and the activations keep their layout and type,
+    bfloat16 included. Everywhere else, including the exported graph, it is PyTorch's own operation.
 
     Args:
         num_features: Channels of the input.
@@ -34,8 +34,8 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 class _ChannelsLastInstanceNorm(Function):
     """Forward as a group norm of one channel a group, backward as a batch norm of one image a batch.
 
-    All three are the same function. These are the two of PyTorch's kernels that read channels-last memory as
-    it is: instance norm copies, and the backward of the group norm takes fifty times as long.
+    All three are the same function. PyTorch's instance norm copies channels-last memory, and its backward of
+    the group norm takes fifty times as long; these two kernels read the memory as it is.
     """
 
     @staticmethod

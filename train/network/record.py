@@ -1,10 +1,11 @@
-"""What a run writes of itself into its checkpoint, beside the weights: one writer, one reader."""
+"""The record of a run in its checkpoint, next to the weights: one writer, one reader."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Any
 
 from train.network.shape import NetworkShape
@@ -86,7 +87,7 @@ class RunRecord:
     quality: Quality | None
     finished: bool
     tracking_run: Mapping[str, str]
-    init: Mapping[str, str] = field(default_factory=dict)
+    init: Mapping[str, str] = dataclass_field(default_factory=dict)
 
     @property
     def network_shape(self) -> NetworkShape:
@@ -107,9 +108,13 @@ class RunRecord:
             KeyError: If an entry is missing.
             TypeError: If an entry is of another type.
         """
-        names = {each.name for each in dataclasses.fields(cls)} - {"init"}
-        values = {name: entries[name] for name in names} | {"init": entries.get("init", {})}
-        values["style"] = PaintingRecord(**values["style"])
+        values = _fields_of(cls, {"init": {}} | dict(entries))
+        values["style"] = PaintingRecord(**_fields_of(PaintingRecord, values["style"]))
         if values["quality"] is not None:
-            values["quality"] = Quality(**values["quality"])
+            values["quality"] = Quality(**_fields_of(Quality, values["quality"]))
         return cls(**values)
+
+
+def _fields_of(record: type, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a record's fields; those that a later version adds are ignored."""
+    return {field.name: entries[field.name] for field in dataclasses.fields(record)}

@@ -1,4 +1,4 @@
-"""Reflection padding whose gradient stays channels last, for training on CPUs."""
+"""Reflection padding whose gradient keeps the channels-last layout, for training on CPUs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 
 def reflection_pad(x: Tensor, pad: int) -> Tensor:
-    """Extend an image on all sides by its reflection, the outermost pixels not repeated.
+    """Extend images on all sides by reflection, without repeating the outermost pixels.
 
     Args:
         x: Activations of shape (N, C, H, W), H and W above `pad`.
@@ -40,8 +40,8 @@ class _ChannelsLastReflectionPad(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         pad = ctx.pad
         inside = slice(pad, -pad)
-        # What lies in the border is added to the pixels that it reflects: first the rows, as wide as they
-        # are, then the columns, the corners with them.
+        # The border's gradient is added to the pixels that it reflects: first full rows, then columns, which
+        # include the corners.
         rows = gradient[:, :, inside].clone(memory_format=torch.channels_last)
         rows[:, :, 1 : pad + 1] += gradient[:, :, :pad].flip(2)
         rows[:, :, -pad - 1 : -1] += gradient[:, :, -pad:].flip(2)

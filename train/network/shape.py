@@ -1,4 +1,4 @@
-"""How large a transformer network is: three shapes with names, and what else can be given."""
+"""The shape of a transformer network: three named shapes, and the numbers that define one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Literal, NamedTuple
 
 NetworkName = Literal["full", "fast", "tiny"]
 
-# The largest reflects by 4 pixels, for which the smallest padded image suffices.
+# The largest kernel reflects 4 pixels, which the smallest padded image allows.
 OUTER_KERNEL_SIZES = (1, 3, 5, 7, 9)
 
 
 class NetworkShape(NamedTuple):
-    """What a `TransformerNet` is built by.
+    """The numbers that define a `TransformerNet`.
 
     Attributes:
         width: Channels of the first layer, doubled by each of the two downsamplings.
@@ -24,7 +24,7 @@ class NetworkShape(NamedTuple):
     outer_kernel_size: int
 
     def __str__(self) -> str:
-        """Name the shape as messages do."""
+        """Return the shape in words, for messages."""
         blocks = f"{self.residual_blocks} residual block{'s' * (self.residual_blocks != 1)}"
         return f"width {self.width}, {blocks} and outer kernels of {self.outer_kernel_size}"
 

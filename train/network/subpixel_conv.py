@@ -1,4 +1,4 @@
-"""A convolution to few channels, computed at half the size with four times as many: exact, and faster."""
+"""A convolution to few channels, computed at half the size with four times the channels: exact and faster."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.autograd.function import once_differentiable
 
 
 def subpixel_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Convolve into few channels: the four phases of the result as channels of a convolution of stride 2.
+    """Convolve to few channels by a convolution of stride 2 whose channels are the result's four phases.
 
-    It is the sub-pixel convolution of Shi et al. 2016 (arXiv:1609.05158), of an image that is large already.
-    Matrix units work on sixteen or more channels at once. Three use little of them, twelve most; the kernel's
-    one more row and column of zeros cost less than that.
+    It is the sub-pixel convolution of Shi et al. 2016 (arXiv:1609.05158), applied at full size. Matrix units
+    process sixteen or more channels at once: three channels use little of them, twelve use most. The kernel
+    gets one more row and column of zeros, which costs less than that gains.
 
     Args:
         x: Padded activations of shape (N, C, H + k - 1, W + k - 1), with H and W even.
@@ -33,7 +33,7 @@ def subpixel_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 class _Interleave(Function):
-    """Spread phases (N, 4D, H, W) to (N, D, 2H, 2W): depth to space, channels last both ways.
+    """Rearrange phases (N, 4D, H, W) to (N, D, 2H, 2W): depth to space, channels last in both directions.
 
     Phase 2a + b holds the rows of parity a and the columns of parity b.
     """

@@ -30,8 +30,8 @@ class TrainedWeights:
 
     Attributes:
         source: The style's name or file, as the user gave it.
-        sha256: Of the file, as lower-case hexadecimal digits.
-        shape: Of the network.
+        sha256: SHA-256 of the file, in lower-case hexadecimal.
+        shape: Shape of the network.
         state: Float32 tensors by their names in `TransformerNet.state_dict`.
     """
 
@@ -79,7 +79,7 @@ def read_style_weights(name: str, path: Path) -> TrainedWeights:
         shape = shape_in(metadata)
         content = path.read_bytes()
         state = _state(onnx.load_model_from_string(content), shape)
-    # A file made by someone else makes protobuf, NumPy and PyTorch raise nearly anything.
+    # On a foreign file, protobuf, NumPy and PyTorch may raise any exception.
     except Exception as error:
         raise FastnstError(f"{path} holds no weights that training can go on from") from error
     return TrainedWeights(name, hashlib.sha256(content).hexdigest(), shape, state)
@@ -89,7 +89,7 @@ def shape_in(metadata: Mapping[str, str]) -> NetworkShape:
     """Read the shape of a style file's network.
 
     Args:
-        metadata: Of a file that fastnst exported.
+        metadata: The metadata of a file that fastnst exported.
 
     Returns:
         The shape.
@@ -101,7 +101,7 @@ def shape_in(metadata: Mapping[str, str]) -> NetworkShape:
     return NetworkShape(
         width=int(metadata[keys.NETWORK_WIDTH]),
         residual_blocks=int(metadata[keys.NETWORK_RESIDUAL_BLOCKS]),
-        # Files of before there was a choice do not say it.
+        # Older files do not state it.
         outer_kernel_size=int(metadata.get(keys.NETWORK_OUTER_KERNEL_SIZE, 9)),
     )
 
@@ -130,7 +130,7 @@ def _state(model: onnx.ModelProto, shape: NetworkShape) -> dict[str, Tensor]:
     for name, like in expected.items():
         exported = NETWORK_PREFIX + name
         tensor = tensors[exported] if exported in tensors else tensors[exported + _HALF_SUFFIX]
-        # A name of any file of this machine could stand in the model.
+        # External data could name any file of this machine.
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tuple(tensor.dims) != tuple(like.shape):
             raise ValueError(f"{exported} is not a tensor of shape {tuple(like.shape)} in the file itself")
         state[name] = torch.tensor(numpy_helper.to_array(tensor), dtype=torch.float32)

@@ -21,25 +21,25 @@ STRIDE = 4
 class TransformerNet(nn.Module):
     """Map photos to stylised photos of the same size in one forward pass.
 
-    The architecture of Johnson et al. 2016 (supplementary material, table 1) with the improvements that
-    came after it, each a departure from that table:
+    The architecture of Johnson et al. 2016 (supplementary material, table 1), with later improvements, each a
+    departure from that table:
 
-    * instance norm in the place of batch norm (Ulyanov et al. 2016, arXiv:1607.08022);
-    * bilinear resize and convolution in the place of transposed convolution, which leaves checkerboards
-      (Odena et al. 2016, distill.pub/2016/deconv-checkerboard) unless it is smoothed: training and style
-      files compute it so, the same function (`train.network.upsampled_conv`). The nearest neighbour, which
-      most followed that article with, leaves steps of 4 pixels that training sharpens to a mesh;
+    * instance norm instead of batch norm (Ulyanov et al. 2016, arXiv:1607.08022);
+    * bilinear resize and convolution instead of transposed convolution, which leaves checkerboards (Odena et
+      al. 2016, distill.pub/2016/deconv-checkerboard). `train.network.upsampled_conv` computes the same
+      function as a smoothed transposed convolution. Nearest-neighbour resizing, which that article suggests
+      too, leaves steps of 4 pixels that training sharpens to a mesh;
     * reflection padding in every convolution, residual blocks included, so that they keep the size; the
       paper pads the image by 40 pixels once and crops inside the blocks;
-    * a sigmoid in the place of the scaled tanh: the same function of an affinely scaled input.
+    * a sigmoid instead of the scaled tanh: the same function of an affinely scaled input.
 
-    The convolutions before an instance norm have no bias: the norm subtracts it again.
+    Convolutions before an instance norm have no bias, since the norm would subtract it.
 
     Args:
         width: Channels of the first layer, doubled by each of the two downsamplings. 32 is the paper's.
         residual_blocks: Number of residual blocks. 5 is the paper's.
         outer_kernel_size: Size of the kernels of the first and the last convolution, odd. 9 is the paper's;
-            in a narrow network these two, at full size, are most of the arithmetic.
+            in a narrow network these two convolutions, at full size, are most of the arithmetic.
 
     Raises:
         ValueError: If `width` is below 1, `residual_blocks` below 0, or `outer_kernel_size` not 1, 3, 5, 7
@@ -65,7 +65,7 @@ class TransformerNet(nn.Module):
             ConvNormReLU(2 * width, 4 * width, kernel_size=3, stride=2),
         )
         self.residuals = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
-        # The numbers are those that trained styles name their weights by.
+        # These numbers are part of the weights' names in trained styles.
         self.upsampling = nn.Sequential(
             OrderedDict(
                 [
@@ -95,7 +95,7 @@ class TransformerNet(nn.Module):
 
 
 class ReflectedConv2d(nn.Conv2d):
-    """A convolution with reflection padding of half the kernel: zero padding would draw a frame.
+    """A convolution with reflection padding of half the kernel; zero padding would show as a frame.
 
     Args:
         in_channels: Channels of the input.
@@ -122,7 +122,7 @@ class ReflectedConv2d(nn.Conv2d):
 
 
 class UpsampledConv2d(nn.Conv2d):
-    """Bilinear resize to twice the size, and a 3x3 convolution with the border repeated, no bias."""
+    """Bilinear resize to twice the size and a 3x3 convolution, border repeated, without bias."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size=3, bias=False)
@@ -136,7 +136,7 @@ class UpsampledConv2d(nn.Conv2d):
 
 
 class FewChannelsConv2d(ReflectedConv2d):
-    """A convolution to so few channels that they do not fill a processor's vectors."""
+    """A convolution to fewer channels than fill a processor's vectors."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution, (N, out_channels, H, W), H and W even."""
@@ -147,7 +147,7 @@ class FewChannelsConv2d(ReflectedConv2d):
 
 
 def _trains(module: nn.Module) -> bool:
-    # The exporter and evaluation see the plain operations.
+    # The exporter and evaluation use the plain operations.
     return module.training and torch.is_grad_enabled()
 
 
@@ -191,11 +191,11 @@ class ResidualBlock(nn.Module):
 
 
 def pad_to_stride(image: Tensor) -> Tensor:
-    """Extend images at the bottom and the right to a size that the network's strides divide.
+    """Extend images at the bottom and right to a size that the network's strides divide.
 
-    Reflection looks best but needs more pixels than it adds, so images below 16 pixels are first extended
-    by repeating their last row and column. 16 is the least size at which every reflection inside the
-    network, by 4 pixels at full size and by 1 at a quarter, has pixels to reflect.
+    Reflection looks best but needs more pixels than it adds, so images below 16 pixels are first extended by
+    repeating their last row and column. At 16 pixels, every reflection inside the network (4 pixels at full
+    size, 1 at a quarter) has pixels to reflect.
 
     Args:
         image: Images of shape (N, C, H, W), H and W at least 1.

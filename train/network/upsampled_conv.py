@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Bilinear interpolation to twice the size puts zeros between the pixels and smooths by these weights, in
-# both directions. Smoothing commutes with convolution: after it there are fewer channels, and before it a
-# transposed convolution leaves out the multiplications by zeros, three of four. Alone it would make a
-# checkerboard (Odena et al. 2016, distill.pub/2016/deconv-checkerboard); smoothed it is the same function.
+# Bilinear interpolation to twice the size inserts zeros between pixels and smooths by these weights in both
+# directions. Smoothing commutes with convolution. Smoothing after the convolution handles fewer channels, and
+# a transposed convolution before it skips the zeros, three of four multiplications. A transposed convolution
+# alone makes checkerboards (Odena et al. 2016, distill.pub/2016/deconv-checkerboard); smoothed, it is exact.
 SMOOTHING = (0.25, 0.75, 0.75, 0.25)
 
 
@@ -24,7 +24,7 @@ def upsampled_conv(x: Tensor, weight: Tensor) -> Tensor:
         Shape (N, D, 2H, 2W).
     """
     padded = F.pad(x, (1, 1, 1, 1), mode="replicate")  # interpolated, it repeats the enlarged border
-    # A transposed convolution spreads each pixel by the kernel turned by half a turn.
+    # A transposed convolution applies the kernel rotated by half a turn.
     spread = F.conv_transpose2d(padded, weight.flip(2, 3).transpose(0, 1), stride=2, padding=1)
     smoothing = spread.new_tensor(SMOOTHING)
     return F.conv2d(

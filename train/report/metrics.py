@@ -1,4 +1,4 @@
-"""The curves of a run: what is logged, under which names, and when."""
+"""The curves of a run: which values are logged, under which names, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a run: the painting, some photos, and what the network makes of them."""
+"""The preview of a run: the painting, some photos, and the stylised photos."""
 
 from __future__ import annotations
 

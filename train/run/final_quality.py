@@ -1,4 +1,4 @@
-"""C and S of the style that a run has trained, where VGG-19 is at hand to measure them."""
+"""C and S of the trained style, measured if VGG-19 is available."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _SILENT_SECONDS = 5.0
 
 
 def find_quality_features(config: TrainingConfig) -> LossNetwork | None:
-    """Load what C and S are measured with, before training: nobody waits for a download that fails then.
+    """Load VGG-19, which measures C and S, before training: a failing download should show at once.
 
-    A run with the compact loss network downloads nothing, not even for this.
+    A run with the compact loss network downloads nothing, not even VGG-19.
 
     Args:
-        config: The run's options, with the loss network that it has.
+        config: The run's options, with the loss network settled.
 
     Returns:
-        VGG-19, or None where it cannot be had, which the user is told, or is not wanted.
+        VGG-19; None if it is not wanted, or not available, which a line says.
     """
     if config.quality_size == 0:
         return None
@@ -60,7 +60,7 @@ def measure_and_tell(
     painting: Tensor,
     features: LossNetwork,
 ) -> Quality:
-    """Measure as `measure_quality`, and say every few seconds how far it is: on a CPU it takes a while."""
+    """Measure as `measure_quality` does, and report progress every few seconds: a CPU takes a while."""
     say(f"measuring C and S on {len(photos)} photos")
     done, said = 0, time.monotonic()
 

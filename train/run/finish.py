@@ -26,10 +26,10 @@ def finish(settled: SettledRun, trained: TrainedRun) -> Quality | None:
         trained: Its training, which reached the last step.
 
     Returns:
-        C and S, where they could be measured.
+        C and S; None if they could not be measured.
 
     Raises:
-        FastnstError: If the memory does not suffice to measure; the trained style is saved before.
+        FastnstError: If there is too little memory to measure; the trained style is saved first.
     """
     config, trainer, module = settled.config, trained.trainer, trained.module
     trained.rolling.save(trainer, module)  # a signal may interrupt the measuring too

@@ -1,4 +1,4 @@
-"""One run at a time for each checkpoint: two would overwrite each other's."""
+"""A lock for each checkpoint: two runs would overwrite each other's file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fastnst.errors import FastnstError
 def run_lock(checkpoint: Path) -> Iterator[None]:
     """Hold a checkpoint while a run writes it.
 
-    The system lets go of it however the process ends, kill -9 included. It is a lock of this machine, and
-    Windows has none.
+    The system releases the lock when the process ends, kill -9 included. It holds on this machine only, and
+    does nothing on Windows.
 
     Args:
         checkpoint: The run's checkpoint file, which need not exist.
@@ -30,16 +30,14 @@ def run_lock(checkpoint: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    # Not beside the checkpoint, where it would stay behind: a lock file must not be deleted, since another
-    # process may have it open.
+    # Not in the checkpoint's folder, where it would be left over: a lock file must not be deleted, since
+    # another process may have it open.
     digest = hashlib.sha256(os.fsencode(checkpoint.resolve())).hexdigest()
     path = Path(tempfile.gettempdir()) / f"fastnst-{digest[:16]}.lock"
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(path.open("w"))
-        except (
-            OSError
-        ):  # another user's, or no folder for temporary files: the run is worth more than its lock
+        except OSError:  # another user's, or no temporary folder: train without a lock
             yield
             return
         try:

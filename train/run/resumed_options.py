@@ -1,4 +1,4 @@
-"""What a resumed run takes over from its checkpoint, and which options may not have changed since."""
+"""The options of a resumed run: what it takes from its checkpoint, and what must not change."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from fastnst.errors import FastnstError
 from train.config import AUTO_LOSS_NETWORK, DEFAULT_DATA, GENERATED_DATA, TrainingConfig
 
-# What may differ: none of it changes what is learned.
+# Options that may differ: they do not change what is learned.
 _FREE_ON_RESUME = frozenset(
     {
         "accelerator",
         "cache_gb",
         "checkpoint_seconds",
         "compile",
-        "devices",  # how many there are is compared instead
+        "devices",  # their number is compared instead
         "fresh",
         "log_every",
         "logger",
@@ -31,14 +31,14 @@ _FREE_ON_RESUME = frozenset(
         "strength",  # compared as the style weight that it stands for
         "style_author",
         "style_licence",
-        "style",  # compared by what is in the file, not by where it is
+        "style",  # compared by content, not by path
         "trainer",
         "wandb_project",
         "workers",
     }
 )
 
-# What every run did before there were these options.
+# The values of options for runs older than the option.
 _BEFORE_THE_OPTION = {
     "init": "none",
     "optimizer": "adam",
@@ -50,28 +50,27 @@ _BEFORE_THE_OPTION = {
 
 
 def with_settled_options(config: TrainingConfig, started_with: Mapping[str, Any]) -> TrainingConfig:
-    """Return a resumed run's options with what was found out when it started in the place of `auto`.
+    """Return a resumed run's options with `auto` replaced by what the run settled when it started.
 
     Args:
         config: The options as they were given now.
         started_with: The checkpoint's options, as `TrainingConfig.to_dict` returned them.
 
     Returns:
-        The same but for `init`, which is the run's, `loss_network` if it is `auto`, and `data` if it was
-        left open.
+        The options, with `init` of the run, `loss_network` if it was `auto`, and `data` if it was not given.
     """
     return dataclasses.replace(_as_started(config, started_with), init=started_with.get("init", "none"))
 
 
 def check_resumable(config: TrainingConfig, started_with: Mapping[str, Any]) -> None:
-    """Make sure that a run to be resumed was started with the same options.
+    """Check that a run was started with the options that it is resumed with.
 
     Args:
         config: The options as they were given now.
         started_with: The checkpoint's options, as `TrainingConfig.to_dict` returned them.
 
     Raises:
-        FastnstError: If an option differs that changes what is learned. The line names them all.
+        FastnstError: If options differ that change what is learned; the line names all of them.
     """
     started = _BEFORE_THE_OPTION | dict(started_with)
     started["data"] = started.get("data") or DEFAULT_DATA

@@ -19,7 +19,7 @@ class RunResult:
 
     Attributes:
         interrupted: Whether a signal stopped it; the same command continues it.
-        quality: C and S of a finished style, where they could be measured.
+        quality: C and S of a finished style, if they could be measured.
     """
 
     interrupted: bool
@@ -37,7 +37,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         How it ended.
 
     Raises:
-        FastnstError: If an option does not fit what is there, or training diverges.
+        FastnstError: If an option is unusable here, or training diverges.
     """
     set_up_terminal()
     settled = settle(config, preset)

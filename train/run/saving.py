@@ -20,14 +20,14 @@ from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
 from train.step.style_transfer import StyleTransfer
 
-# On a GPU the check for a bad loss waits for the device; this keeps the waits apart.
+# On a GPU, checking for a bad loss waits for the device, so it happens only every so many steps.
 _CHECK_EVERY_STEPS = 50
-# Several processes agree on whether to save only so often, since agreeing makes them wait for each other.
+# Agreeing on whether to save makes processes wait for each other, so they do it only every so many steps.
 _AGREE_EVERY_STEPS = 10
 
 
 class RollingCheckpoint(Checkpoint):
-    """Save the run every so often, at its end, and when it is interrupted.
+    """Save the run at intervals, at its end, and when it is interrupted.
 
     Only states with finite losses and weights are saved, so that the file on the disk is always the last
     good one. A loss that is not finite stops the run.
@@ -52,7 +52,7 @@ class RollingCheckpoint(Checkpoint):
         self._handlers: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock and take over the signals."""
+        """Start the clock and install the signal handlers."""
         self._last = time.monotonic()
         self._first_bad_step = torch.full((), -1, dtype=torch.int64, device=pl_module.device)
         if threading.current_thread() is threading.main_thread():
@@ -72,7 +72,7 @@ class RollingCheckpoint(Checkpoint):
             self._raise_if_diverged(trainer)
         if trainer.world_size > 1 and step % _AGREE_EVERY_STEPS:
             return
-        # All processes must come to the same answer: saving is something they do together.
+        # All processes save together, so they must come to the same decision.
         due = self.interrupted or time.monotonic() - self._last >= self._every
         if trainer.world_size > 1:
             due, self.interrupted = trainer.strategy.broadcast((due, self.interrupted))
@@ -82,13 +82,13 @@ class RollingCheckpoint(Checkpoint):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         self._release_signals()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         self._release_signals()
         if isinstance(exception, KeyboardInterrupt):
             self.interrupted = True
@@ -104,7 +104,7 @@ class RollingCheckpoint(Checkpoint):
             FastnstError: If a loss or a weight is not finite.
         """
         self._raise_if_diverged(trainer)
-        # A finite loss can have led to a step that is not.
+        # Even with a finite loss, the step may have made weights that are not finite.
         if not all(bool(torch.isfinite(parameter).all()) for parameter in module.network.parameters()):
             self._stop_diverged(trainer, trainer.global_step)
         trainer.save_checkpoint(self.path)
@@ -114,7 +114,7 @@ class RollingCheckpoint(Checkpoint):
     def _raise_if_diverged(self, trainer: pl.Trainer) -> None:
         if self._first_bad_step is None:
             return
-        # All processes stop, whichever met it first: one that went on would wait for the others for good.
+        # All processes stop together: one that continued would wait for the others forever.
         steps = trainer.strategy.all_gather(self._first_bad_step).flatten()
         bad = steps[steps >= 0]
         if len(bad):
@@ -133,7 +133,7 @@ class RollingCheckpoint(Checkpoint):
         )
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        # The step under way is finished and saved first. A second Ctrl-C does not wait for it.
+        # The current step is finished and saved first. A second Ctrl-C does not wait for it.
         self.interrupted = True
         self._release_signals()
 
@@ -144,10 +144,10 @@ class RollingCheckpoint(Checkpoint):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint files, written beside and renamed.
+    """Write Lightning's checkpoint files to a temporary file in the same folder, then rename it.
 
-    Lightning writes through a temporary file that may be on another disk, where the final step is a copy
-    that a kill cuts in half.
+    Lightning's temporary file may be on another disk; its last step is then a copy, which a kill can cut
+    short.
     """
 
     def save_checkpoint(

@@ -1,4 +1,4 @@
-"""Everything that a run decides before it trains: what it continues, with which data, loss and device."""
+"""Settling a run before it trains: what it continues, with which data, loss, start and device."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class SettledRun:
     """A run that is ready to train.
 
     Attributes:
-        config: The options; nothing in them is `auto` or left open but what Lightning decides.
+        config: The options; only what Lightning decides is still `auto`.
         preset: Name of the preset that the options came from.
         painting: The painting.
         previous: The checkpoint that the run continues, if there is one.
         photos: The photos to train on, and those held out.
         loss: The loss against the painting.
-        quality_network: What measures C and S at the end; None where they are not measured.
+        quality_network: VGG-19, which measures C and S at the end; None if they are not measured.
         start: The weights that a new run starts from; None for random ones, and for a continued run.
         teacher: The style that the network copies first, if it still does.
         device: Lightning's name of the accelerator.
@@ -66,7 +66,7 @@ def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
         preset: The name of the preset they came from.
 
     Returns:
-        The run; None if the style is trained and measured already, which the user is told.
+        The run; None if the style is already trained and measured, which a line says.
 
     Raises:
         FastnstError: If an option does not fit the painting, the photos, the checkpoint or the machine.
@@ -82,7 +82,7 @@ def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
     if previous is not None:
         config = with_settled_options(config, previous.record.options)
         if previous.record.finished:
-            # The measure may be missing: it was interrupted, or VGG-19 could not be had.
+            # The measure may be missing: it was interrupted, or VGG-19 was not available.
             if previous.record.quality is None:
                 quality_network = find_quality_features(config)
             if quality_network is None:
@@ -151,12 +151,12 @@ def _teacher(config: TrainingConfig, previous: StyleCheckpoint | None) -> Teache
     if previous is not None:
         schedule = CropSchedule(config.image_size, config.crop_stages, previous.record.max_steps)
         if schedule.progress(previous.steps) >= config.teacher_share:
-            return None  # the network has learned from it
+            return None  # the network has finished copying it
     return Teacher(config.teacher)
 
 
 def _processes(config: TrainingConfig) -> int:
-    # There is no trainer yet that knows. "auto" is one process on a CPU, the only device where it matters.
+    # No trainer exists yet that knows. "auto" is one process on a CPU, the only device where it matters.
     devices = len(config.devices) if isinstance(config.devices, list) else str(config.devices)
     per_node = devices if isinstance(devices, int) else int(devices) if devices.isdecimal() else 1
     return per_node * config.num_nodes

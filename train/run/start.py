@@ -1,4 +1,4 @@
-"""What a network starts from: random weights, or those of another style, which save most of the steps."""
+"""The weights that training starts from: random, or those of another style, which save most of the steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from train.terminal import say
 NONE = "none"
 AUTO = "auto"
 
-# The photos on which `auto` compares the bundled styles, and their longer side: seconds on a CPU.
+# `auto` compares the bundled styles on this many photos of this longer side: it takes seconds on a CPU.
 _COMPARED_PHOTOS = 4
 _COMPARED_SIZE = 256
 
@@ -34,12 +34,12 @@ def find_starts(config: TrainingConfig) -> list[TrainedWeights]:
         config: The run's options.
 
     Returns:
-        Nothing for `--init none`; one style's weights where it is named; for `auto` those of every bundled
-        style whose network is the run's. Where there is none, the user is told.
+        Nothing for `--init none`; one style's weights if it is named; for `auto` those of every bundled
+        style whose network is the run's, and a line if there is none.
 
     Raises:
-        FastnstError: If the named style or file is missing, no style that fastnst made, or of another
-            network than the run's.
+        FastnstError: If the named style or file is missing, was not made by fastnst, or has another network
+            than the run.
     """
     if config.init == NONE:
         return []
@@ -78,7 +78,7 @@ def choose_start(
         photos: The run's photos; the candidates are compared on those held out of training.
 
     Returns:
-        The weights; None, which stands for random weights, where there are none to choose from.
+        The weights; None, for random weights, if there are none to choose from.
     """
     if not starts:
         return None
@@ -116,6 +116,6 @@ def _read_bundled() -> list[TrainedWeights]:
     for style in list_bundled_styles():
         try:
             found.append(read_style_weights(style.name, style.path))
-        except FastnstError as error:  # noqa: PERF203 - nobody asked for this one: the others will do
+        except FastnstError as error:  # noqa: PERF203 - the others will do
             say(f"{style.name} is not compared: {error}")
     return found

@@ -163,11 +163,11 @@ def _fit(
         ):
             trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
     except SystemExit:
-        if rolling.interrupted:  # at once, by a second Ctrl-C: Lightning exits
+        if rolling.interrupted:  # a second Ctrl-C: Lightning exits at once
             raise KeyboardInterrupt from None
         raise
     except RuntimeError as error:
-        if rolling.interrupted:  # a signal to all processes took those that decode photos along
+        if rolling.interrupted:  # a signal to all processes also ended those that decode photos
             return
         if "DataLoader worker" in str(error):
             raise FastnstError(
@@ -191,7 +191,7 @@ def _trainer(config: TrainingConfig, device: str, precision: str, callbacks: lis
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
         "log_every_n_steps": config.log_every,
-        # The crops of a run all have one size, which is when cuDNN's search for the fastest kernels pays.
+        # Crops keep their size for many steps, so cuDNN's search for the fastest kernels pays.
         "benchmark": True,
     }
     if device == "cpu" and config.devices == "auto":
@@ -226,7 +226,9 @@ def _workers(config: TrainingConfig, device: str, local_processes: int) -> int:
     # A CPU trains far more slowly than one process decodes.
     if device == "cpu":
         return 1
-    affinity = getattr(os, "sched_getaffinity", None)  # what a cluster or container gives; Linux alone has it
+    affinity = getattr(
+        os, "sched_getaffinity", None
+    )  # the cores that a cluster or container allows; only on Linux
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return max(1, min(16, cores // local_processes))
 

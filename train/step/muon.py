@@ -1,4 +1,4 @@
-"""Muon: momentum whose direction is made orthogonal, for kernels; Adam for everything else."""
+"""Muon: orthogonalised momentum for kernels, and Adam for everything else."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-# Of the quintic iteration that takes all singular values to about 1 (Jordan et al. 2024): not the ones that
-# converge, but those that are near after few rounds.
+# Coefficients of the quintic iteration that brings all singular values near 1 (Jordan et al. 2024). They do
+# not converge exactly, but come near in few rounds.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5
 # An orthogonal matrix of shape (a, b) has entries of root mean square 1 / sqrt(max(a, b)). Times this factor
@@ -20,20 +20,20 @@ _ADAMS_SIZE = 0.2
 
 
 class Muon(Optimizer):
-    """Orthogonalised momentum for matrices and kernels, Adam for vectors and what is named besides.
+    """Orthogonalised momentum for matrices and kernels, Adam for vectors and the parameters in `by_adam`.
 
     A gradient of this network has a few large singular values, and steps along it change little else. Muon
-    steps equally far in all directions (Jordan et al. 2024, kellerjordan.github.io/posts/muon; kernels are
-    taken as matrices of one row for each output channel). It reaches the loss of Adam in about half as many
-    steps. `torch.optim.Muon` takes matrices alone.
+    steps equally far in all directions (Jordan et al. 2024, kellerjordan.github.io/posts/muon; a kernel
+    counts as a matrix with one row for each output channel). It reaches Adam's loss in about half the steps.
+    `torch.optim.Muon` accepts only matrices.
 
     Args:
-        parameters: What is trained. Those of two or more dimensions get orthogonalised steps.
-        lr: Learning rate of Adam, and with `ratio` of the orthogonalised steps.
+        parameters: The parameters to train. Those of two or more dimensions get orthogonalised steps.
+        lr: Learning rate of Adam.
         ratio: The orthogonalised steps' learning rate as a multiple of `lr`.
-        momentum: Of the orthogonalised steps; Nesterov's.
-        betas: Of Adam.
-        by_adam: Parameters of two or more dimensions that Adam takes nevertheless: those of the last layer.
+        momentum: Nesterov momentum of the orthogonalised steps.
+        betas: Adam's betas.
+        by_adam: Parameters of two or more dimensions that Adam trains all the same: those of the last layer.
 
     Raises:
         ValueError: If there are no parameters, or a rate is negative.
@@ -63,10 +63,10 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters once by their gradients.
+        """Take one step along the gradients.
 
         Args:
-            closure: Computes the loss and the gradients anew, where the caller wants that.
+            closure: Recomputes the loss and the gradients, if given.
 
         Returns:
             What `closure` returns, or None.
@@ -91,7 +91,7 @@ class Muon(Optimizer):
             state["momentum"].lerp_(gradient, 1 - group["momentum"])
             direction = gradient.lerp(state["momentum"], group["momentum"])
             by_shape.setdefault(parameter.shape, []).append((parameter, direction))
-        # Kernels of one shape go through the iteration together: ten residual convolutions are one product.
+        # Kernels of one shape are stacked: ten residual convolutions become one product.
         for shape, members in by_shape.items():
             matrices = torch.stack([direction.reshape(shape[0], -1) for _, direction in members])
             factor = _ADAMS_SIZE * math.sqrt(max(matrices.shape[1:]))
@@ -115,11 +115,11 @@ class Muon(Optimizer):
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
-    """Replace the singular values of matrices by values near 1, by a Newton-Schulz iteration.
+    """Bring the singular values of matrices near 1 by a Newton-Schulz iteration.
 
-    Each round multiplies by a polynomial in `X X^T`, and all of these commute. So the rounds are carried out
-    on that small square, and the matrix itself is multiplied once: a third of the arithmetic where it is nine
-    times longer than high, as the residual kernels are.
+    Each round multiplies by a polynomial in `X X^T`, and these polynomials commute. So the rounds run on that
+    small square matrix, and `X` is multiplied only once. For residual kernels, nine times wider than high,
+    this takes a third of the arithmetic.
 
     Args:
         matrices: Shape (B, M, N). One of zeros stays zeros.

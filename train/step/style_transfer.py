@@ -1,4 +1,4 @@
-"""The LightningModule: a network, its loss against one painting, and what a checkpoint must hold."""
+"""The LightningModule: a network, its loss against one painting, and its record in the checkpoint."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class StyleTransfer(pl.LightningModule):
         teacher: The style that the network copies in the first part of the run, if there is one.
 
     Attributes:
-        network: What is trained.
+        network: The network in training.
         teacher: As given.
-        last_loss: What the last step minimised, without its gradient; None before the first.
-        losses: Its terms; None before the first, and while the teacher is copied.
+        last_loss: The last step's loss, detached; None before the first step.
+        losses: Its terms; None before the first step, and while the network copies its teacher.
         quality: C and S, once measured.
         seconds: Training time so far, over all resumed parts.
-        schedule: How large the crops are at each step.
+        schedule: The side of the crops at each step.
         started_from: The `name` and `sha256` of the style whose weights came first; empty for random ones.
     """
 
@@ -104,7 +104,7 @@ class StyleTransfer(pl.LightningModule):
             self._compare = torch.compile(self.compare, dynamic=False, fullgraph=True)
 
     def _check_same_loss(self) -> None:
-        """Make sure that all processes came to the same loss network: each may have looked for itself."""
+        """Check that all processes chose the same loss network: each may have chosen by itself."""
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             names: list[str] = [""] * torch.distributed.get_world_size()
             torch.distributed.all_gather_object(names, self.config.loss_network)
@@ -132,7 +132,7 @@ class StyleTransfer(pl.LightningModule):
         return loss
 
     def copies_teacher(self, step: int) -> bool:
-        """Return whether a step, from 0, lies in the part of the run for a teacher, if there is one."""
+        """Return whether a step, from 0, would copy a teacher, if there is one."""
         return self.schedule.progress(step) < self.config.teacher_share
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -164,8 +164,8 @@ class StyleTransfer(pl.LightningModule):
     def on_before_optimizer_step(self, *_: Any) -> None:
         """Clip the gradient, and drop one that is not finite.
 
-        A crop of one colour, such as a white sky, makes each instance norm divide by nearly nothing: sixteen
-        of them take the gradient out of float32's range. Lightning's own clipping refuses fused optimizers in
+        For a crop of one colour, such as a white sky, each instance norm divides by nearly zero; sixteen of
+        them take the gradient out of float32's range. Lightning's own clipping refuses fused optimizers in
         any mixed precision.
         """
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
@@ -233,15 +233,15 @@ def make_loss(config: TrainingConfig, painting: Painting, features: LossNetwork)
 
 
 def learning_rate_factor(step: int, schedule: CropSchedule, warmup_steps: int, decay: Decay) -> float:
-    """Return what the learning rate is multiplied by at a step.
+    """Return the factor of the learning rate at a step.
 
-    Linear from 1/warmup_steps to 1 over the warm-up; along a half cosine over the run's arithmetic, which
-    reaches 0 with the last step.
+    It rises linearly from 1/warmup_steps to 1 during the warm-up. With `cosine`, it also follows a half
+    cosine over the run's compute, which reaches 0 at the last step.
 
     Args:
         step: Optimizer steps done before this one, from 0.
-        schedule: How the arithmetic is spread over the steps.
-        warmup_steps: Steps of the warm-up; at most a tenth of all are used.
+        schedule: Distributes the compute over the steps.
+        warmup_steps: Steps of the warm-up; at most a tenth of all steps are used.
         decay: `cosine`, or `none` for a constant rate after the warm-up.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Distillation: a network first learns to paint as a trained style does, which costs a fifth of the loss."""
+"""A teacher: a network first copies a trained style, which costs a fifth of computing the loss."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 from fastnst.errors import FastnstError
 from fastnst.stylizer import Stylizer
 
-# Far below the variance of any picture: keeps the quotient finite where the teacher paints one colour.
+# Far below the variance of any picture; keeps the quotient finite if the teacher paints one colour.
 _LEAST_VARIANCE = 1e-6
 
 
 class Teacher:
     """A trained style, of any network, whose pictures another network copies (Hinton et al. 2015).
 
-    The pictures of the teacher are the target themselves, pixel by pixel: it is a function of the photo, so
-    that the same strokes can be learned at the same places (arXiv:1503.02531 does so with the logits of a
-    classifier). It runs in ONNX Runtime, which takes style files of other projects too.
+    The target is the teacher's picture, pixel by pixel. The teacher is a function of the photo, so the same
+    strokes can be learned at the same places (arXiv:1503.02531 does this with a classifier's logits).
+    It runs in ONNX Runtime, which takes style files of other projects too.
 
     Args:
         model: A style's name or an ONNX file, as `fastnst stylize --model` takes it.
@@ -39,11 +39,11 @@ class Teacher:
         """Compare pictures with those that the teacher paints.
 
         Args:
-            stylized: The network's, (N, 3, H, W) in [0, 1]; gradients flow to these.
+            stylized: The network's pictures, (N, 3, H, W) in [0, 1]; gradients flow to these.
             content: The photos, of the same shape.
 
         Returns:
-            Float32 scalar: the squared error in parts of the variance of the teacher's pictures around their
+            Float32 scalar: the squared error divided by the variance of the teacher's pictures around their
             mean colours. 0 is a copy, 1 the error of painting the mean colour.
         """
         levels = (content.detach().float() * 255).round().clamp(0, 255).to(torch.uint8)

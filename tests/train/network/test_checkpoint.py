@@ -67,6 +67,14 @@ def test_a_record_from_before_there_was_init_is_read(tmp_path):
     assert load_checkpoint(save(tmp_path / "wave.ckpt", state)).record.init == {}
 
 
+def test_what_a_later_version_adds_to_a_record_is_ignored():
+    quality = {"content": 0.5, "style": 0.1, "content_by_layer": {}, "style_by_layer": {}, "photos": 8}
+    later = entries(quality=quality | {"size": 512, "flicker": 0.2}, mood="calm")
+    later["style"]["year"] = 1831
+    record = RunRecord.from_entries(later)
+    assert (record.style.name, record.quality.size) == ("wave", 512)
+
+
 @pytest.mark.parametrize("damage", [{"style": {}}, {"style": None}, {"quality": {"content": 1.0}}])
 def test_a_record_that_lacks_an_entry_is_one_line(tmp_path, damage):
     with pytest.raises(FastnstError, match=r"wave\.ckpt is no checkpoint of fastnst"):
