@@ -6,10 +6,10 @@ PYTHON ?= python3
 RUNTIME ?= cpu
 BIN := .venv/bin
 
-# Values reach the recipes through the environment, so that any path, with spaces or quotes, stays whole.
+# Recipes read these from the environment, which keeps paths with spaces or quotes whole.
 export STYLE DATA NAME CKPT MODEL
 
-# Only what stands on the command line counts: some systems have a NAME or DATA of their own in the environment.
+# Only the command line counts: some systems set NAME or DATA in the environment.
 $(foreach variable,STYLE DATA NAME CKPT MODEL ARGS FRESH,\
 	$(if $(filter environment,$(origin $(variable))),$(eval $(variable) :=)))
 
@@ -21,9 +21,9 @@ help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'make train STYLE=painting.jpg [DATA=folder|hub-id|generated] [NAME=name] [FRESH=1] [ARGS="--preset quick"]'
-	@echo '$(BIN)/python -m train --help lists all that ARGS can say.'
+	@echo '$(BIN)/python -m train --help lists what ARGS takes.'
 
-install: .venv/.installed-$(RUNTIME)  ## Make .venv with all that training, exporting and testing need
+install: .venv/.installed-$(RUNTIME)  ## Make .venv with what training, exporting and testing need
 
 .venv/.installed-$(RUNTIME): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -38,11 +38,11 @@ install: .venv/.installed-$(RUNTIME)  ## Make .venv with all that training, expo
 	@touch $@
 
 demo: install  ## Draw a painting, train a style from it, paint photos: no download, minutes, demo/index.html
-	@test -z "$$STYLE$$NAME" || { echo 'make demo: error: it draws its own painting; a style of yours is' \
+	@test -z "$$STYLE$$NAME" || { echo 'make demo: error: it draws its own painting; train a style of yours with' \
 		'make train STYLE=painting.jpg' >&2; exit 2; }
 	@$(BIN)/python -m export.demo $${DATA:+--data "$$DATA"} $(if $(filter-out 0 no false,$(FRESH)),--fresh) $(ARGS)
 
-train: install  ## Train a style from STYLE=painting.jpg and export it; run again to go on
+train: install  ## Train a style from STYLE=painting.jpg and export it; run again to continue
 	@test -n "$$STYLE" || { echo 'make train: error: give the painting: make train STYLE=painting.jpg' >&2; exit 2; }
 	@checkpoint=$$($(BIN)/python -m train --style "$$STYLE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} \
 		$(if $(filter-out 0 no false,$(FRESH)),--fresh) $(ARGS)) || exit $$?; \
@@ -52,12 +52,12 @@ export: install  ## Export CKPT=checkpoints/name.ckpt to ONNX
 	@test -n "$$CKPT" || { echo 'make export: error: give the checkpoint: make export CKPT=checkpoints/name.ckpt' >&2; exit 2; }
 	@$(BIN)/python -m export "$$CKPT" $(ARGS)
 
-evaluate: install  ## Judge the style MODEL=name-or-file of STYLE=painting.jpg on photos of DATA=folder
+evaluate: install  ## Measure the style MODEL=name-or-file of STYLE=painting.jpg on photos of DATA=folder
 	@test -n "$$MODEL" -a -n "$$STYLE" -a -n "$$DATA" || { echo 'make evaluate: error: give the style, its painting and photos:' \
 		'make evaluate MODEL=name STYLE=painting.jpg DATA=folder' >&2; exit 2; }
 	@$(BIN)/python -m train.evaluate --model "$$MODEL" --style "$$STYLE" --data "$$DATA" $(ARGS)
 
-gallery: install  ## Paint the pictures of both READMEs anew
+gallery: install  ## Repaint the pictures of both READMEs
 	@$(BIN)/python checkpoints/gallery/paint_styles.py
 	@$(BIN)/python checkpoints/gallery/paint_controls.py
 
@@ -65,16 +65,16 @@ gallery: install  ## Paint the pictures of both READMEs anew
 test: install  ## Run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
 
-coverage: install  ## Run the tests and say which lines they do not reach
+coverage: install  ## Run the tests and list the lines they miss
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-check: install  ## Check format, style, types and the direction of imports
+check: install  ## Check format, lint, types and the order of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: install  ## Put the code into its format
+format: install  ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

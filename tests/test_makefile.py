@@ -83,6 +83,8 @@ def test_demo_takes_data_and_fresh_and_refuses_what_it_would_ignore(make):
     for variable in ("STYLE", "NAME"):
         done, given = make("demo", f"{variable}=mine.jpg")
         assert (done.returncode, given) == (2, None)
-        assert done.stderr.startswith("make demo: error: it draws its own painting; a style of yours is make")
+        assert done.stderr.startswith(
+            "make demo: error: it draws its own painting; train a style of yours with make"
+        )
     given = make("demo", "DATA=my photos", "FRESH=1")[1]
     assert given == ["-m", "export.demo", "--data", "my photos", "--fresh"]
