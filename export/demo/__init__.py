@@ -1,5 +1,5 @@
-"""All of fastnst in some minutes, without a download (`python -m export.demo`).
+"""All of fastnst in some minutes, with nothing to download (`python -m export.demo`).
 
-In comes a seed; out comes a folder with a painting, a style, painted photos and a page that shows them.
-Nobody imports it; it runs the commands that users run.
+It takes a seed, and writes a folder with a painting, a style, painted photos and a page that shows them.
+Nothing imports it; it runs the commands that users run.
 """

@@ -1,5 +1,5 @@
 """The ONNX graph of a style: built from a network, then rewritten into faster, equal operators.
 
-In comes a network; out comes an ONNX model.
-All of export/ may import it; it knows nothing of checkpoints on the disk.
+It takes a network, and returns an ONNX model.
+The rest of export/ may import it; it knows no checkpoints on the disk.
 """

@@ -1,5 +1,5 @@
-"""Many images: find them, plan their results, paint them one after the other.
+"""Many images and videos: find them, plan their results, and paint the images one after the other.
 
-In come the arguments of a command line; out come result files and one outcome for each image.
-Only the command line may import it; it imports the room of images.
+It takes the arguments of a command line, and returns tasks, result files and one outcome for each image.
+Only the command line may import it; it imports the rooms of images and videos.
 """

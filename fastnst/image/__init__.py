@@ -1,6 +1,5 @@
-"""One picture: read it, mask it, mix it, scale it, write it.
+"""One picture: read it, mask it, mix it, resize it, write it.
 
-In come files and uint8 RGB arrays; out come arrays and the bytes of files. No style model is run here.
-The painter, the command line and the rooms of files and video may import it; of fastnst, it imports
-`fastnst.errors` alone.
+It takes image files and uint8 RGB arrays, and returns arrays and the bytes of image files. It runs no model.
+Every room above may import it, train/ too; of fastnst it imports only `fastnst.errors`.
 """

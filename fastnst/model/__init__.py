@@ -1,5 +1,6 @@
 """One ONNX model: its graph, its metadata, its session on a processor.
 
-In comes a style file; out comes a callable that paints uint8 pictures, and what the file says of itself.
-The stylizer, the command line and tiling may import it; it knows nothing of files to paint or of videos.
+It takes a style file, and returns a callable that paints uint8 pictures, and the file's metadata.
+The stylizer, the command line, tiling, video, train/ and export/ may import it; it knows no image files or
+videos.
 """

@@ -1,5 +1,5 @@
-"""Pictures that memory does not hold as a whole, painted in tiles without seams.
+"""Pictures that do not fit into memory, painted in tiles without seams.
 
-In come a picture and a model; out comes the picture that the model would give for the whole.
-Only the stylizer may import it; it imports the rooms of models and images.
+It takes a picture and a model, and returns the picture that the model would give for the whole.
+Only the stylizer may import it; it imports the room of models.
 """

@@ -1,5 +1,5 @@
-"""Videos and webcams: decode, paint each frame, hold strokes still, encode.
+"""Videos and webcams: decode, paint each frame, hold strokes steady, encode.
 
-In come a video and a function that paints a frame; out comes a video with the same times and sound.
-The painter and the command line may import it; PyAV and OpenCV are imported when they are first needed.
+It takes a video and a function that paints a frame, and writes a video with the same times and sound.
+The painter, the stylizer, files and the command line may import it; it imports PyAV and OpenCV on first use.
 """

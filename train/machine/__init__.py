@@ -1,5 +1,5 @@
 """What training asks of the machine: device, precision, memory, time limits.
 
-In come options such as `auto`; out come what this machine has, and advice where it does not suffice.
-Every room may import it; it imports `fastnst.errors` alone.
+It takes options such as `auto`, and returns what this machine has, or advice if it is too small.
+Every room may import it; it imports only `fastnst.errors`.
 """

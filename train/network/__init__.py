@@ -1,6 +1,5 @@
 """The network that is trained, its layers, and its checkpoint on the disk.
 
-In come photos as tensors or a checkpoint file; out come stylised photos or weights.
-Every room from the training step up may import it, export too; it knows nothing of losses or of photos
-on the disk.
+It takes photos as tensors or a checkpoint file, and returns stylised photos, weights or the run's record.
+Every room above may import it, export/ too; it knows no losses and no photos on the disk.
 """

@@ -1,5 +1,5 @@
 """Reporting on a run: progress lines, metrics, the preview, the dashboard.
 
-In comes the state of a run; out come lines, log entries and pictures.
-The room of runs may import it; the training itself does not depend on it.
+It takes the state of a run, and writes lines, log entries and pictures.
+The room of runs and export's command line may import it; the training step does not depend on it.
 """

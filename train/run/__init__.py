@@ -1,5 +1,5 @@
-"""One training run: settle the options, train, finish; resume where one was interrupted.
+"""One training run: settle the options, train, finish; continue after an interruption.
 
-In come the options; out come a checkpoint and the style's quality.
-The command line alone may import it, and bench/; it imports every other room of training.
+It takes the options, and writes a checkpoint and returns the style's quality.
+Only the command line may import it; it imports the other rooms of training, except distillation.
 """

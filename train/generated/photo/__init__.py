@@ -1,5 +1,5 @@
-"""Scenes of occluding shapes with the statistics of photos.
+"""Scenes of overlapping shapes with the statistics of photos.
 
-In come a seed, an index and a size; out comes a uint8 RGB image.
-The room of photos may import it; it imports no other room.
+It takes a seed, an index and a size, and returns a uint8 RGB image.
+The rooms of photos and distillation and bench/ may import it; it imports only `fastnst.image`.
 """
