@@ -13,7 +13,7 @@ from pathlib import Path
 if sys.platform != "win32":  # which lets no open file be deleted
     import fcntl
 
-# The random part is eight characters long, so that a longer name is not taken for a shorter one's.
+# The random part always has eight characters, so that a longer name is not mistaken for a shorter one.
 _PARTIAL = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.partial(?P<suffix>\..*)?", re.DOTALL)
 _ADDED = len("..12345678.partial")
 
@@ -35,10 +35,9 @@ _UMASK = _umask()
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield the path of a temporary file that takes the name `path` once the block has ended well.
 
-    The temporary file lies in the same folder, so that the renaming is atomic, keeps the suffix, so that
-    libraries which choose a format by it do so, and is hidden. It is flushed to the disk before it is
-    renamed. When the block raises, it is removed and `path` stays as it was. Of a name that leaves no room
-    for what it adds, it bears the beginning.
+    The temporary file is hidden, lies in the same folder, so that renaming is atomic, and keeps the suffix,
+    by which libraries choose a format. It is flushed to the disk before it is renamed. If the block raises,
+    it is removed and `path` stays unchanged. Long names are truncated to fit.
 
     Args:
         path: The file to write. Its folder must exist.
@@ -59,7 +58,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     if sys.platform == "win32":
         os.close(descriptor)
     else:
-        # It says for as long as the process lives that the file is no leftover; where the file system knows
+        # While the process lives, the lock shows that the file is not left over; where the file system knows
         # no locks, `remove_partial_writes` sees none either.
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -79,12 +78,13 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove_partial_writes(folder: Path, stems: str | Collection[str]) -> None:
-    """Delete what killed processes left of writing files of these names; what is being written stays.
+    """Delete partial files that killed processes left for these names; files being written stay.
 
-    Of names that `atomic_write` had to shorten, those of all files that begin alike are deleted.
+    For names that `atomic_write` truncated, the partial files of all names with the same beginning are
+    deleted.
 
     Args:
-        folder: Where they wrote.
+        folder: The folder to clean.
         stems: The files' names without their suffixes, or one of them.
 
     Raises:
@@ -104,7 +104,7 @@ def _is_of(shortened: str, suffix: str, stems: Collection[str]) -> bool:
 
 
 def _shortened(stem: str, suffix: str) -> str:
-    """Return as much of a stem as leaves the temporary file's name a legal length, in whole characters."""
+    """Truncate a stem to whole characters so that the temporary file's name has a legal length."""
     room = _MOST_NAME_BYTES - _ADDED - len(os.fsencode(suffix))
     while len(os.fsencode(stem)) > max(room, 1):
         stem = stem[:-1]

@@ -1,4 +1,4 @@
-"""Control after training: how strongly, where, in which colours and with which brush a style is applied."""
+"""Control after training: strength, place, colours and brush of a style."""
 
 from __future__ import annotations
 
@@ -34,45 +34,45 @@ MIN_SIZE = 16
 
 Pixels = NDArray[np.uint8]
 Style = str | os.PathLike[str] | Stylizer
-# A Mapping's key type takes no other, not even a narrower one, so that Style would refuse dict[str, float].
+# A Mapping's key type is invariant: with Style as the key, dict[str, float] would be refused.
 Blend = Style | Mapping[Any, float]
 
 
 class Painter:
-    """One style or several, with the controls over what they make of a photo; call it with photos.
+    """One or several styles with controls; call it with photos.
 
     A photo is painted in this order:
 
     1. It is scaled to `size`.
-    2. Each style that is needed paints the whole of it, and the styles of a blend are mixed.
-    3. The result is brought to the photo's size, and the photo's fine `detail` back into it.
-    4. Regions are laid over the style, or over the photo where there is none.
-    5. `preserve_color` gives the photo's colours back.
+    2. Each style paints the whole photo, and the styles of a blend are mixed.
+    3. The result is resized to the photo's size, and the photo's fine `detail` is restored.
+    4. Regions are laid over the style, or over the photo if there is no style.
+    5. `preserve_color` restores the photo's colours.
     6. The photo and the result are mixed by `strength` times `mask`.
 
-    With all controls at their defaults the result is the Stylizer's own, at no further cost. Calls are
+    With all controls at their defaults, the result is the Stylizer's, at no extra cost. Calls are
     thread-safe.
 
     Args:
-        style: The style where no region is: a name, an ONNX file, an opened `Stylizer`, or for a blend a
-            mapping of these to their weights, of which only the proportions count. None leaves the photo.
+        style: The style outside of regions: a name, an ONNX file, or an opened `Stylizer`; for a blend, a
+            mapping of these to weights, of which only the proportions count. None keeps the photo.
         regions: Pairs of a style, as above, and a mask of where it is applied. Where masks overlap with a sum
             above 1, each keeps its share.
-        strength: 0 is the photo, 1 the painting; between, their mean, and up to 2, beyond the painting.
+        strength: 0 is the photo, 1 the painting; values between mix them, and up to 2 exaggerate.
         preserve_color: Keep the photo's colours; only the lightness is painted.
-        mask: Which part of the photo is painted, softly: an image file, or an array of shape (H, W), bool,
-            uint8, uint16, or float from 0 to 1. It is fitted to each photo. White is painted.
-        size: The longer side in pixels at which the style is applied. A smaller one makes the brush larger.
-            The photo's own size when None.
-        detail: From 0 to 1, how much of the photo's fine detail comes back that a `size` smaller than the
-            photo loses. On photos that `size` does not make smaller it does nothing.
+        mask: The part of the photo to paint, white for painted: an image file, or an array of shape (H, W),
+            bool, uint8, uint16, or float from 0 to 1. It is scaled to each photo.
+        size: The longer side in pixels at which the style is applied; a smaller size gives a larger brush.
+            None takes the photo's own size.
+        detail: From 0 to 1, how much fine detail to restore that a smaller `size` loses. It has no effect
+            unless `size` is smaller than the photo.
         device: As for `Stylizer`; opened ones keep their own.
         threads: As for `Stylizer`.
         tile: As for `Stylizer`.
         on_progress: As for `Stylizer`.
 
     Attributes:
-        name: The names of the styles, joined by +, as the names of results have it.
+        name: The names of the styles, joined by +, as in result names.
         stylizers: The styles opened, each once.
 
     Raises:
@@ -112,7 +112,7 @@ class Painter:
             raise FastnstError("detail brings back what a smaller size loses: give a size too")
         self._size = size
         self._mask = None if mask is None else Mask(mask)
-        # What costs nothing to check is checked before the models are loaded.
+        # Cheap checks come before the models are loaded.
         everywhere = None if style is None else _weights(style)
         parts = [(_weights(blend), Mask(where)) for blend, where in regions]
         if everywhere is None and not parts:
@@ -128,7 +128,7 @@ class Painter:
         self._everywhere = None if everywhere is None else open_blend(everywhere)
         self._regions = [(open_blend(weights), where) for weights, where in parts]
         self.stylizers = tuple(dict.fromkeys(opened.values()))
-        # For a video, what paints its frames in the place of each style.
+        # For a video, the object that paints its frames for each style.
         self._steady: dict[Stylizer, VideoStylizer] = {}
         self.name = "+".join(dict.fromkeys(stylizer.name for stylizer in self.stylizers))
 
@@ -139,16 +139,16 @@ class Painter:
         """Paint a photo.
 
         Args:
-            image: RGB of shape (H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also what NumPy turns
-                into such an array, as a Pillow image of mode RGB.
+            image: RGB of shape (H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also anything that
+                NumPy converts to such an array, such as a Pillow image of mode RGB.
             out: An array of the same shape and dtype for the result; it may be `image`.
 
         Returns:
-            The painting: the same shape, uint8; `out` if it was given. Otherwise the input is left as it is.
+            The painting: the same shape, uint8; `out` if it was given. Otherwise the input stays unchanged.
 
         Raises:
-            ValueError: If the shape or dtype is another.
-            FastnstError: If a model fails on this photo or the memory does not suffice.
+            ValueError: If the shape or dtype is wrong.
+            FastnstError: If a model fails on this photo, or there is too little memory.
 
         Warns:
             FastnstWarning: If a mask has other proportions than the photo.
@@ -178,7 +178,7 @@ class Painter:
         return painter
 
     def begin_shot(self) -> None:
-        """Forget the frames before, if this is a Painter for a video: the next is the first of a shot."""
+        """Forget earlier frames, in a Painter for a video: the next frame begins a shot."""
         for stylizer in self._steady.values():
             stylizer.begin_shot()
 
@@ -208,7 +208,7 @@ class Painter:
         return mix(photo, [(picture, weight)])
 
     def _painted(self, photo: Pixels) -> Pixels:
-        """Return the painting in the styles alone, at the photo's size."""
+        """Return the painting by the styles alone, at the photo's size."""
         paint = _Canvas(photo, self._reduced_size(photo), self._detail, self._steady)
         if not self._regions:
             return photo if self._everywhere is None else paint(self._everywhere)
@@ -243,7 +243,7 @@ class _OpenBlend:
 
 
 class _Canvas:
-    """One photo, painted in blends at one size, and in each style only once."""
+    """One photo, painted in blends at one size; each style paints it once."""
 
     def __init__(
         self,
@@ -272,7 +272,7 @@ def _scaled(picture: Pixels, size: tuple[int, ...]) -> Pixels:
     """Resize a picture of shape (H, W, 3) to `size` (height, width)."""
     if picture.shape[:2] == size:
         return picture
-    # Lanczos keeps the most when reducing; when enlarging it rings beside hard strokes.
+    # Lanczos keeps the most detail when reducing; when enlarging, it rings at hard strokes.
     smaller = size[0] * size[1] < picture.shape[0] * picture.shape[1]
     resampling = Image.Resampling.LANCZOS if smaller else Image.Resampling.BICUBIC
     return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), resampling))
@@ -290,7 +290,7 @@ def _weights(blend: Blend) -> dict[Any, float]:
         if not (math.isfinite(weight) and weight >= 0):
             name = style.name if isinstance(style, Stylizer) else os.fspath(style)
             raise FastnstError(f"the weight of {name} must be a number from 0 up, not {weight:g}")
-    # A style without weight need not be at hand.
+    # A style with weight 0 need not exist.
     weights = {style: weight for style, weight in weights.items() if weight}
     if not weights:
         raise FastnstError("the weights of a blend must not all be 0")

@@ -1,4 +1,4 @@
-"""The trained styles at hand, and how a name such as `kandinsky` finds its file."""
+"""The available styles, and how a name such as `kandinsky` finds its file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUNDLED_STYLES = (
     "wave",
     "wave-fast",
 )
-"""The styles that come with fastnst: four paintings, each by the full network and by the fast one."""
+"""The bundled styles: four paintings, each with the full and with the fast network."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Style:
 
 
 def style_folders() -> list[tuple[str, Path]]:
-    """Return the folders that hold styles as (source, folder), the first to be searched first.
+    """Return the folders that hold styles as (source, folder), in the order of the search.
 
     These are the checkpoints of the checkout that fastnst runs from, the user's own folder (`FASTNST_STYLES`,
     which may name several as PATH does, else the platform's data folder), and what the wheel carries.
@@ -70,12 +70,12 @@ def user_folders() -> list[Path]:
 
 
 def list_styles() -> list[Style]:
-    """Return every style by name, in alphabetical order; where two share a name, the one that is found."""
+    """Return every style in alphabetical order; of several with one name, the one that a search finds."""
     styles: dict[str, Style] = {}
     for source, folder in style_folders():
         try:
             files = sorted(folder.glob("*.onnx"))
-        except OSError:  # a folder that may not be read holds nothing for this user
+        except OSError:  # a folder without permission counts as empty
             continue
         for path in files:
             if not path.name.startswith("."):
@@ -84,15 +84,15 @@ def list_styles() -> list[Style]:
 
 
 def list_bundled_styles() -> list[Style]:
-    """Return the styles that come with fastnst, in alphabetical order, as far as their files are there."""
+    """Return the bundled styles whose files exist, in alphabetical order."""
     return [style for style in list_styles() if style.name in BUNDLED_STYLES and style.source != "user"]
 
 
 def find_style(model: str | os.PathLike[str]) -> Path:
     """Return the file of a model given as a path or as a style's name.
 
-    What looks like a path (it has a folder or ends in .onnx) is one when it exists. A name, also one with
-    .onnx behind it, is looked up in the library.
+    A path (with a folder, or ending in .onnx) is used if the file exists. A name, with or without .onnx, is
+    looked up in the library.
 
     Args:
         model: `kandinsky`, `kandinsky.onnx` or `some/folder/kandinsky.onnx`.

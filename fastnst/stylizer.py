@@ -1,4 +1,4 @@
-"""The one object that a program needs: a style, ready to paint pictures."""
+"""The object that a program needs: a style, ready to paint pictures."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 __all__ = ["Stylizer"]
 
 LEAST_TILE = 256
-"""The least side of a tile in pixels: of smaller ones, most would be margin."""
+"""The smallest side of a tile in pixels; smaller tiles would be mostly margin."""
 
 DEFAULT_TILE = 768
-# What ONNX Runtime takes for each pixel in the full network (32 channels): 650 at 1 megapixel, 490 at 12.
+# Bytes per pixel that ONNX Runtime takes for the full network (32 channels): 650 at 1 megapixel, 490 at 12.
 _BYTES_PER_PIXEL = 680
-# Of the free memory. What is left serves the picture's other copies.
+# The fraction of the free memory for the network; the rest is for the picture's other copies.
 _MEMORY_PART = 0.7
-# Below this, no machine that runs ONNX Runtime needs tiles, and none is asked.
+# Any machine that runs ONNX Runtime paints this many pixels whole, so its memory is not checked.
 _SURELY_WHOLE = 1_000_000
 
 
 class Stylizer:
     """A style file opened on a processor; call it with pictures.
 
-    It runs the files that fastnst trains (uint8 NHWC of any size) and the style models of the wider world,
-    such as the ONNX model zoo's and those exported from the PyTorch example: float16, float32 or float64,
+    It runs the files that fastnst trains (uint8 NHWC of any size) and style models from elsewhere, such as
+    those of the ONNX model zoo and of the PyTorch example: float16, float32 or float64,
     NCHW or NHWC, values 0 to 255, 0 to 1 or -1 to 1, of fixed or dynamic size. The result always has exactly
-    the input's size. For a model of fixed size the picture is scaled to fit, its proportions kept and the
-    rest filled with its reflection, and the result scaled back.
+    the input's size. For a model of fixed size, the picture is scaled to fit in its proportions, the rest is
+    filled with its reflection, and the result is scaled back.
 
-    A picture that the memory does not hold is painted in tiles, without seams: as the whole would be. Of a
-    batch, as many pictures are run together as the memory holds.
+    A picture that does not fit into memory is painted in tiles, without seams. A batch is run in parts that
+    fit into memory.
 
     The model is loaded once, here; keep the object for all pictures. Calls are thread-safe.
 
@@ -60,17 +60,17 @@ class Stylizer:
         model: A path to an ONNX file, or the name of a style that `fastnst styles` lists.
         device: `auto` (a GPU where the installed ONNX Runtime has one that works, else the CPU), `cpu`,
             `gpu`, `cuda`, `cuda:1`, `tensorrt`, `migraphx`, `rocm`, `directml`, `openvino` or `coreml`.
-        threads: Threads on the CPU; as many as it has cores when None.
+        threads: Threads on the CPU; None takes one per core.
         tile: Side in pixels of the tiles that a larger picture is painted in, at least 256. By default, only
-            a picture that the free memory does not hold as a whole is painted in tiles, of 768 pixels.
-        on_progress: Called with the part that is done, in (0, 1], of a picture that is painted in tiles.
+            pictures that do not fit into the free memory are painted in tiles, of 768 pixels.
+        on_progress: Called with the finished fraction, in (0, 1], of a picture that is painted in tiles.
 
     Attributes:
         name: The file's name without its suffix.
         path: The ONNX file.
         metadata: The model's own `metadata_props`, such as `style.author` and `quality.content_lost`.
-        providers: ONNX Runtime's execution providers in use, the first running what it can.
-        model: What the model takes and gives.
+        providers: ONNX Runtime's execution providers in use, in the order of preference.
+        model: The model, with the layout and range of its tensors.
 
     Raises:
         FastnstError: If the model is missing, unknown, damaged, of a newer format or no style model, if ONNX
@@ -125,17 +125,17 @@ class Stylizer:
 
         Args:
             image: RGB of shape (H, W, 3) or (N, H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also
-                what NumPy turns into such an array, as a Pillow image of mode RGB.
-            out: An array of the same shape and dtype for the result. It may be `image`, which spares the
-                memory of a second one where the picture is painted in tiles.
+                anything that NumPy converts to such an array, such as a Pillow image of mode RGB.
+            out: An array of the same shape and dtype for the result. It may be `image`, which saves the
+                memory of a second array if the picture is painted in tiles.
 
         Returns:
-            The stylised pictures: the same shape, uint8; `out` if it was given. Otherwise the input is left
-            as it is.
+            The stylised pictures: the same shape, uint8; `out` if it was given. Otherwise the input stays
+            unchanged.
 
         Raises:
-            ValueError: If the shape or dtype is another.
-            FastnstError: If the model fails on this picture or the memory does not suffice.
+            ValueError: If the shape or dtype is wrong.
+            FastnstError: If the model fails on this picture, or there is too little memory.
         """
         images, result = checked_pictures(image, out)
         if images.ndim == 4:
@@ -191,9 +191,9 @@ class Stylizer:
         return True
 
     def _room(self, pixels: int) -> int:
-        """Return how many pixels fit into one run, where `pixels` are asked for."""
-        # What was painted once fits again: ONNX Runtime keeps the memory that it took for it, which is
-        # therefore no longer free, for the next.
+        """Return the number of pixels that one run can hold; `pixels` is the number wanted."""
+        # What was painted once fits again: ONNX Runtime keeps that memory for the next picture, so it no
+        # longer counts as free.
         held = max(_SURELY_WHOLE, self._held_pixels)
         if pixels <= held:
             return held
@@ -203,7 +203,7 @@ class Stylizer:
 
     @cached_property
     def _untileable(self) -> str:
-        """What the model does that tiles do not allow; empty where it can be painted in tiles."""
+        """Why the model cannot paint in tiles; empty if it can."""
         if self.model.input.height is not None or self.model.input.width is not None:
             return "takes pictures of one size, which tiles do not have"
         if self.model.input.batch not in (None, 1):

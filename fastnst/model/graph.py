@@ -1,7 +1,7 @@
 """An ONNX model's graph, read and changed without the package `onnx`.
 
-Only what changes is decoded; all else, the weights above all, stays the bytes that it was. The numbers of
-fields are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+Only changed parts are decoded; everything else, above all the weights, stays as bytes. Field numbers come
+from onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class Node:
     """One operation of a graph.
 
     Attributes:
-        op_type: Such as `Conv`.
-        inputs: Names of the values that it takes; empty for one that is left out.
-        outputs: Names of the values that it gives.
-        attributes: Those that are numbers or lists of integers.
-        domain: Of the operator; empty for ONNX's own.
+        op_type: The operator, such as `Conv`.
+        inputs: Names of its inputs; empty for an omitted one.
+        outputs: Names of its outputs.
+        attributes: Its attributes that are numbers or lists of integers.
+        domain: The operator's domain; empty for ONNX's own.
     """
 
     op_type: str
@@ -73,7 +73,7 @@ class Node:
     _source: bytes | None = None
 
     def encode(self) -> bytes:
-        """Return the node as bytes: those that it was read from, where there are such."""
+        """Return the node as bytes: the original ones, if it was read from a file."""
         if self._source is not None:
             return self._source
         parts = [text_field(_NODE_INPUT, name) for name in self.inputs]
@@ -91,14 +91,14 @@ def cast(value: str, result: str, dtype: str) -> Node:
 
 
 class OnnxGraph:
-    """The graph of an ONNX model, whose nodes, initializers and outputs may be exchanged.
+    """The graph of an ONNX model; its nodes, initializers and outputs may be replaced.
 
     Args:
         data: The model file's bytes.
 
     Attributes:
-        nodes: The operations in the file's order, which is one they can run in. Exchange whole nodes;
-            changes of a node that was read are not written.
+        nodes: The operations in the file's order, which is a valid order of execution. Replace whole nodes;
+            changes to a node that was read are not written.
         outputs: Names of the graph's outputs.
         opset: The version of ONNX's own operators.
 
@@ -132,7 +132,7 @@ class OnnxGraph:
         return {_name(tensor, _TENSOR_NAME) for tensor in self._initializers}
 
     def float_type(self, name: str) -> str:
-        """Return the type of a constant of floats: float32, the most usual, where it does not show."""
+        """Return the type of a float constant; float32, the usual one, if it is unknown."""
         number: int | bytes = 0
         for tensor in self._initializers:
             if _name(tensor, _TENSOR_NAME) == name:
@@ -173,12 +173,12 @@ class OnnxGraph:
         return name
 
     def cut(self, inputs: Mapping[str, str], outputs: Sequence[str]) -> None:
-        """Keep only what computes some values from some others.
+        """Keep only the nodes that compute some values from others.
 
         Args:
-            inputs: The values that are given and their types, as ONNX Runtime names them: `tensor(float)`.
-                The graph's own inputs stay where they are needed.
-            outputs: The values that are asked for.
+            inputs: The given values with their types as ONNX Runtime names them, such as `tensor(float)`.
+                The graph's own inputs stay if they are needed.
+            outputs: The values to compute.
         """
         needed, kept = set(outputs), []
         for node in reversed(self.nodes):

@@ -1,4 +1,4 @@
-"""An ONNX model that takes a picture and gives one, whatever the layout and range of its tensors."""
+"""An ONNX model from picture to picture, whatever the layout and range of its tensors."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ImageTensor:
 
 @dataclass(frozen=True)
 class ValueRange:
-    """The values that stand for black and white in a model's tensors."""
+    """The values of black and white in a model's tensors."""
 
     black: float
     white: float
@@ -81,7 +81,7 @@ SYMMETRIC = ValueRange(-1, 1)
 
 @dataclass(frozen=True)
 class ImageModel:
-    """A session together with what its tensors mean; call it with pictures of any size.
+    """A session with the meaning of its tensors; call it with pictures of any size.
 
     Calls are thread-safe.
 
@@ -91,9 +91,9 @@ class ImageModel:
         output: The tensor that holds the result.
         value_range: Black and white in both of them.
         bgr: Blue comes first in both of them.
-        multiple: Dynamic heights and widths must be multiples of this for the output to have the same size;
-            0 where no multiple does it and the output is resized.
-        name: What warnings call it.
+        multiple: Dynamic heights and widths must be multiples of this for an output of the same size; 0 if no
+            multiple gives one and the output is resized.
+        name: Its name in warnings.
     """
 
     session: Any
@@ -107,8 +107,8 @@ class ImageModel:
     def __call__(self, images: Images) -> Images:
         """Run pictures of any size through the model, in one run.
 
-        They are scaled down or up to a fixed size with their proportions kept, extended by their reflection
-        to the size that the model takes, and the result is cropped and scaled back.
+        For a fixed size, pictures are scaled in their proportions and extended by reflection; the result is
+        cropped and scaled back.
 
         Args:
             images: RGB of shape (N, H, W, 3), uint8; no more of them than a fixed batch holds.
@@ -195,7 +195,7 @@ def checked_pictures(image: ArrayLike, out: Images | None) -> tuple[Images, Imag
         Two arrays of the same shape.
 
     Raises:
-        ValueError: If a shape or dtype is another.
+        ValueError: If a shape or dtype is wrong.
     """
     images: Images = np.asarray(image)
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
@@ -219,12 +219,12 @@ def run_session(
 
     Args:
         session: An `onnxruntime.InferenceSession`.
-        names: Of the outputs that are asked for.
+        names: Names of the outputs to compute.
         feed: The inputs.
-        picture: What it runs on, for the error's message.
+        picture: Description of the picture, for the error's message.
 
     Raises:
-        OutOfMemoryError: If the memory does not suffice.
+        OutOfMemoryError: If there is too little memory.
         RunError: If the session fails otherwise.
     """
     try:
@@ -316,7 +316,7 @@ def _reflected(images: Images, size: tuple[int, int]) -> Images:
     bottom, right = size[0] - images.shape[1], size[1] - images.shape[2]
     if not bottom and not right:
         return images
-    # What is added has the picture's own colours, so that instance norm sees the same statistics.
+    # Reflection keeps the picture's colours, so that instance norm sees the same statistics.
     return np.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), mode="reflect")
 
 
@@ -338,6 +338,6 @@ def _list(nodes: Sequence[Any]) -> str:
         return ", ".join(str(size) if size is not None else "?" for size in node.shape)
 
     text = ", ".join(f"{node.name} {node.type} ({shape(node)})" for node in nodes) or "none"
-    # A damaged file's names may hold anything.
+    # A damaged file may have any names.
     text = "".join(sign if sign.isprintable() else "?" for sign in text)
     return text if len(text) <= 400 else f"{text[:397]}..."

@@ -1,4 +1,4 @@
-"""What every rewriting of a graph's instance norms needs."""
+"""Rewriting a graph's instance norms: the parts that tiling and video share."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable
 from fastnst.model.graph import Node, OnnxGraph, cast
 
 DEFAULT_EPSILON = 1e-5
-"""What ONNX adds to the variance where a norm does not say."""
+"""ONNX's default epsilon, which is added to the variance."""
 
 
 def in_float32(
     graph: OnnxGraph, norm: Node, prefix: str, compute: Callable[[str, str, str, str], list[Node]]
 ) -> list[Node]:
-    """Return what stands in the place of an instance norm, computed in float32 whatever the norm's type is.
+    """Return nodes that replace an instance norm and compute it in float32, whatever its type.
 
     Args:
-        graph: The norm's.
+        graph: The norm's graph.
         norm: The instance norm.
-        prefix: Of the names of new values.
+        prefix: Prefix of the names of new values.
         compute: Returns the nodes in float32, from the names of x, scale and bias and of the result.
     """
     kind = graph.float_type(norm.inputs[1])

@@ -1,6 +1,6 @@
-"""Every key under which a style file says something of itself, in its `metadata_props`.
+"""Every key of a style file's `metadata_props`.
 
-Text stands as it is; numbers, truth values, lists and mappings are JSON.
+Text is stored as it is; numbers, truth values, lists and mappings are JSON.
 """
 
 FORMAT = "fastnst.format"
@@ -52,7 +52,7 @@ MEASURED_SIZE = "quality.size"
 """Longer side of the largest photo, in pixels."""
 MEASURED_WITH = "quality.loss_network"
 MEASURED_WEIGHTS = "quality.weights"
-"""Form of the weights that were measured, where the file's own are int8."""
+"""Form of the weights that were measured, if the file's own are int8."""
 
 EXPORT_WEIGHTS = "export.weights"
 """Form of the weights in the file: float32, float16 or int8."""
@@ -66,5 +66,5 @@ GENERATED = "generated"
 
 
 def training(option: str) -> str:
-    """Return the key of a training option that is written down as it is."""
+    """Return the key of a training option."""
     return f"training.{option}"

@@ -1,7 +1,7 @@
-"""What a style file says of itself: the `metadata_props` of its ONNX model, read without a session.
+"""Reading a style file's `metadata_props` without a session.
 
-A session costs an import of ONNX Runtime and some 50 ms a file; the list of styles and the checks that come
-before a session need neither.
+A session costs the import of ONNX Runtime and some 50 ms per file; the list of styles and early checks need
+neither.
 """
 
 from __future__ import annotations

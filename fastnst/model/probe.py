@@ -1,4 +1,4 @@
-"""What a style model of the wider world does not declare, found out by running it on a small test image."""
+"""Finding out what a foreign style model does not declare, by running it on a small test image."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from fastnst.model.image_model import (
     read_tensors,
 )
 
-# ONNX's own vocabulary for images in metadata_props (docs/MetadataProps.md), which Windows ML's models carry.
+# ONNX's vocabulary for images in metadata_props (docs/MetadataProps.md), used by models for Windows ML.
 _PIXEL_RANGE_KEY = "Image.NominalPixelRange"
 _PIXEL_FORMAT_KEY = "Image.BitmapPixelFormat"
 _NOMINAL_RANGES = {"nominalrange_0_255": BYTES, "normalized_0_1": UNIT, "normalized_1_1": SYMMETRIC}
 
 MULTIPLES = (1, 4, 8, 16, 32, 64)
-"""The multiples of pixels that a dynamic height and width is tried with; most networks halve twice."""
+"""Multiples of pixels to try for a dynamic height and width; most networks halve twice."""
 
 _PROBE_HEIGHT, _PROBE_WIDTH = 61, 75  # no multiple of any of them, and large enough for deep reflection pads
 
 
 def read_image_model(session: Any, metadata: Mapping[str, str], name: str) -> ImageModel:
-    """Return what a session's model takes and gives, by what it declares and, failing that, by trial.
+    """Return a session's model with the meaning of its tensors, from its declaration or by trial.
 
     A model of fastnst's own contract (uint8 NHWC, any size) is run on one pixel-sized image, which on a GPU
-    shows whether the provider works. For any other model two things are not declared anywhere, and are tried:
+    shows whether the provider works. Other models do not declare two things, which are tried:
 
     - The range of float values. `Image.NominalPixelRange` in the metadata settles it. Otherwise the test
       image goes in with values 0 to 255, 0 to 1 and -1 to 1, and the first range in which the result looks
       like a picture (varied, and nearly all within the range) is the model's. Instance norm makes most style
-      networks blind to the scale of their input, so it is the output that tells. Where no range fits, 0 to
-      255 is taken, as in the ONNX model zoo and in the PyTorch example.
+      networks blind to the scale of their input, so it is the output that tells. If no range fits, 0 to
+      255 is used, as in the ONNX model zoo and in the PyTorch example.
     - The multiple of pixels that the size is rounded to by strides: the smallest whose output has the size
       of the input.
 
