@@ -85,8 +85,10 @@ class Canvas:
         row, column, phase = (int(value) for value in self._random.integers(0, (*_BRISTLES, 1000)))
         progress = along / length
         across += np.sin(5 * progress + phase) * 0.06 * width
-        rows, columns = (along + row).astype(int), np.floor(across + column).astype(int)
-        streak = self._bristles[rows % _BRISTLES[0], columns % _BRISTLES[1]]
+        rows, left = (along + row).astype(int) % _BRISTLES[0], np.floor(across + column)
+        # Interpolated between two bristles, so that large pictures show no steps.
+        one, two = (self._bristles[rows, (left + at).astype(int) % _BRISTLES[1]] for at in (0, 1))
+        streak = one + (two - one) * (across + column - left)
         # The bristles at the rim and at both ends do not stand in line.
         ends = np.minimum(progress, 1 - progress) / max(taper, 1e-3)
         rim = width / 2 * (0.84 + 0.16 * streak) * np.sqrt(np.clip(ends, 0, 1)) - np.abs(across)
@@ -117,7 +119,7 @@ class Canvas:
         """
         down, right = np.gradient(self._relief + 0.35 * 0.22 * self._weave, self._pixel)
         slope = -(right * _LIGHT[0] + down * _LIGHT[1])  # of what faces the light
-        shade = 1 + 0.16 * np.tanh(1.4 * slope)
+        shade = 1 + 0.2 * np.tanh(1.4 * slope)
         gloss = 0.1 * np.clip(np.tanh(slope) - 0.55, 0, 1)
         lit = self._colour * shade[..., None] + gloss[..., None]
         return np.asarray(np.rint(np.clip(lit, 0, 1) * 255), np.uint8)
