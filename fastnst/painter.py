@@ -302,6 +302,11 @@ def _open(
 ) -> _OpenBlend:
     stylizers = []
     for style in blend:
+        if not isinstance(style, str | os.PathLike | Stylizer):
+            raise FastnstError(
+                "a style is a name, a file or a Stylizer, not a "
+                f"{type(style).__name__}; for a video, Painter.for_video() takes the frames"
+            )
         key = style if isinstance(style, Stylizer) else find_style(style)
         if key not in opened:
             opened[key] = key if isinstance(key, Stylizer) else open_style(key)

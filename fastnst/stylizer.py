@@ -152,7 +152,7 @@ class Stylizer:
         """
         from fastnst.video.stylizer import VideoStylizer  # photos do without
 
-        return VideoStylizer(self.model, self.path.read_bytes(), rate)
+        return VideoStylizer(self.model, self.path, self.metadata, rate)
 
     def _paint(self, images: Images, results: Images) -> None:
         """Paint pictures of shape (N, H, W, 3): in one run, in several, or in tiles, as the memory allows."""

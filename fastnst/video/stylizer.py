@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnst.model.image_model import ImageModel, Images, checked_pictures
@@ -18,25 +21,45 @@ class VideoStylizer:
     Each frame is painted as a whole: tiles would have statistics of their own.
 
     Args:
-        model: The style's model, which is left as it is.
-        data: The bytes of its file.
+        model: The style's model, which stays unchanged.
+        path: Its file.
+        metadata: Its metadata.
         rate: How much of the norms' running statistics a frame replaces, above 0 to 1; 1 paints each frame
             by itself.
+
+    Attributes:
+        name: As in `Stylizer`.
+        path: As in `Stylizer`.
+        metadata: As in `Stylizer`.
+        providers: As in `Stylizer`.
 
     Raises:
         ValueError: If `rate` is out of its range.
         FastnstError: If ONNX Runtime does not take the changed model.
     """
 
-    def __init__(self, model: ImageModel, data: bytes, rate: float) -> None:
-        self._session = TemporalNormSession(data, partial(open_changed, model.session), rate=rate)
+    def __init__(self, model: ImageModel, path: Path, metadata: Mapping[str, str], rate: float) -> None:
+        self.name, self.path, self.metadata = path.stem, path, metadata
+        self.providers = tuple(model.session.get_providers())
+        self._session = TemporalNormSession(
+            path.read_bytes(), partial(open_changed, model.session), rate=rate
+        )
         self._model = replace(model, session=self._session)
 
     def __call__(self, image: ArrayLike, *, out: Images | None = None) -> Images:
-        """Paint the next frame; arguments, result and errors are those of `Stylizer.__call__`."""
+        """Paint the next frame, or the next ones; arguments, result and errors are those of `Stylizer`."""
         images, result = checked_pictures(image, out)
-        result[...] = self._model(images.reshape(-1, *images.shape[-3:])).reshape(images.shape)
+        if images.ndim == 4:
+            self._paint(images, result)
+        else:
+            self._paint(images[np.newaxis], result[np.newaxis])
         return result
+
+    def _paint(self, images: Images, results: Images) -> None:
+        """Paint frames of shape (N, H, W, 3), as many in one run as a fixed batch holds."""
+        count = self._model.input.batch or max(len(images), 1)
+        for start in range(0, len(images), count):
+            results[start : start + count] = self._model(images[start : start + count])
 
     def begin_shot(self) -> None:
         """Forget the frames before: the next one is the first of another shot."""

@@ -19,8 +19,8 @@ from fastnst.image.resize import fit
 from train.image_tensor import image_to_tensor
 from train.terminal import say
 
-# Pillow's own limit. Smaller JPEGs are decoded whole, as ever: a resumed run finds the pixels that it began
-# with.
+# Pillow's own limit. Smaller JPEGs are decoded whole, so that a resumed run finds the pixels that it
+# began with, if an older version began it on an sRGB painting.
 _REDUCED_ABOVE = 178_956_970
 
 # Profiles that are called sRGB differ from each other by up to this many levels of 255.

@@ -9,7 +9,7 @@ from train.network.record import Quality
 from train.report.tracking import close_logger
 from train.run.finish import finish
 from train.run.settle import settle
-from train.run.training import train
+from train.run.training import check_trainer_options, train
 from train.terminal import set_up_terminal
 
 
@@ -40,6 +40,7 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         FastnstError: If an option is unusable here, or training diverges.
     """
     set_up_terminal()
+    check_trainer_options(config)
     settled = settle(config, preset)
     if settled is None:
         return RunResult(interrupted=False)

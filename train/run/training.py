@@ -30,6 +30,18 @@ from train.terminal import say
 
 # Arguments of Lightning's Trainer that a run's length, its clipping and its resuming depend on.
 _OWNED_TRAINER_OPTIONS = {
+    "accelerator",
+    "callbacks",
+    "devices",
+    "enable_model_summary",
+    "log_every_n_steps",
+    "logger",
+    "max_epochs",
+    "num_nodes",
+    "num_sanity_val_steps",
+    "plugins",
+    "precision",
+    "strategy",
     "accumulate_grad_batches",
     "fast_dev_run",
     "gradient_clip_val",
@@ -62,6 +74,13 @@ class TrainedRun:
     rolling: RollingCheckpoint
     logger: Logger | None
     interrupted: bool
+
+
+def check_trainer_options(config: TrainingConfig) -> None:
+    """Raise FastnstError if `--trainer` has an option that fastnst sets itself."""
+    for option in config.trainer:
+        if option in _OWNED_TRAINER_OPTIONS:
+            raise FastnstError(f"--trainer.{option} is set by fastnst's own options (see --help)")
 
 
 def train(settled: SettledRun) -> TrainedRun:
@@ -196,9 +215,6 @@ def _trainer(config: TrainingConfig, device: str, precision: str, callbacks: lis
     }
     if device == "cpu" and config.devices == "auto":
         options["devices"] = 1
-    for option in config.trainer:
-        if option in _OWNED_TRAINER_OPTIONS | options.keys() - {"benchmark"}:
-            raise FastnstError(f"--trainer.{option} is set by fastnst's own options (see --help)")
     try:
         return pl.Trainer(**(options | config.trainer))
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:

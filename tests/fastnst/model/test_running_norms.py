@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from fastnst import Painter, Stylizer
+from fastnst import FastnstError, FastnstWarning, Painter, Stylizer
 from fastnst.model.running_norms import TemporalNormSession
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
@@ -107,3 +107,28 @@ def test_a_painter_for_video_smooths_every_style_it_has(stylizer, tmp_path):
     video.begin_shot()
     assert np.abs(video(after).astype(int) - painter(after)).max() <= 1
     painter.begin_shot()  # which remembers nothing
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 24, 32), (2, 3, 24, 32)])
+def test_more_frames_than_a_fixed_batch_holds_are_painted_in_turn(tmp_path, shape):
+    stylizer = Stylizer(tiny_models.invert_float(tmp_path / "fixed.onnx", shape=shape))
+    frames = np.stack([pixels(24, 32), 255 - pixels(24, 32), pixels(24, 32) // 2])
+    assert (stylizer.for_video()(frames) == stylizer(frames)).all()
+
+
+def test_the_style_for_a_video_says_what_it_is(stylizer):
+    video = stylizer.for_video()
+    for attribute in ("name", "path", "metadata", "providers"):
+        assert getattr(video, attribute) == getattr(stylizer, attribute)
+
+
+def test_a_painter_refuses_the_style_for_a_video_in_one_line(stylizer):
+    with pytest.raises(FastnstError, match=r"not a VideoStylizer; for a video, Painter\.for_video\(\)"):
+        Painter(stylizer.for_video())
+
+
+def test_a_warning_of_a_fixed_size_names_the_callers_line(tmp_path):
+    video = Stylizer(tiny_models.invert_float(tmp_path / "small.onnx", shape=(1, 3, 24, 32))).for_video()
+    with pytest.warns(FastnstWarning, match="only works at 32x24 pixels") as caught:
+        video(pixels(100, 120))
+    assert caught[0].filename == __file__
