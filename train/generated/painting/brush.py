@@ -1,6 +1,7 @@
 """A canvas and a brush: strokes of bristles that lay paint with a relief, which is lit at the end.
 
-Lengths are in units of a thousandth of the canvas's longer side, so that a picture is the same at every size.
+Lengths are in thousandths of the canvas's longer side, so that a picture is the same at every size.
+Points are complex numbers: the real part to the right, the imaginary part downwards.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ Plane = NDArray[np.float32]
 UNITS = 1000.0
 """The canvas's longer side."""
 
-_LIGHT = (-0.6, -0.8)  # from the upper left, as pictures are usually lit
-_BRISTLES = (512, 256)  # the pattern of the bristles repeats after so many units along and across a stroke
+_LIGHT = -0.6 - 0.8j  # from the upper left, as pictures are usually lit
+_BRISTLES = (512, 256)  # the pattern of the bristles repeats after this many units along and across a stroke
 
 
 class Canvas:
@@ -34,54 +35,42 @@ class Canvas:
         self._pixel = UNITS / size
         self._random = random
         self._bristles = _bristles(random)
-        y, x = np.mgrid[0 : max(1, round(size * aspect)), 0:size]
-        self._x, self._y = ((at + 0.5) * self._pixel for at in (x, y))
+        y, x = (np.mgrid[0 : max(1, round(size * aspect)), 0:size] + 0.5) * self._pixel
+        self._points = x + 1j * y
         self._colour = np.full((*x.shape, 3), ground, np.float32)
         thread = math.pi / 2.6  # threads over and under each other, 2.6 units wide
-        self._weave = (np.sin(self._x * thread) * np.sin(self._y * thread)).astype(np.float32)
-        self._relief = 0.22 * self._weave
+        self._weave = (0.22 * np.sin(x * thread) * np.sin(y * thread)).astype(np.float32)
+        self._relief = self._weave.copy()
 
     def stroke(
-        self,
-        x: float,
-        y: float,
-        angle: float,
-        length: float,
-        width: float,
-        paint: Colour,
-        second: Colour,
-        *,
-        curvature: float = 0.0,
-        dryness: float = 0.3,
-        taper: float = 0.1,
-    ) -> None:
+        self, start: complex, angle: float, length: float, width: float, paint: Colour, second: Colour,
+        *, curvature: float = 0.0, dryness: float = 0.3, taper: float = 0.1,
+    ) -> None:  # fmt: skip
         """Lay a stroke, a circular arc or a straight line, on what is there; it may cross the border.
 
         Args:
-            x: Where it starts, in units to the right.
-            y: Where it starts, in units downwards.
+            start: Where it starts.
             angle: Direction at the start, in radians; 0 is to the right, and positive angles turn clockwise.
-            length: In units; at most once around.
-            width: In units.
+            length: Its length, at most once around.
+            width: Its width.
             paint: Its colour, RGB in [0, 1].
             second: A colour that shows as streaks, RGB in [0, 1].
-            curvature: One over the radius, in 1/units; 0 is straight, above 0 turns clockwise.
+            curvature: One over the radius; 0 is straight, above 0 turns clockwise.
             dryness: How far the paint runs out towards the end, from 0 to 1: gaps between bristles.
             taper: Fraction of the length over which the ends grow thin.
         """
         if abs(curvature) < 1e-5:
             curvature = 1e-5  # straight to well below a pixel
-        box = self._box(x, y, angle, length, curvature, margin=0.6 * width + 4)
+        centre = start + 1j * np.exp(1j * angle) / curvature
+        arc = centre - 1j * np.exp(1j * (angle + curvature * np.linspace(0, length, 24))) / curvature
+        box = self._box(arc, margin=0.6 * width + 4)
         if not self._relief[box].size:
             return
-        # From the centre of the arc; angles count from the middle of the stroke, where they cannot wrap.
-        right = self._x[box] - (x - math.sin(angle) / curvature)
-        down = self._y[box] - (y + math.cos(angle) / curvature)
-        middle = angle + curvature * length / 2
-        outwards = math.copysign(1, curvature) * (right * math.sin(middle) - down * math.cos(middle))
-        onwards = right * math.cos(middle) + down * math.sin(middle)
-        along = (length / 2 + np.arctan2(onwards, outwards) / abs(curvature)).astype(np.float32)
-        across = (np.hypot(right, down) - 1 / abs(curvature)).astype(np.float32)
+        # Turned so that the middle of the stroke lies at angle 0, where angles cannot wrap.
+        turned = (self._points[box] - centre) * (1j * np.exp(-1j * (angle + curvature * length / 2)))
+        turned *= math.copysign(1, curvature)
+        along = (length / 2 + np.angle(turned) / curvature).astype(np.float32)
+        across = (np.abs(turned) - 1 / abs(curvature)).astype(np.float32)
         row, column, phase = (int(value) for value in self._random.integers(0, (*_BRISTLES, 1000)))
         progress = along / length
         across += np.sin(5 * progress + phase) * 0.06 * width
@@ -89,56 +78,44 @@ class Canvas:
         # Interpolated between two bristles, so that large pictures show no steps.
         one, two = (self._bristles[rows, (left + at).astype(int) % _BRISTLES[1]] for at in (0, 1))
         streak = one + (two - one) * (across + column - left)
-        # The bristles at the rim and at both ends do not stand in line.
+        # Bristles end unevenly at the rim and at both ends.
         ends = np.minimum(progress, 1 - progress) / max(taper, 1e-3)
         rim = width / 2 * (0.84 + 0.16 * streak) * np.sqrt(np.clip(ends, 0, 1)) - np.abs(across)
-        ragged = 0.5 * min(width, length / 3) * (1 - streak)
-        inside = np.minimum(along, length - along) - ragged
+        inside = np.minimum(along, length - along) - 0.5 * min(width, length / 3) * (1 - streak)
         gaps = (streak - dryness * np.clip(progress, 0, 1) ** 2) * 5
         cover = 0.95 * _step(rim / self._pixel) * _step(inside / self._pixel) * _step(gaps)
         mixed = np.clip(1.6 * streak - 0.55, 0, 1)[..., None]
         colour: Plane = np.asarray(paint, np.float32) + np.subtract(second, paint, dtype=np.float32) * mixed
-        colour *= (0.93 + 0.14 * streak)[..., None]
-        self._lay(box, colour, cover)
+        _blend(self._colour[box], colour * (0.93 + 0.14 * streak)[..., None], cover[..., None])
         ridge = np.clip(1 - rim / (0.16 * width + 0.8), 0, 1)
-        thickness = min(1.0, 0.35 + width / 40)
         relief = self._relief[box]
-        relief += (thickness * (0.25 + 1.5 * streak + 0.7 * ridge) - 0.65 * relief) * cover
+        thickness = min(1.0, 0.35 + width / 40) * (0.25 + 1.5 * streak + 0.7 * ridge)
+        _blend(relief, 0.35 * relief + thickness, cover)
 
-    def glaze(self, x: float, y: float, radius: float, paint: Colour, opacity: float) -> None:
+    def glaze(self, centre: complex, radius: float, paint: Colour, opacity: float) -> None:
         """Lay a disc of transparent paint, which colours what is there and keeps its relief."""
-        cover = opacity * _step((radius - np.hypot(self._x - x, self._y - y)) / self._pixel)
-        through = np.asarray(np.asarray(paint) * (0.55 + 0.45 * self._colour), np.float32)
-        self._lay((slice(None), slice(None)), through, cover)
+        cover = opacity * _step((radius - np.abs(self._points - centre)) / self._pixel)
+        _blend(self._colour, np.asarray(paint) * (0.55 + 0.45 * self._colour), cover[..., None])
 
     def finish(self) -> NDArray[np.uint8]:
-        """Light the paint from the upper left.
-
-        Returns:
-            RGB, uint8 of shape (H, W, 3).
-        """
-        down, right = np.gradient(self._relief + 0.35 * 0.22 * self._weave, self._pixel)
-        slope = -(right * _LIGHT[0] + down * _LIGHT[1])  # of what faces the light
-        shade = 1 + 0.2 * np.tanh(1.4 * slope)
-        gloss = 0.1 * np.clip(np.tanh(slope) - 0.55, 0, 1)
+        """Light the paint from the upper left; returns RGB, uint8 of shape (H, W, 3)."""
+        down, right = np.gradient(self._relief + 0.35 * self._weave, self._pixel)
+        slope = -(right * _LIGHT.real + down * _LIGHT.imag)  # towards the light
+        shade, gloss = 1 + 0.2 * np.tanh(1.4 * slope), 0.1 * np.clip(np.tanh(slope) - 0.55, 0, 1)
         lit = self._colour * shade[..., None] + gloss[..., None]
         return np.asarray(np.rint(np.clip(lit, 0, 1) * 255), np.uint8)
 
-    def _lay(self, box: tuple[slice, slice], paint: Plane, cover: Plane) -> None:
-        target = self._colour[box]
-        target += (paint - target) * cover[..., None]
-
-    def _box(
-        self, x: float, y: float, angle: float, length: float, curvature: float, margin: float
-    ) -> tuple[slice, slice]:
-        """Return the pixels that a stroke can reach."""
-        steps = np.linspace(0, length, 24)
-        heading, chord = angle + curvature * steps / 2, steps * np.sinc(curvature * steps / math.tau)
+    def _box(self, points: NDArray[np.complex128], margin: float) -> tuple[slice, slice]:
+        """Return the pixels within a margin of some points."""
         bounds = []
-        for positions in (y + chord * np.sin(heading), x + chord * np.cos(heading)):
+        for positions in (points.imag, points.real):
             first, last = (positions.min() - margin) / self._pixel, (positions.max() + margin) / self._pixel
             bounds.append(slice(max(0, math.floor(first)), max(0, math.ceil(last))))
         return bounds[0], bounds[1]
+
+
+def _blend(target: Plane, paint: NDArray[np.floating], cover: Plane) -> None:
+    target += (paint - target) * cover
 
 
 def _step(inside: Plane) -> Plane:

@@ -39,7 +39,7 @@ def test_a_canvas_without_paint_has_the_colour_of_its_priming():
 def test_a_stroke_goes_from_its_start_along_its_arc(angle, curvature, end):
     page = canvas()
     length = 500 if curvature == 0 else 100 * math.pi
-    page.stroke(300, 400, angle, length, 40, RED, RED, curvature=curvature, dryness=0, taper=0)
+    page.stroke(300 + 400j, angle, length, 40, RED, RED, curvature=curvature, dryness=0, taper=0)
     row, column = np.nonzero(painted(page))
     assert len(row) > 60
     x, y = (column + 0.5) * 10, (row + 0.5) * 10
@@ -57,13 +57,13 @@ def test_a_stroke_goes_from_its_start_along_its_arc(angle, curvature, end):
 
 def test_a_stroke_beyond_the_border_leaves_the_canvas_as_it_is():
     page = canvas()
-    page.stroke(1200, 400, 0.0, 300, 40, RED, RED)
+    page.stroke(1200 + 400j, 0.0, 300, 40, RED, RED)
     assert (page.finish() == canvas().finish()).all()
 
 
 def test_a_dry_brush_leaves_gaps_towards_its_end():
     page = canvas(400)
-    page.stroke(100, 400, 0.0, 800, 100, RED, RED, dryness=0.9, taper=0)
+    page.stroke(100 + 400j, 0.0, 800, 100, RED, RED, dryness=0.9, taper=0)
     row = painted(page)[145:175]
     assert row[:, 80:140].mean() > 0.9 > 0.8 > row[:, 280:340].mean()
 
@@ -71,8 +71,8 @@ def test_a_dry_brush_leaves_gaps_towards_its_end():
 def test_paint_stands_out_and_is_lit_from_the_upper_left():
     page = canvas(500)
     paint = (0.8, 0.8, 0.8)
-    page.glaze(500, 400, 2000, paint, 1.0)  # the same colour: only the relief is seen
-    page.stroke(200, 400, 0.0, 600, 12, paint, paint, dryness=0, taper=0)
+    page.glaze(500 + 400j, 2000, paint, 1.0)  # the same colour: only the relief is seen
+    page.stroke(200 + 400j, 0.0, 600, 12, paint, paint, dryness=0, taper=0)
     lightness = page.finish()[:, 150:350].mean(axis=(1, 2))
     flat, upper_rim, lower_rim = lightness[100:150].mean(), lightness[196:198], lightness[202:204]
     assert upper_rim.mean() > flat + 3
@@ -81,8 +81,8 @@ def test_paint_stands_out_and_is_lit_from_the_upper_left():
 
 def test_a_glaze_keeps_what_is_below_it_visible():
     page = canvas()
-    page.stroke(100, 400, 0.0, 800, 100, INK, INK, dryness=0)
-    page.glaze(500, 400, 2000, RED, 0.7)
+    page.stroke(100 + 400j, 0.0, 800, 100, INK, INK, dryness=0)
+    page.glaze(500 + 400j, 2000, RED, 0.7)
     picture = page.finish().astype(int)
     assert painted(page)[5:20, 20:80].all()
     assert picture[38:42, 40:60].mean() < picture[5:20, 40:60].mean() - 40
@@ -91,7 +91,7 @@ def test_a_glaze_keeps_what_is_below_it_visible():
 def test_the_same_random_numbers_are_the_same_bytes():
     def stroke():
         page = canvas()
-        page.stroke(100, 300, 0.3, 700, 90, RED, INK, curvature=0.001)
+        page.stroke(100 + 300j, 0.3, 700, 90, RED, INK, curvature=0.001)
         return page.finish()
 
     assert (stroke() == stroke()).all()
