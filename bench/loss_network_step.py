@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from train.config import LossNetworkName, TrainingConfig
+from train.loss.choice import make_loss
 from train.loss.compact import CompactFeatures, random_compact_state
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import Painting
 from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_precision
-from train.step.style_transfer import StyleTransfer, make_loss
+from train.step.style_transfer import StyleTransfer
 
 _NETWORKS: tuple[LossNetworkName, ...] = ("vgg19", "vgg16", "compact")
 _ALONE = "none"

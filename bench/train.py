@@ -25,6 +25,7 @@ from bench.instruments.paired import time_in_turn
 from bench.instruments.plain_loop import plain_steps
 from bench.loader import enough_photos, loader_rate, photos_needed, write_photos
 from train.config import DEFAULT_STYLE_LAYERS, TrainingConfig
+from train.loss.choice import make_loss
 from train.loss.painting import Painting
 from train.loss.vgg import VGGFeatures, random_vgg_state, weight_keys
 from train.machine.freed_memory import keep_freed_memory
@@ -33,7 +34,7 @@ from train.photos.crop_schedule import CropSchedule
 from train.photos.folder import PhotoFolder
 from train.photos.loader import PhotoLoader
 from train.photos.sources import open_photos
-from train.step.style_transfer import StyleTransfer, make_loss
+from train.step.style_transfer import StyleTransfer
 
 _CONTENT_LAYER = "relu3_3"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,7 +50,8 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
         command: Returns the exit code, or None for 0. A `FastnstError` or Ctrl-C becomes one line.
 
     Returns:
-        The exit code: the command's own, 2 for a mistake, 130 when interrupted.
+        The exit code: the command's own, 2 for a mistake, 130 when interrupted, 1 if the reader of
+        standard output has gone.
     """
     try:
         return command() or 0
@@ -59,6 +61,9 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         say(f"{name}: interrupted")
         return INTERRUPTED
+    except BrokenPipeError:  # the reader of the results has gone: Python must not flush to it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 @contextlib.contextmanager

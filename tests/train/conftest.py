@@ -19,9 +19,10 @@ from tests.train.make_photos import make_jpeg, make_pixels
 from train.cli import main
 from train.config import TrainingConfig
 from train.evaluate.quality import CONTENT_LAYERS, STYLE_LAYERS
+from train.loss.choice import make_loss
 from train.loss.painting import load_painting
 from train.loss.vgg import VGGFeatures, random_vgg_state
-from train.step.style_transfer import StyleTransfer, make_loss
+from train.step.style_transfer import StyleTransfer
 
 
 class TinyStyle(NamedTuple):

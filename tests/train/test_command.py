@@ -1,9 +1,15 @@
 import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from fastnst.errors import FastnstError
 from train.command import CommandParser, naming_missing_packages, run_command, write_result
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (7, 7)])
@@ -25,6 +31,18 @@ def test_a_mistake_and_an_interruption_are_one_line(error, code, line, capsys):
 
     assert run_command("paint", fail) == code
     assert capsys.readouterr() == ("", line)
+
+
+def test_a_reader_that_has_gone_ends_a_command_without_a_word():
+    program = (
+        "import sys; from train.command import print_result, run_command\n"
+        "sys.exit(run_command('paint', lambda: [print_result('x' * 1000) for _ in range(1000)] and None))"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_a_bug_is_not_hidden():

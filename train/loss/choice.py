@@ -1,4 +1,4 @@
-"""Choosing the loss network of a run: the named one, or the best that is available."""
+"""The loss of a run, and its loss network: the named one, or the best that is available."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from train.config import AUTO_LOSS_NETWORK, LossNetworkName, TrainingConfig
 from train.config import COMPACT_LOSS_NETWORK as COMPACT
 from train.loss.compact import COMPACT_LAYERS, CompactFeatures, load_compact_state
 from train.loss.loss_network import LossNetwork
+from train.loss.painting import Painting
+from train.loss.perceptual_loss import PerceptualLoss
 from train.loss.vgg import DownloadError, VGGFeatures, layer_names, load_vgg_state, recognize_architecture
 
 # The choice of `auto`, for the processes that Lightning starts beside this one. If each chose by itself, one
@@ -52,6 +54,30 @@ def load_loss_network(
         report(f"reading the weights of {config.loss_network}")
         state = load_vgg_state(config.loss_network, config.loss_network_weights)
     return config, VGGFeatures(config.loss_network, layers, state)
+
+
+def make_loss(
+    config: TrainingConfig, painting: Painting, features: LossNetwork, device: str = "cpu"
+) -> PerceptualLoss:
+    """Return the loss of a run.
+
+    Args:
+        config: The run's options, with the loss network settled.
+        painting: The painting.
+        features: The loss network, which moves to the device.
+        device: Where the loss is to run, as PyTorch names it.
+    """
+    return PerceptualLoss(
+        features.to(device),
+        painting.to_tensor().to(device),
+        content_layers=config.content_layers,
+        style_layers=config.resolved_style_layers,
+        style_layer_weights=config.style_layer_weights,
+        content_weight=config.content_weight,
+        style_weight=config.resolved_style_weight,
+        tv_weight=config.tv_weight,
+        repetition_weight=config.repetition_weight,
+    )
 
 
 def check_layers(loss_network: str, layers: tuple[str, ...]) -> None:

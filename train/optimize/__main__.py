@@ -275,23 +275,12 @@ def _device(name: str) -> str:
 
 def _loss(config: TrainingConfig, device: str) -> tuple[TrainingConfig, PerceptualLoss]:
     """Return the options, with `auto` replaced by the network that it chose, and the loss."""
-    from train.loss.choice import load_loss_network
+    from train.loss.choice import load_loss_network, make_loss
     from train.loss.painting import load_painting
-    from train.loss.perceptual_loss import PerceptualLoss
 
-    style = load_painting(config.style, config.style_size)
+    painting = load_painting(config.style, config.style_size)
     config, features = load_loss_network(config, say)
-    return config, PerceptualLoss(
-        features.to(device),
-        style.to_tensor().to(device),
-        content_layers=config.content_layers,
-        style_layers=config.resolved_style_layers,
-        style_layer_weights=config.style_layer_weights,
-        content_weight=config.content_weight,
-        style_weight=config.resolved_style_weight,
-        tv_weight=config.tv_weight,
-        repetition_weight=config.repetition_weight,
-    )
+    return config, make_loss(config, painting, features, device)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fastnst.atomic_write import remove_partial_writes
 from fastnst.errors import FastnstError
 from train.config import TrainingConfig
-from train.loss.choice import load_loss_network
+from train.loss.choice import load_loss_network, make_loss
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import Painting, load_painting
 from train.loss.perceptual_loss import PerceptualLoss
@@ -22,7 +22,6 @@ from train.photos.sources import TrainingPhotos, open_training_photos
 from train.run.final_quality import find_quality_features
 from train.run.resumed_options import check_resumable, with_settled_options
 from train.run.start import NONE, choose_start, find_starts
-from train.step.style_transfer import make_loss
 from train.step.teacher import Teacher
 from train.terminal import print_path, say
 

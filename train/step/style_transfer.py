@@ -14,7 +14,6 @@ from torch import Tensor
 import fastnst
 from fastnst.errors import FastnstError
 from train.config import Decay, TrainingConfig
-from train.loss.loss_network import LossNetwork
 from train.loss.painting import Painting
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
 from train.network.checkpoint import KEY
@@ -32,7 +31,7 @@ class StyleTransfer(pl.LightningModule):
     Args:
         config: The run's options.
         style: The painting.
-        loss: The loss, see `make_loss`. Its loss network moves to the device when training starts.
+        loss: The loss, see `train.loss.choice.make_loss`. Its network moves to the device with training.
         max_steps: Optimizer steps in all.
         precision: Lightning's name of the arithmetic, kept so that a resumed run uses the same.
         start: The weights that the network starts from; random ones by default.
@@ -209,27 +208,6 @@ class StyleTransfer(pl.LightningModule):
         self.seconds = self._seconds_before = record.seconds
         self.tracking_run = self.tracking_run or dict(record.tracking_run)
         self.started_from = dict(record.init)
-
-
-def make_loss(config: TrainingConfig, painting: Painting, features: LossNetwork) -> PerceptualLoss:
-    """Return the loss of a run, on the CPU.
-
-    Args:
-        config: The run's options, with the loss network settled.
-        painting: The painting.
-        features: The loss network.
-    """
-    return PerceptualLoss(
-        features,
-        painting.to_tensor(),
-        content_layers=config.content_layers,
-        style_layers=config.resolved_style_layers,
-        style_layer_weights=config.style_layer_weights,
-        content_weight=config.content_weight,
-        style_weight=config.resolved_style_weight,
-        tv_weight=config.tv_weight,
-        repetition_weight=config.repetition_weight,
-    )
 
 
 def learning_rate_factor(step: int, schedule: CropSchedule, warmup_steps: int, decay: Decay) -> float:

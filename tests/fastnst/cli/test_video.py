@@ -25,11 +25,6 @@ Fails = Callable[..., str]
 
 
 @pytest.fixture
-def invert(models: Path) -> Path:
-    return models / "invert.onnx"
-
-
-@pytest.fixture
 def clip(tmp_path: Path) -> Path:
     return make_video(tmp_path / "clip.mp4", moving(6), audio="aac")
 

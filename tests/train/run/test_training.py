@@ -20,11 +20,12 @@ from tests.train.compare_states import assert_same_state
 from tests.train.make_photos import make_jpeg, write_shards
 from train.config import TrainingConfig
 from train.loss import choice as loss_network_choice
+from train.loss.choice import make_loss
 from train.loss.painting import load_painting
 from train.loss.vgg import DownloadError, VGGFeatures, load_vgg_state
 from train.network.checkpoint import load_checkpoint
 from train.network.transformer_net import TransformerNet
-from train.step.style_transfer import StyleTransfer, make_loss
+from train.step.style_transfer import StyleTransfer
 
 pytestmark = pytest.mark.slow
 

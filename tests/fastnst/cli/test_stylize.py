@@ -1,10 +1,9 @@
-"""The command line as it is documented, in this process."""
+"""`fastnst stylize` as it is documented, in this process."""
 
 from __future__ import annotations
 
 import errno
 import io
-import json
 import os
 import re
 from collections.abc import Callable
@@ -15,7 +14,6 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
-import fastnst
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import encoded, pixels, png_header
 
@@ -26,11 +24,6 @@ Fails = Callable[..., str]
 def values(path: Path | bytes) -> np.ndarray:
     with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path) as image:
         return np.asarray(image)
-
-
-@pytest.fixture
-def invert(models: Path) -> Path:
-    return models / "invert.onnx"
 
 
 def test_stylize_writes_beside_the_image_and_says_where(run: Run, invert: Path, photo: Path) -> None:
@@ -326,96 +319,3 @@ def test_a_folder_without_images(fails: Fails, invert: Path, tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     assert "holds no images" in fails("stylize", "-m", invert, tmp_path / "empty")
     assert "matches no file" in fails("stylize", "-m", invert, tmp_path / "*.jpg")
-
-
-def test_a_missing_argument_says_where_the_help_is(fails: Fails) -> None:
-    assert "(fastnst stylize --help says more)" in fails("stylize", "-m", "wave")
-    assert "Missing option" in fails("stylize", "photo.jpg")
-    assert "No such command 'styl'" in fails("styl")
-
-
-def test_version_and_help(run: Run) -> None:
-    assert run("--version").output == f"fastnst {fastnst.__version__}\n"
-    for arguments in ([], ["-h"], ["--help"]):
-        result = run(*arguments)
-        assert result.exit_code == 0
-        assert "  fastnst stylize -m kandinsky photo.jpg       writes photo.kandinsky.jpg\n" in result.output
-    for command in ("stylize", "info", "styles"):
-        assert run(command, "-h").output.startswith(f"Usage: fastnst {command} ")
-
-
-def test_info_of_a_fastnst_style(run: Run, invert: Path) -> None:
-    result = run("info", invert)
-    assert result.exit_code == 0
-    for line in (
-        r"kind +a fastnst style",
-        r"style +Inversion",
-        r"author +A. Painter",
-        r"licence +CC0-1.0",
-        r"network width +32",
-        r"training.images +288",
-        r"training.init +wave",
-        r"C, content lost +0.3612 \(0 is the photo itself",
-        r"S, style missed +0.01812 \(",
-        r"greatest export error +1",
-        r"input +image: uint8 \(N, H, W, 3\)",
-        r"size +0.00 MB",
-        r"runs on +.*cpu",
-    ):
-        assert re.search(f"^{line}", result.stdout, re.MULTILINE), line
-
-
-def test_info_says_what_was_measured_on_generated_photos(run: Run, tmp_path: Path) -> None:
-    path = tiny_models.invert(
-        tmp_path / "style.onnx", metadata=tiny_models.CONTRACT | {"quality.data": "generated"}
-    )
-    told = run("info", path).stdout
-    assert re.search(
-        r"^C, content lost +0.3612 \(on generated photos: not to be compared", told, re.MULTILINE
-    )
-    assert re.search(
-        r"^S, style missed +0.01812 \(on generated photos: not to be compared", told, re.MULTILINE
-    )
-    assert re.search(r"^quality data +generated", told, re.MULTILINE)
-
-
-def test_info_of_other_models(run: Run, models: Path, tmp_path: Path) -> None:
-    unit = tiny_models.invert_float(tmp_path / "unit.onnx", white=1)
-    for path, found in (
-        (unit, "values 0 to 1, RGB, any size"),
-        (models / "strided.onnx", "values 0 to 255, RGB, any size: images are padded to multiples of 4"),
-        (models / "doubling.onnx", "any size: the result is resized"),
-        (models / "fixed.onnx", "fixed size: images are scaled to fit"),
-    ):
-        result = run("info", path)
-        assert result.exit_code == 0
-        assert "a style model that fastnst did not make" in result.stdout
-        assert found in result.stdout
-
-
-def test_info_as_json(run: Run, invert: Path) -> None:
-    told = json.loads(run("info", invert, "--json").stdout)
-    assert told["metadata"] == tiny_models.CONTRACT
-    assert told["made_by_fastnst"] is True
-    assert told["input"] == "image: uint8 (N, H, W, 3)"
-    assert told["bytes"] == invert.stat().st_size
-
-
-def test_styles(run: Run, styles: Path) -> None:
-    empty = run("styles")
-    assert (empty.exit_code, empty.stdout) == (0, "")
-    assert str(styles) in empty.stderr
-    tiny_models.invert(styles / "negative.onnx")
-    tiny_models.invert_float(styles / "plain.onnx")
-    (styles / "broken.onnx").write_bytes(b"hello")
-    result = run("styles")
-    assert result.exit_code == 0
-    header, negative, plain = result.stdout.splitlines()
-    assert header.split() == ["style", "C", "S", "MB", "style", "image", "from", "file"]
-    assert negative.split()[:6] == ["negative", "0.36", "0.018", "0.0", "0123456789ab", "user"]
-    assert plain.split()[:6] == ["plain", "-", "-", "0.0", "-", "user"]
-    assert result.stderr.startswith("fastnst: error: ")
-    assert "broken.onnx" in result.stderr
-    told = {style["name"]: style for style in json.loads(run("styles", "--json").stdout)}
-    assert told["negative"]["metadata"] == tiny_models.CONTRACT
-    assert "no ONNX model" in told["broken"]["error"]
