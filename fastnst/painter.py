@@ -70,6 +70,8 @@ class Painter:
         threads: As for `Stylizer`.
         tile: As for `Stylizer`.
         on_progress: As for `Stylizer`.
+        input_range: As for `Stylizer`.
+        bgr: As for `Stylizer`.
 
     Attributes:
         name: The names of the styles, joined by +, as in result names.
@@ -102,6 +104,8 @@ class Painter:
         threads: int | None = None,
         tile: int | None = None,
         on_progress: Callable[[float], None] | None = None,
+        input_range: str | None = None,
+        bgr: bool | None = None,
     ) -> None:
         self._strength = _checked("strength", strength, MAX_STRENGTH)
         self._detail = _checked("detail", detail, 1)
@@ -122,7 +126,13 @@ class Painter:
             _open,
             opened=opened,
             open_style=functools.partial(
-                Stylizer, device=device, threads=threads, tile=tile, on_progress=on_progress
+                Stylizer,
+                device=device,
+                threads=threads,
+                tile=tile,
+                on_progress=on_progress,
+                input_range=input_range,
+                bgr=bgr,
             ),
         )
         self._everywhere = None if everywhere is None else open_blend(everywhere)
@@ -130,6 +140,7 @@ class Painter:
         self.stylizers = tuple(dict.fromkeys(opened.values()))
         # For a video, the object that paints its frames for each style.
         self._steady: dict[Stylizer, VideoStylizer] = {}
+        self._rate = 0.0
         self.name = "+".join(dict.fromkeys(stylizer.name for stylizer in self.stylizers))
 
     def __repr__(self) -> str:
@@ -174,8 +185,18 @@ class Painter:
             rate: See `Stylizer.for_video`.
         """
         painter = copy(self)
+        painter._rate = rate
         painter._steady = {stylizer: stylizer.for_video(rate) for stylizer in self.stylizers}
         return painter
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let pickle and copy.deepcopy open the styles again; for a video, the copy begins a shot."""
+        return {**self.__dict__, "_steady": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._rate:
+            self._steady = {stylizer: stylizer.for_video(self._rate) for stylizer in self.stylizers}
 
     def begin_shot(self) -> None:
         """Forget earlier frames, in a Painter for a video: the next frame begins a shot."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,18 +104,46 @@ def find_style(model: str | os.PathLike[str]) -> Path:
     text = os.fspath(model)
     path = Path(text).expanduser()
     is_bare_name = path.name == text
-    if (not is_bare_name or path.suffix == ".onnx") and path.is_file():
+    kind = kind_of_file(path)
+    if kind == FILE and (not is_bare_name or path.suffix == ".onnx"):
         return path
     styles = {style.name: style.path for style in list_styles()}
     if is_bare_name:
         name = text.removesuffix(".onnx")
         if name in styles:
             return styles[name]
-        if path.is_file():
-            return path
-    elif path.exists():
-        raise FastnstError(f"{path} is a folder, not an ONNX model")
+    if kind == FILE:
+        return path
+    if kind:
+        check_is_file(path)
     raise FastnstError(_not_found(text, is_bare_name, sorted(styles)))
+
+
+FILE = "a file"
+
+
+def kind_of_file(path: Path) -> str:
+    """Return what a path leads to, such as `FILE` or "a folder"; empty if it leads nowhere."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # such as a name that is too long, or that has a null character
+        return ""
+    kinds = {
+        stat.S_IFREG: FILE,
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+    }
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def check_is_file(path: Path) -> None:
+    """Raise a FastnstError if a path leads to something that is no regular file."""
+    kind = kind_of_file(path)
+    if kind == "a pipe":
+        raise FastnstError(f"{path} is a pipe, but a style is read more than once: save it as a file first")
+    if kind not in ("", FILE):
+        raise FastnstError(f"{path} is {kind}, not an ONNX file")
 
 
 def _not_found(text: str, is_bare_name: bool, names: list[str]) -> str:

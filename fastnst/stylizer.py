@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,10 +16,12 @@ from numpy.typing import ArrayLike
 from fastnst.errors import FastnstError
 from fastnst.free_memory import free_memory
 from fastnst.model import keys
-from fastnst.model.image_model import ImageModel, Images, checked_pictures
+from fastnst.model.image_model import ImageModel, checked_pictures
 from fastnst.model.metadata import check_format, read_metadata
-from fastnst.model.probe import read_image_model
+from fastnst.model.one_colour import samples, warn_of_one_colour
+from fastnst.model.probe import GivenValues, is_own, read_image_model
 from fastnst.model.session import OutOfMemoryError, open_changed, open_session
+from fastnst.model.values import Images
 from fastnst.style_library import find_style
 from fastnst.tiling.fixed_norms import can_measure
 from fastnst.tiling.painting import paint_in_tiles
@@ -64,6 +66,11 @@ class Stylizer:
         tile: Side in pixels of the tiles that a larger picture is painted in, at least 256. By default, only
             pictures that do not fit into the free memory are painted in tiles, of 768 pixels.
         on_progress: Called with the finished fraction, in (0, 1], of a picture that is painted in tiles.
+        input_range: The values that a model from elsewhere takes: `0..255`, `0..1`, `-1..1`, `imagenet` (0 to
+            1 less ImageNet's mean, divided by its deviation) or `caffe` (0 to 255 less ImageNet's mean). By
+            default, they are found by trial.
+        bgr: Whether blue comes first in the input of a model from elsewhere. By default, it is found by
+            trial, as far as that can tell.
 
     Attributes:
         name: The file's name without its suffix.
@@ -98,20 +105,31 @@ class Stylizer:
         threads: int | None = None,
         tile: int | None = None,
         on_progress: Callable[[float], None] | None = None,
+        input_range: str | None = None,
+        bgr: bool | None = None,
     ) -> None:
         if tile is not None and tile < LEAST_TILE:
             raise FastnstError(f"tiles must be at least {LEAST_TILE} pixels, not {tile}")
+        given = GivenValues(input_range, bgr)
         self.path = find_style(model)
         self.name = self.path.stem
         self.metadata = read_metadata(self.path)
         check_format(self.metadata, self.path)
         session, self.model = open_session(
             self.path,
-            lambda opened: read_image_model(opened, self.metadata, self.name),
+            lambda opened: read_image_model(opened, self.metadata, self.name, given),
             device=device,
             threads=threads,
         )
         self.providers = tuple(session.get_providers())
+        self._options = {
+            "device": device,
+            "threads": threads,
+            "tile": tile,
+            "on_progress": on_progress,
+            "input_range": input_range,
+            "bgr": bgr,
+        }
         self._tile = tile
         self._on_progress = on_progress
         self._held_pixels = 0
@@ -119,6 +137,13 @@ class Stylizer:
 
     def __repr__(self) -> str:
         return f"Stylizer({os.fspath(self.path)!r}, providers={list(self.providers)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let pickle and copy.deepcopy open the style again from its file: a session stays in its process."""
+        return {"model": self.path.absolute(), **self._options}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Stylizer.__init__(self, **state)
 
     def __call__(self, image: ArrayLike, *, out: Images | None = None) -> Images:
         """Paint a picture, or a batch of pictures of one size.
@@ -136,12 +161,16 @@ class Stylizer:
         Raises:
             ValueError: If the shape or dtype is wrong.
             FastnstError: If the model fails on this picture, or there is too little memory.
+            Cancelled: If a `Cancellation` ends it.
+
+        Warns:
+            FastnstWarning: If a picture comes out in one colour that was not.
         """
         images, result = checked_pictures(image, out)
-        if images.ndim == 4:
-            self._paint(images, result)
-        else:
-            self._paint(images[np.newaxis], result[np.newaxis])
+        batch, results = (images, result) if images.ndim == 4 else (images[np.newaxis], result[np.newaxis])
+        before = samples(batch)
+        self._paint(batch, results)
+        warn_of_one_colour(before, results, self.name, is_own=is_own(self.metadata))
         return result
 
     def for_video(self, rate: float = 0.1) -> VideoStylizer:
@@ -208,7 +237,7 @@ class Stylizer:
             return "takes pictures of one size, which tiles do not have"
         if self.model.input.batch not in (None, 1):
             return f"takes {self.model.input.batch} pictures at a time, which tiles do not allow"
-        if not self.model.multiple:
+        if not self.model.multiple or self.model.crop != (0, 0):
             return "gives pictures of another size than it takes, which tiles do not allow"
         if not can_measure(self.path.read_bytes()):
             return "looks at the whole picture in ways that tiles do not allow"

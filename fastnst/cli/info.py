@@ -72,8 +72,8 @@ def _as_json(stylizer: Stylizer) -> dict[str, Any]:
         "made_by_fastnst": keys.FORMAT in stylizer.metadata,
         "input": str(model.input),
         "output": str(model.output),
-        "range": [model.value_range.black, model.value_range.white],
-        "channels": "BGR" if model.bgr else "RGB",
+        "range": [min(model.input_range.black), max(model.input_range.white)],
+        "channels": "BGR" if model.input_bgr else "RGB",
         "fixed_size": [model.input.height, model.input.width],
         "providers": list(stylizer.providers),
         "metadata": stylizer.metadata,
@@ -119,7 +119,7 @@ def _row(key: str, metadata: Mapping[str, str]) -> tuple[str, str]:
 def _found(stylizer: Stylizer) -> str:
     model = stylizer.model
     fixed = model.input.height or model.input.width
-    found = [f"values {model.value_range}", "BGR" if model.bgr else "RGB"]
+    found = [f"values {model.input_range}", "BGR" if model.input_bgr else "RGB"]
     if fixed:
         found.append("fixed size: images are scaled to fit and the result is scaled back")
     elif model.multiple == 0:

@@ -1,122 +1,106 @@
-"""Finding out what a foreign style model does not declare, by running it on a small test image."""
+"""Finding out what a foreign style model does not declare, by running it on a small picture."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fastnst.errors import FastnstError
 from fastnst.model import keys
-from fastnst.model.image_model import (
-    BYTES,
-    SYMMETRIC,
-    UNIT,
-    ImageModel,
-    Images,
-    ValueRange,
-    is_channels_last,
-    read_tensors,
-)
+from fastnst.model.image_model import ImageModel
+from fastnst.model.running import time_limit
+from fastnst.model.size_probe import with_sizes
+from fastnst.model.tensors import read_tensors
+from fastnst.model.value_probe import with_values
+from fastnst.model.values import BYTES, RANGES, SYMMETRIC, UNIT, ValueRange
 
 # ONNX's vocabulary for images in metadata_props (docs/MetadataProps.md), used by models for Windows ML.
 _PIXEL_RANGE_KEY = "Image.NominalPixelRange"
 _PIXEL_FORMAT_KEY = "Image.BitmapPixelFormat"
 _NOMINAL_RANGES = {"nominalrange_0_255": BYTES, "normalized_0_1": UNIT, "normalized_1_1": SYMMETRIC}
+_PIXEL_FORMATS = {"bgr8": True, "rgb8": False}
 
-MULTIPLES = (1, 4, 8, 16, 32, 64)
-"""Multiples of pixels to try for a dynamic height and width; most networks halve twice."""
+# Seconds for all trials on the CPU, for a small picture and more for each megapixel of a fixed size.
+# Elsewhere, the first run may compile the network for minutes.
+_SECONDS, _SECONDS_PER_MEGAPIXEL, _MOST_SECONDS = 8.0, 50.0, 60.0
+_SECONDS_ELSEWHERE = 600.0
 
-_PROBE_HEIGHT, _PROBE_WIDTH = 61, 75  # no multiple of any of them, and large enough for deep reflection pads
 
+@dataclass(frozen=True)
+class GivenValues:
+    """What the user says of a foreign model's values.
 
-def read_image_model(session: Any, metadata: Mapping[str, str], name: str) -> ImageModel:
-    """Return a session's model with the meaning of its tensors, from its declaration or by trial.
-
-    A model of fastnst's own contract (uint8 NHWC, any size) is run on one pixel-sized image, which on a GPU
-    shows whether the provider works. Other models do not declare two things, which are tried:
-
-    - The range of float values. `Image.NominalPixelRange` in the metadata settles it. Otherwise the test
-      image goes in with values 0 to 255, 0 to 1 and -1 to 1, and the first range in which the result looks
-      like a picture (varied, and nearly all within the range) is the model's. Instance norm makes most style
-      networks blind to the scale of their input, so it is the output that tells. If no range fits, 0 to
-      255 is used, as in the ONNX model zoo and in the PyTorch example.
-    - The multiple of pixels that the size is rounded to by strides: the smallest whose output has the size
-      of the input.
+    Args:
+        input_range: The name of the input's range, one of `RANGES`; None finds it.
+        bgr: Whether blue comes first in the input; None finds it.
 
     Raises:
-        FastnstError: If the model does not take one RGB image and give one.
+        FastnstError: If there is no such range.
+    """
+
+    input_range: str | None = None
+    bgr: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.input_range is not None and self.input_range not in RANGES:
+            raise FastnstError(f"input_range must be one of {', '.join(RANGES)}, not {self.input_range!r}")
+
+
+_NOTHING_GIVEN = GivenValues()
+
+
+def read_image_model(
+    session: Any, metadata: Mapping[str, str], name: str, given: GivenValues = _NOTHING_GIVEN
+) -> ImageModel:
+    """Return a session's model with the meaning of its tensors: as given, as declared, or found by trial.
+
+    A model of fastnst's own contract (uint8 NHWC, any size) is run on one pixel-sized image, which on a GPU
+    shows whether the provider works. For other models, `with_sizes` and `with_values` find what neither the
+    user nor `Image.NominalPixelRange` and `Image.BitmapPixelFormat` in the metadata say.
+
+    Args:
+        session: An `onnxruntime.InferenceSession`.
+        metadata: The model's `metadata_props`.
+        name: The model's name in warnings.
+        given: What the user says; it counts more than what the model declares.
+
+    Raises:
+        FastnstError: If the model does not take one RGB image and give one, or does not do so in time.
+
+    Warns:
+        FastnstWarning: If no range fits.
     """
     source, target = read_tensors(session)
     model = ImageModel(session, source, target, name=name)
-    if keys.FORMAT in metadata and source.dtype == np.uint8 and source.channels_last:
+    if is_own(metadata) and source.dtype == np.uint8 and source.channels_last:
         if session.get_providers()[0] != "CPUExecutionProvider":
             model.paint(np.zeros((source.batch or 1, source.height or 16, source.width or 16, 3), np.uint8))
         return model
-    model = replace(model, bgr=metadata.get(_PIXEL_FORMAT_KEY, "").lower() == "bgr8")
-    model = replace(model, multiple=_find_multiple(model))
     declared = _NOMINAL_RANGES.get(metadata.get(_PIXEL_RANGE_KEY, "").lower())
-    if source.dtype == target.dtype == np.uint8:
-        return model
-    return replace(model, value_range=declared or _find_range(model))
+    bgr = _PIXEL_FORMATS.get(metadata.get(_PIXEL_FORMAT_KEY, "").lower()) if given.bgr is None else given.bgr
+    input_range: ValueRange | None = declared
+    output_range: ValueRange | None = declared
+    if given.input_range is not None:
+        input_range, output_range = RANGES[given.input_range], None
+    seconds = _seconds(model)
+    with time_limit(
+        seconds,
+        f"the model paints no small picture within {seconds:.0f} s, or never ends: "
+        "a style that is as slow is of no use",
+    ):
+        return with_values(with_sizes(model), input_range, output_range, bgr)
 
 
-def _find_multiple(model: ImageModel) -> int:
-    if model.input.height is not None and model.input.width is not None:
-        return 1
-    runs_at_all, failure = False, ""
-    for multiple in MULTIPLES:
-        image = _test_image(replace(model, multiple=multiple))
-        try:
-            output = model.run(image)
-        except FastnstError as error:
-            # A network with skip connections fails where its branches have been rounded differently.
-            failure = str(error)
-            continue
-        channels_last = is_channels_last(output.shape, model.output.channels_last)
-        if channels_last is None:
-            raise FastnstError(
-                f"the model's output of shape {output.shape} is no RGB image, so it is no style model"
-            )
-        runs_at_all = True
-        if (output.shape[1:3] if channels_last else output.shape[2:4]) == image.shape[1:3]:
-            # One that keeps odd sizes may still fail below its reflection pads.
-            return multiple if multiple > 1 or _runs_on_one_pixel(model) else 2
-    if not runs_at_all:
-        raise FastnstError(failure)
-    return 0
+def is_own(metadata: Mapping[str, str]) -> bool:
+    """Return whether fastnst made the file that has this metadata."""
+    return keys.FORMAT in metadata
 
 
-def _runs_on_one_pixel(model: ImageModel) -> bool:
-    size = (model.input.batch or 1, model.input.height or 1, model.input.width or 1, 3)
-    try:
-        return model.paint(np.zeros(size, np.uint8)).shape == size
-    except FastnstError:
-        return False
-
-
-def _find_range(model: ImageModel) -> ValueRange:
-    image = _test_image(model)
-    for candidate in (BYTES, UNIT, SYMMETRIC):
-        output = replace(model, value_range=candidate).run(image)
-        scale = BYTES if output.dtype == np.uint8 else candidate
-        # 0 is black and 1 is white.
-        values = (output.astype(np.float32) - scale.black) / (scale.white - scale.black)
-        low, high = np.quantile(values, (0.05, 0.95))
-        if low > -0.25 and high < 1.25 and high - low > 0.05:
-            return candidate
-    return BYTES
-
-
-def _test_image(model: ImageModel) -> Images:
-    """Return a picture with black, white, colours, slopes and edges, of a size that the model takes."""
-    height, width = model.canvas(_PROBE_HEIGHT, _PROBE_WIDTH)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    planes = [x / width, y / height, 1 - x / width * (y / height)]
-    image = np.stack(planes, axis=-1)
-    image[(x // 8 + y // 8) % 4 == 0] = 0
-    image[(x // 8 + y // 8) % 4 == 2] = 1
-    pixels = np.rint(image * 255).astype(np.uint8)
-    return np.broadcast_to(pixels, (model.input.batch or 1, *pixels.shape))
+def _seconds(model: ImageModel) -> float:
+    if model.session.get_providers()[0] != "CPUExecutionProvider":
+        return _SECONDS_ELSEWHERE
+    pixels = (model.input.batch or 1) * (model.input.height or 0) * (model.input.width or 0)
+    return min(_SECONDS + _SECONDS_PER_MEGAPIXEL * pixels / 1e6, _MOST_SECONDS)

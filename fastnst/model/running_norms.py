@@ -44,18 +44,20 @@ class TemporalNormSession:
         """Forget the frames before, as at a cut."""
         self._running: dict[str, NDArray[Any]] = {}
 
-    def run(self, names: Sequence[str], feed: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    def run(
+        self, names: Sequence[str], feed: Mapping[str, NDArray[Any]], options: Any = None
+    ) -> list[NDArray[Any]]:
         """Run the model on the next frame, as `InferenceSession.run` does.
 
         Frames come one after the other, from one thread.
         """
         if not self._statistics:
-            plain: list[NDArray[Any]] = self._session.run(names, feed)
+            plain: list[NDArray[Any]] = self._session.run(names, feed, options)
             return plain
         none = np.zeros((1, 1, 1, 1), np.float32)
         running = {f"{name}.before": self._running.get(name, none) for name in self._statistics}
         rate = np.array([self._rate if self._running else 1.0], np.float32)
-        outputs = self._session.run([*names, *self._statistics], {**feed, **running, _RATE: rate})
+        outputs = self._session.run([*names, *self._statistics], {**feed, **running, _RATE: rate}, options)
         self._running = dict(zip(self._statistics, outputs[len(names) :], strict=True))
         found: list[NDArray[Any]] = outputs[: len(names)]
         return found

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.model.external_weights import explain_failure
+from fastnst.model.running import Cancelled, run_until_stopped, time_limit
 
 T = TypeVar("T")
 
@@ -42,6 +44,9 @@ _ADVICE = {
 }
 
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # since 1.21
+
+# Seconds for loading a model on the CPU: constants may take as long to compute as their author likes.
+_LOAD_SECONDS = 120
 
 # ONNX Runtime's exceptions that blame the model, whatever the provider.
 _MODEL_ERRORS = ("InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile")
@@ -80,6 +85,7 @@ def open_session(
     Raises:
         FastnstError: If ONNX Runtime is not installed, the device is unknown, missing or does not start, or
             the model cannot be loaded.
+        Cancelled: If a `Cancellation` ends it.
     """
     kind, _, number = device.lower().partition(":")
     if kind not in DEVICES or (number and not (number.isdecimal() and kind in GPUS)):
@@ -93,12 +99,17 @@ def open_session(
     if not present:
         raise FastnstError(_missing(kind, available))
     failure = advice = ""
+    # Other providers may compile the network for minutes.
+    limit = f"it does not load within {_LOAD_SECONDS} s: a style that is as slow is of no use"
     for name in present:
         try:
-            session = _create(runtime, path, name, number, threads)
+            with time_limit(_LOAD_SECONDS, limit) if name == "cpu" else contextlib.nullcontext():
+                session = _create(runtime, path, name, number, threads)
             if PROVIDERS[name] not in session.get_providers():
                 raise RuntimeError("ONNX Runtime could not start it")
             result = use(session)
+        except Cancelled:
+            raise
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but Exception
             if isinstance(error, FastnstError) and (name == "cpu" or not isinstance(error, RunError)):
                 raise FastnstError(f"{path}: {error}") from None
@@ -233,8 +244,15 @@ def _create(runtime: Any, path: Path, name: str, number: str, threads: int | Non
         providers.append((PROVIDERS["cuda"], _OPTIONS["cuda"]))
     if name != "cpu":
         providers.append((PROVIDERS["cpu"], {}))
+
+    def stop() -> None:
+        if hasattr(options, "set_load_cancellation_flag"):  # since 1.21
+            options.set_load_cancellation_flag(True)
+
     with _without_warnings():
-        return runtime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+        return run_until_stopped(
+            lambda: runtime.InferenceSession(str(path), options, providers=providers, enable_fallback=0), stop
+        )
 
 
 def _openvino_options(threads: int | None) -> dict[str, str]:
@@ -264,8 +282,10 @@ def _missing(kind: str, available: set[str]) -> str:
 
 def _load_failure(path: Path, error: BaseException) -> str:
     text = str(error).lower()
+    if problem := explain_failure(path):
+        return problem
     if "external data" in text or "external_data" in text or "external initializer" in text:
-        return f"{path} keeps its weights in another file, which is missing: put that file beside it"
+        return f"{path} keeps its weights in another file, which cannot be read: copy or download both again"
     if "opset" in text and "support" in text:
         return f"{path} needs a newer ONNX Runtime: pip install --upgrade onnxruntime ({first_line(error)})"
     return f"{path} cannot be loaded: {first_line(error)}"

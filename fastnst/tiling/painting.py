@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastnst.model.image_model import ImageModel, Images
+from fastnst.model.image_model import ImageModel
+from fastnst.model.values import Images
 from fastnst.tiling.fixed_norms import fix_statistics, measure_statistics
 from fastnst.tiling.tiles import Tile, cut_into_tiles, sample_tiles
 

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnst.model.image_model import ImageModel, Images, checked_pictures
+from fastnst.model.image_model import ImageModel, checked_pictures
+from fastnst.model.one_colour import samples, warn_of_one_colour
+from fastnst.model.probe import is_own
 from fastnst.model.running_norms import TemporalNormSession
 from fastnst.model.session import open_changed
+from fastnst.model.values import Images
 
 
 class VideoStylizer:
@@ -49,10 +52,10 @@ class VideoStylizer:
     def __call__(self, image: ArrayLike, *, out: Images | None = None) -> Images:
         """Paint the next frame, or the next ones; arguments, result and errors are those of `Stylizer`."""
         images, result = checked_pictures(image, out)
-        if images.ndim == 4:
-            self._paint(images, result)
-        else:
-            self._paint(images[np.newaxis], result[np.newaxis])
+        batch, results = (images, result) if images.ndim == 4 else (images[np.newaxis], result[np.newaxis])
+        before = samples(batch)
+        self._paint(batch, results)
+        warn_of_one_colour(before, results, self.name, is_own=is_own(self.metadata))
         return result
 
     def _paint(self, images: Images, results: Images) -> None:

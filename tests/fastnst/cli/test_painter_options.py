@@ -17,6 +17,8 @@ from tests.fastnst import tiny_models
 from tests.fastnst.flat_style import flat
 from tests.fastnst.make_images import pixels
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*painted a picture in one colour")
+
 Run = Callable[..., Result]
 Fails = Callable[..., str]
 

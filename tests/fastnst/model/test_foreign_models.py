@@ -12,7 +12,8 @@ from onnx import TensorProto
 from PIL import Image
 
 from fastnst import FastnstError, FastnstWarning, Stylizer
-from fastnst.model.image_model import BYTES, SYMMETRIC, UNIT, ValueRange, is_channels_last
+from fastnst.model.tensors import is_channels_last
+from fastnst.model.values import BYTES, SYMMETRIC, UNIT, ValueRange
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 
@@ -30,14 +31,14 @@ def test_layout_type_and_range_are_found(
 ) -> None:
     path = tiny_models.invert_float(
         tmp_path / "model.onnx",
-        white=value_range.white,
-        black=value_range.black,
+        white=value_range.white[0],
+        black=value_range.black[0],
         dtype=dtype,
         shape=shape,
         clip=clip,
     )
     stylizer = Stylizer(path)
-    assert stylizer.model.value_range == value_range
+    assert stylizer.model.input_range == value_range
     assert stylizer.model.input.channels_last == (shape[-1] == 3)
     image = pixels(21, 34)
     np.testing.assert_array_equal(stylizer(image), 255 - image)
@@ -59,7 +60,7 @@ def test_range_shows_in_the_output_where_instance_norm_hides_it(
     tmp_path: Path, scale: float, offset: float, tanh: bool, expected: ValueRange
 ) -> None:
     path = tiny_models.normalized(tmp_path / "m.onnx", output_scale=scale, output_offset=offset, tanh=tanh)
-    assert Stylizer(path).model.value_range == expected
+    assert Stylizer(path).model.input_range == expected
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_range_shows_in_the_output_where_instance_norm_hides_it(
 )
 def test_declared_range_wins(tmp_path: Path, declared: str, expected: ValueRange) -> None:
     path = tiny_models.invert_float(tmp_path / "m.onnx", metadata={"Image.NominalPixelRange": declared})
-    assert Stylizer(path).model.value_range == expected
+    assert Stylizer(path).model.input_range == expected
 
 
 def test_declared_bgr(tmp_path: Path) -> None:
