@@ -14,10 +14,19 @@ from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.version import __version__
 
 if TYPE_CHECKING:
+    from fastnst.model.running import Cancellation, Cancelled
     from fastnst.painter import Painter
     from fastnst.stylizer import Stylizer
 
-__all__ = ["FastnstError", "FastnstWarning", "Painter", "Stylizer", "__version__"]
+__all__ = [
+    "Cancellation",
+    "Cancelled",
+    "FastnstError",
+    "FastnstWarning",
+    "Painter",
+    "Stylizer",
+    "__version__",
+]
 
 
 # These are imported when first asked for, so that `fastnst --help` does not pay for NumPy and Pillow.
@@ -30,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from fastnst.painter import Painter
 
         return Painter
+    if name in ("Cancellation", "Cancelled"):
+        from fastnst.model import running
+
+        return getattr(running, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -27,7 +27,15 @@ def test_all_is_what_is_public() -> None:
     assert (
         sorted(fastnst.__all__)
         == fastnst.__all__
-        == ["FastnstError", "FastnstWarning", "Painter", "Stylizer", "__version__"]
+        == [
+            "Cancellation",
+            "Cancelled",
+            "FastnstError",
+            "FastnstWarning",
+            "Painter",
+            "Stylizer",
+            "__version__",
+        ]
     )
     assert set(fastnst.__all__) <= set(dir(fastnst))
     for name in fastnst.__all__:

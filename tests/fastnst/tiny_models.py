@@ -351,3 +351,46 @@ def network(path: Path, *, seed: int = 0, normalization: str = "InstanceNormaliz
         constants=constants,
         metadata={**CONTRACT, "network.residual_blocks": "0"},
     )
+
+
+def endless(path: Path, *, while_above: float = -1) -> Path:
+    """By the contract, give the image, but never while one of its values is greater than a number."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["x"], ["greatest"], keepdims=0),
+        helper.make_node("Greater", ["greatest", "least"], ["goes_on"]),
+        helper.make_node("Loop", ["", "goes_on", "image"], ["stylized"], body=_repeat(TensorProto.UINT8)),
+    ]
+    return save_model(
+        path,
+        nodes,
+        input_type=TensorProto.UINT8,
+        input_shape=NHWC,
+        constants={"least": np.float32(while_above)},
+        metadata=CONTRACT,
+    )
+
+
+def endless_float(path: Path) -> Path:
+    """A model from elsewhere whose loop never ends."""
+    node = helper.make_node("Loop", ["", "true", "image"], ["stylized"], body=_repeat(TensorProto.FLOAT))
+    return save_model(
+        path, [node], input_type=TensorProto.FLOAT, input_shape=NCHW, constants={"true": np.array(True)}
+    )
+
+
+def _repeat(kind: int) -> onnx.GraphProto:
+    """The body of a loop that keeps its value and its condition."""
+    return helper.make_graph(
+        [helper.make_node("Identity", ["before"], ["after"]), helper.make_node("Identity", ["x"], ["y"])],
+        "body",
+        [
+            helper.make_tensor_value_info("number", TensorProto.INT64, []),
+            helper.make_tensor_value_info("before", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", kind, None),
+        ],
+        [
+            helper.make_tensor_value_info("after", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("y", kind, None),
+        ],
+    )
