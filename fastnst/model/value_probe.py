@@ -111,9 +111,10 @@ def _trials(given: ValueRange, values: NDArray[np.float32], known: ValueRange | 
         low, high = np.quantile(tones, (0.05, 0.95))
         if known is None and not (low > -_EXCESS and high < 1 + _EXCESS):
             continue
-        low, high = np.clip((low, high), 0, 1)
-        score = float((high - low) * np.mean((tones > 0.02) & (tones < 0.98)))
-        if high - low > 0.05:
+        # Within each colour: colours that differ from one another everywhere are no picture.
+        span = np.ptp(np.quantile(np.clip(tones, 0, 1), (0.05, 0.95), axis=(0, 1, 2)), axis=0).mean()
+        score = float(span * np.mean((tones > 0.02) & (tones < 0.98)))
+        if span > 0.05:
             # Values that do without negative ones, but for some, are the more usual.
             doubt = 0.5 if is_centred and found and black.mean() < -100 else 1.0
             found.append(_Trial(given, output_range, score * doubt))

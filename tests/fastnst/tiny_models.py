@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from fastnst.model.values import ValueRange
+
 CONTRACT = {
     "fastnst.format": "1",
     "fastnst.version": "0.1.0",
@@ -141,6 +143,84 @@ def normalized(
     )
 
 
+def coded(
+    path: Path,
+    given: ValueRange,
+    found: ValueRange,
+    *,
+    input_bgr: bool = False,
+    output_bgr: bool = False,
+    flat: bool = False,
+    metadata: Mapping[str, str] = {},
+) -> Path:
+    """Invert a picture that comes in one range of values and goes in another, clipped to black and white.
+
+    With `flat`, give black instead.
+    """
+
+    def column(values: Sequence[float], bgr: bool) -> np.ndarray:
+        return np.array(values[::-1] if bgr else values, np.float32).reshape(1, 3, 1, 1)
+
+    spans = [np.subtract(each.white, each.black).tolist() for each in (given, found)]
+    nodes = [
+        helper.make_node("Sub", ["image", "black"], ["above_black"]),
+        helper.make_node("Div", ["above_black", "span"], ["unclipped"]),
+        helper.make_node("Clip", ["unclipped", "zero", "one"], ["clipped"]),
+        helper.make_node("Gather", ["clipped", "order"], ["ordered"], axis=1),
+        helper.make_node("Sub", ["one", "ordered"], ["inverted"]),
+        helper.make_node("Mul", ["inverted", "result_span"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "result_black"], ["stylized"]),
+    ]
+    return save_model(
+        path,
+        nodes,
+        input_type=TensorProto.FLOAT,
+        input_shape=NCHW,
+        constants={
+            "black": column(given.black, input_bgr),
+            "span": column(spans[0], input_bgr),
+            "zero": np.float32(0),
+            "one": np.float32(1),
+            "order": np.array([2, 1, 0] if input_bgr != output_bgr else [0, 1, 2]),
+            "result_span": column(spans[1], output_bgr) * (0 if flat else 1),
+            "result_black": column(found.black, output_bgr),
+        },
+        metadata=metadata,
+    )
+
+
+def cropping(path: Path, *, by: int = 10, stride: int = 1, fixed: tuple[int, int] | None = None) -> Path:
+    """Invert the middle of a picture, as convolutions without padding do: `by` rows and columns are lost.
+
+    With a stride, the mean of each block of `stride` by `stride` pixels is given, and only whole blocks. With
+    a negative `by`, grey rows and columns are added at each side.
+    """
+    kept = np.zeros((3, 1, by + 1, by + 1), np.float32) if by > 0 else np.ones((3, 1, 1, 1), np.float32)
+    kept[:, :, by // 2 if by > 0 else 0, by // 2 if by > 0 else 0] = -1
+    pads = [-by // 2] * 2 + [by // -2] * 2 if by < 0 else [0] * 4
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel", "white"], ["middle"], group=3, pads=pads),
+        helper.make_node(
+            "AveragePool", ["middle"], ["small"], kernel_shape=[stride] * 2, strides=[stride] * 2
+        ),
+        helper.make_node("Resize", ["small", "", "scales"], ["stylized"], mode="nearest"),
+    ]
+    rows, columns = fixed or (None, None)
+    less = [None if size is None else size - by for size in (rows, columns)]
+    return save_model(
+        path,
+        nodes,
+        input_type=TensorProto.FLOAT,
+        input_shape=("N", 3, rows or "H", columns or "W"),
+        output_shape=("N", 3, less[0] or "H2", less[1] or "W2"),
+        constants={
+            "kernel": kept,
+            "white": np.full(3, 255, np.float32),
+            "scales": np.array([1, 1, stride, stride], np.float32),
+        },
+    )
+
+
 def strided(path: Path, *, smallest: int = 1) -> Path:
     """Halve twice by means over 2x2, rounding up, and double twice: sizes become multiples of 4.
 
@@ -178,13 +258,13 @@ def strided(path: Path, *, smallest: int = 1) -> Path:
     )
 
 
-def doubling(path: Path) -> Path:
+def doubling(path: Path, *, shape: Sequence[str | int | None] = NCHW) -> Path:
     """Give an image of twice the size."""
     return save_model(
         path,
         [helper.make_node("Resize", ["image", "", "scales"], ["stylized"], mode="nearest")],
         input_type=TensorProto.FLOAT,
-        input_shape=NCHW,
+        input_shape=shape,
         output_shape=("N", 3, "H2", "W2"),
         constants={"scales": np.array([1, 1, 2, 2], np.float32)},
     )
