@@ -112,6 +112,7 @@ class Stylizer:
             raise FastnstError(f"tiles must be at least {LEAST_TILE} pixels, not {tile}")
         given = GivenValues(input_range, bgr)
         self.path = find_style(model)
+        self._file = self.path.absolute()  # which is found from another working folder too
         self.name = self.path.stem
         self.metadata = read_metadata(self.path)
         check_format(self.metadata, self.path)
@@ -140,7 +141,7 @@ class Stylizer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Let pickle and copy.deepcopy open the style again from its file: a session stays in its process."""
-        return {"model": self.path.absolute(), **self._options}
+        return {"model": self._file, **self._options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Stylizer.__init__(self, **state)
@@ -239,7 +240,7 @@ class Stylizer:
             return f"takes {self.model.input.batch} pictures at a time, which tiles do not allow"
         if not self.model.multiple or self.model.crop != (0, 0):
             return "gives pictures of another size than it takes, which tiles do not allow"
-        if not can_measure(self.path.read_bytes()):
+        if not can_measure(self._file.read_bytes()):
             return "looks at the whole picture in ways that tiles do not allow"
         return ""
 
@@ -248,7 +249,7 @@ class Stylizer:
             image,
             out,
             self.model,
-            self.path.read_bytes(),
+            self._file.read_bytes(),
             partial(open_changed, self.model.session),
             side=side,
             margin=receptive_field(self.metadata),

@@ -12,6 +12,7 @@ from fastnst.cli.one_line import warnings_as_lines
 from fastnst.model import keys
 
 if TYPE_CHECKING:
+    from fastnst.model.values import ValueRange
     from fastnst.stylizer import Stylizer
 
 _QUALITY = {
@@ -72,8 +73,11 @@ def _as_json(stylizer: Stylizer) -> dict[str, Any]:
         "made_by_fastnst": keys.FORMAT in stylizer.metadata,
         "input": str(model.input),
         "output": str(model.output),
-        "range": [min(model.input_range.black), max(model.input_range.white)],
-        "channels": "BGR" if model.input_bgr else "RGB",
+        "range": _numbers(model.input_range),
+        "channels": _order(model.input_bgr),
+        "output_range": _numbers(model.output_range),
+        "output_channels": _order(model.output_bgr),
+        "crop": list(model.crop),
         "fixed_size": [model.input.height, model.input.width],
         "providers": list(stylizer.providers),
         "metadata": stylizer.metadata,
@@ -119,7 +123,9 @@ def _row(key: str, metadata: Mapping[str, str]) -> tuple[str, str]:
 def _found(stylizer: Stylizer) -> str:
     model = stylizer.model
     fixed = model.input.height or model.input.width
-    found = [f"values {model.input_range}", "BGR" if model.input_bgr else "RGB"]
+    given = f"values {model.input_range}, {_order(model.input_bgr)}"
+    gives = f"values {model.output_range}, {_order(model.output_bgr)}"
+    found = [given if given == gives else f"takes {given}; gives {gives}"]
     if fixed:
         found.append("fixed size: images are scaled to fit and the result is scaled back")
     elif model.multiple == 0:
@@ -128,4 +134,18 @@ def _found(stylizer: Stylizer) -> str:
         found.append(f"any size: images are padded to multiples of {model.multiple}")
     else:
         found.append("any size")
+    if model.crop != (0, 0):
+        rows, columns = (abs(crop) for crop in model.crop)
+        what = "crops, so images are extended by" if max(model.crop) > 0 else "adds and loses again"
+        found.append(f"{what} {rows} rows and {columns} columns")
     return ", ".join(found)
+
+
+def _order(bgr: bool) -> str:
+    return "BGR" if bgr else "RGB"
+
+
+def _numbers(value_range: ValueRange) -> list[Any]:
+    """Return black and white: numbers, or lists of those of red, green and blue if they differ."""
+    ends = (value_range.black, value_range.white)
+    return [colours[0] if len(set(colours)) == 1 else list(colours) for colours in ends]

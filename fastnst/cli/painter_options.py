@@ -30,6 +30,8 @@ class PainterOptions:
     mask: str | None
     size: int | None
     detail: float
+    input_range: str | None
+    bgr: bool | None
 
     def __post_init__(self) -> None:
         if self.model is None and self.blend is None and not self.region:
@@ -75,6 +77,8 @@ class PainterOptions:
             threads=threads,
             tile=tile,
             on_progress=on_progress,
+            input_range=self.input_range,
+            bgr=self.bgr,
         )
 
     @functools.cached_property
@@ -164,6 +168,12 @@ _OPTIONS = (
         metavar="0-1",
         help="How much detail lost to --size comes back.",
     ),
+    click.option(
+        "--input-range",
+        metavar="RANGE",
+        help="The input's: 0..255, 0..1, -1..1, imagenet, caffe.",
+    ),
+    click.option("--bgr/--rgb", default=None, help="Whether blue comes first in a foreign model."),
 )
 
 

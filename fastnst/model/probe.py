@@ -88,8 +88,8 @@ def read_image_model(
     seconds = _seconds(model)
     with time_limit(
         seconds,
-        f"the model paints no small picture within {seconds:.0f} s, or never ends: "
-        "a style that is as slow is of no use",
+        f"the model takes more than {seconds:.0f} s for small pictures: "
+        "it never ends, or is too slow for photos",
     ):
         return with_values(with_sizes(model), input_range, output_range, bgr)
 

@@ -100,7 +100,7 @@ def open_session(
         raise FastnstError(_missing(kind, available))
     failure = advice = ""
     # Other providers may compile the network for minutes.
-    limit = f"it does not load within {_LOAD_SECONDS} s: a style that is as slow is of no use"
+    limit = f"the model takes more than {_LOAD_SECONDS} s to load: it never ends, or is too slow for photos"
     for name in present:
         try:
             with time_limit(_LOAD_SECONDS, limit) if name == "cpu" else contextlib.nullcontext():

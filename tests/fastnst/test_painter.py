@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -339,3 +341,31 @@ def test_large_photos_are_painted_in_tiles(tmp_path: Path) -> None:
     painter = Painter(path, strength=0.5, tile=256, on_progress=found.append)
     np.testing.assert_array_equal(painter(photo), Painter(Stylizer(path, tile=256), strength=0.5)(photo))
     assert found[-1] == 1
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda painter: pickle.loads(pickle.dumps(painter))])
+def test_a_copy_paints_the_same(tmp_path: Path, files: dict[str, Path], again: Any) -> None:
+    network = tiny_models.network(tmp_path / "network.onnx")
+    painter = Painter(
+        {network: 2, files["invert"]: 1},
+        regions=[(network, np.eye(30, 40))],
+        strength=0.7,
+        size=24,
+        detail=0.5,
+        preserve_color=True,
+        device="cpu",
+        threads=1,
+    )
+    other = again(painter)
+    assert other.name == painter.name
+    assert len(other.stylizers) == 2
+    assert set(other.stylizers).isdisjoint(painter.stylizers)
+    np.testing.assert_array_equal(other(pixels(30, 40)), painter(pixels(30, 40)))
+
+
+def test_a_copy_of_a_painter_for_a_video_begins_a_shot(tmp_path: Path) -> None:
+    painter = Painter(tiny_models.network(tmp_path / "network.onnx"), device="cpu", threads=1).for_video(0.5)
+    first = [painter(pixels(40, 50, seed)) for seed in range(2)]
+    other = copy.deepcopy(painter)
+    for seed, frame in enumerate(first):
+        np.testing.assert_array_equal(other(pixels(40, 50, seed)), frame)

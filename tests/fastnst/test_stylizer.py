@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import multiprocessing
+import pickle
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from PIL import Image
 
 from fastnst import FastnstError, Stylizer
 from fastnst import stylizer as module
+from fastnst.model.values import UNIT
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 
@@ -140,6 +144,31 @@ def test_a_model_cut_short_anywhere_is_refused(models: Path, tmp_path: Path) -> 
 def test_missing_external_weights(models: Path) -> None:
     with pytest.raises(FastnstError, match=r"weights in another file, .weights\.bin., which is missing"):
         Stylizer(models / "external_weights.onnx")
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_copy_opens_the_file_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: Any) -> None:
+    path = tiny_models.coded(tmp_path / "m.onnx", UNIT, UNIT)
+    monkeypatch.chdir(tmp_path)
+    stylizer = Stylizer("m.onnx", device="cpu", threads=1, tile=300, input_range="0..1", bgr=True)
+    monkeypatch.chdir(tmp_path.parent)  # a process of Ray or Dask starts elsewhere
+    other = again(stylizer)
+    assert other.model.session is not stylizer.model.session
+    assert (other.path, other.name) == (path, "m")
+    assert (other.model.input_range, other.model.input_bgr) == (UNIT, True)
+    assert other.model.session.get_session_options().intra_op_num_threads == 1
+    np.testing.assert_array_equal(other(pixels(8, 9)), stylizer(pixels(8, 9)))
+    path.unlink()
+    with pytest.raises(FastnstError, match="does not exist"):
+        again(stylizer)
+
+
+def test_processes_share_a_style(models: Path) -> None:
+    stylizer = Stylizer(models / "invert.onnx", device="cpu", threads=1)
+    images = [pixels(8, 9, i) for i in range(4)]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        for image, painted in zip(images, pool.map(stylizer, images), strict=True):
+            np.testing.assert_array_equal(painted, 255 - image)
 
 
 class _Limited:

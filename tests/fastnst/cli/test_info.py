@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 
+from fastnst.model.values import CAFFE, UNIT
 from tests.fastnst import tiny_models
 
 Run = Callable[..., Result]
+Fails = Callable[..., str]
 
 
 def test_info_of_a_fastnst_style(run: Run, invert: Path) -> None:
@@ -56,11 +60,32 @@ def test_info_of_other_models(run: Run, models: Path, tmp_path: Path) -> None:
         (models / "strided.onnx", "values 0 to 255, RGB, any size: images are padded to multiples of 4"),
         (models / "doubling.onnx", "any size: the result is resized"),
         (models / "fixed.onnx", "fixed size: images are scaled to fit"),
+        (
+            tiny_models.coded(tmp_path / "caffe.onnx", CAFFE, UNIT, input_bgr=True),
+            "takes values -124 to 151 (0 to 255 less ImageNet's mean), BGR; gives values 0 to 1, RGB",
+        ),
+        (
+            tiny_models.cropping(tmp_path / "crop.onnx", by=12),
+            "any size, crops, so images are extended by 12 rows and 12 columns",
+        ),
     ):
         result = run("info", path)
         assert result.exit_code == 0
         assert "a style model that fastnst did not make" in result.stdout
         assert found in result.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("name", ["pipe", "pipe.onnx"])
+def test_a_style_from_a_pipe_is_not_called_a_folder(
+    fails: Fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(name)
+    line = f"{name} is a pipe, but a style is read more than once: save it as a file first"
+    assert fails("info", name) == line
+    assert fails("info", tmp_path / name) == f"{tmp_path}{os.sep}{line}"
+    assert "is a device, not an ONNX file" in fails("info", os.devnull)
 
 
 def test_info_as_json(run: Run, invert: Path) -> None:
@@ -69,3 +94,5 @@ def test_info_as_json(run: Run, invert: Path) -> None:
     assert told["made_by_fastnst"] is True
     assert told["input"] == "image: uint8 (N, H, W, 3)"
     assert told["bytes"] == invert.stat().st_size
+    assert (told["range"], told["output_range"]) == ([0, 255], [0, 255])
+    assert (told["channels"], told["output_channels"]) == ("RGB", "RGB")

@@ -13,6 +13,7 @@ from PIL import Image
 
 from fastnst import FastnstError, Painter
 from fastnst.cli.painter_options import parse_blend
+from fastnst.model.values import UNIT
 from tests.fastnst import tiny_models
 from tests.fastnst.flat_style import flat
 from tests.fastnst.make_images import pixels
@@ -83,6 +84,21 @@ def test_the_command_line_and_python_give_the_same_bytes(
     assert (painted != photo).any()
 
 
+def test_what_is_said_of_a_foreign_model(run: Run, folder: Path) -> None:
+    tiny_models.coded(Path("blue.onnx"), UNIT, UNIT, input_bgr=True, output_bgr=True)
+    for options, arguments in (
+        ("--bgr", {"bgr": True}),
+        ("--rgb --input-range imagenet", {"bgr": False, "input_range": "imagenet"}),
+        ("--input-range 0..1", {"input_range": "0..1"}),
+    ):
+        result = run(
+            "stylize", "-m", "blue.onnx", *options.split(), "photo.png", "-o", "o.png", "--overwrite"
+        )
+        assert result.exit_code == 0, result.output
+        expected = Painter("blue.onnx", **arguments)(np.asarray(Image.open("photo.png")))
+        np.testing.assert_array_equal(np.asarray(Image.open("o.png")), expected)
+
+
 def test_in_a_pipe(run: Run, folder: Path) -> None:
     result = run("stylize", "--blend", "negative,red", "-", data=Path("photo.png").read_bytes())
     assert result.exit_code == 0
@@ -121,6 +137,7 @@ def test_results_of_several_styles_are_known_as_results(run: Run, folder: Path) 
         ("-m negative --strength much", "'much' is not a valid float"),
         ("-m negative --detail 0.5", "give a size too"),
         ("-m negative --size 8", "size must be at least 16 pixels, not 8"),
+        ("-m negative --input-range 0-1", "input_range must be one of 0..255, 0..1, -1..1, imagenet, caffe"),
         ("-m negative --size 30000", "photo.png: at size 30000 this photo would have 30000x22500 pixels"),
     ],
 )
@@ -164,7 +181,17 @@ def test_an_empty_blend() -> None:
 
 def test_every_option_is_one_line_of_help(run: Run) -> None:
     text = run("stylize", "-h").output
-    for option in ("--blend", "--region", "--mask", "--strength", "--preserve-color", "--size", "--detail"):
+    for option in (
+        "--blend",
+        "--region",
+        "--mask",
+        "--strength",
+        "--preserve-color",
+        "--size",
+        "--detail",
+        "--input-range",
+        "--bgr / --rgb",
+    ):
         (line,) = [line for line in text.splitlines() if line.startswith(f"  {option} ")]
         assert len(line) <= 80
         following = text.splitlines()[text.splitlines().index(line) + 1]

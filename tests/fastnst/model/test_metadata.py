@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fastnst import FastnstError, Stylizer
 from fastnst.model.metadata import read_metadata
+from fastnst.model.protobuf import bytes_field, text_field, varint_field
 from tests.fastnst import tiny_models
 
 
@@ -53,6 +54,24 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read_metadata(tmp_path / "missing.onnx")
     with pytest.raises(FastnstError, match="is a folder"):
         read_metadata(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (bytes_field(14, text_field(1, "key")) * 300_000, "more than 10,000 metadata entries"),
+        (bytes_field(14, text_field(2, "v" * 5_000_000)), "or 4,000,000 bytes of metadata"),
+        (varint_field(99, 1) * 300_000, "more than 50,000 parts"),
+        (bytes_field(7, bytes_field(1, b"") * 300_000), "more than 50,000 operations and weights"),
+    ],
+)
+def test_a_model_of_far_more_parts_than_any_style_is_refused_unread(
+    tmp_path: Path, data: bytes, says: str
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(bytes_field(7, b"") + data)
+    with pytest.raises(FastnstError, match=rf"m\.onnx has .*{says}.*: that is no style model"):
+        read_metadata(path)
 
 
 @pytest.mark.parametrize("value", ["1", "0", "", "draft", None])
