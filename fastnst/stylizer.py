@@ -17,7 +17,7 @@ from fastnst.errors import FastnstError
 from fastnst.free_memory import free_memory
 from fastnst.model import keys
 from fastnst.model.image_model import ImageModel, checked_pictures
-from fastnst.model.metadata import check_format, read_metadata
+from fastnst.model.metadata import check_format, read_metadata, whole_number
 from fastnst.model.one_colour import samples, warn_of_one_colour
 from fastnst.model.probe import GivenValues, is_own, read_image_model
 from fastnst.model.session import OutOfMemoryError, open_changed, open_session
@@ -227,8 +227,8 @@ class Stylizer:
         held = max(_SURELY_WHOLE, self._held_pixels)
         if pixels <= held:
             return held
-        channels = self.metadata.get(keys.NETWORK_WIDTH, "")
-        bytes_per_pixel = _BYTES_PER_PIXEL * max(int(channels) if channels.isdecimal() else 32, 1) / 32
+        channels = whole_number(self.metadata, keys.NETWORK_WIDTH) or 32
+        bytes_per_pixel = _BYTES_PER_PIXEL * channels / 32
         return max(held, int(_MEMORY_PART * free_memory() / bytes_per_pixel))
 
     @cached_property

@@ -10,6 +10,7 @@ import click
 
 from fastnst.cli.one_line import warnings_as_lines
 from fastnst.model import keys
+from fastnst.printable import printable
 
 if TYPE_CHECKING:
     from fastnst.model.values import ValueRange
@@ -101,8 +102,10 @@ def _as_lines(stylizer: Stylizer) -> list[str]:
         ("size", f"{stylizer.path.stat().st_size / 1e6:.2f} MB"),
         ("runs on", ", ".join(device_name(provider) for provider in stylizer.providers)),
     ]
+    # The file may hold any text.
+    rows = [(printable(heading, 60), printable(value, 1000)) for heading, value in rows]
     width = max(len(heading) for heading, _ in rows)
-    return [f"{heading:<{width}}  {' '.join(value.split())}" for heading, value in rows]
+    return [f"{heading:<{width}}  {value}" for heading, value in rows]
 
 
 def _group(key: str) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fastnst.model.protobuf import MalformedError, read_fields
+from fastnst.printable import printable
 from fastnst.style_library import FILE, kind_of_file
 
 # Field numbers of ModelProto, GraphProto, TensorProto and StringStringEntryProto in onnx.proto.
@@ -26,8 +27,7 @@ def explain_failure(path: Path) -> str:
     folder = path.absolute().parent
     for entry in tensors:
         location = entry.get("location", "")
-        shown = "".join(sign if sign.isprintable() else "?" for sign in location[:200])
-        begins = f"{path} keeps its weights in another file, {shown!r}"
+        begins = f"{path} keeps its weights in another file, {printable(location)!r}"
         if not location:
             return f"{path} keeps its weights in another file, but does not say in which: export it again"
         file = folder / location

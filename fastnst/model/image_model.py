@@ -16,6 +16,7 @@ from fastnst.model.running import Cancelled, run_until_stopped
 from fastnst.model.session import OutOfMemoryError, RunError, first_line
 from fastnst.model.tensors import ImageTensor, is_channels_last
 from fastnst.model.values import BYTES, Images, ValueRange, pack, unpack
+from fastnst.printable import printable
 
 # Dynamic sizes that are rounded to a multiple are at least this many pixels.
 _SMALLEST = 32
@@ -132,7 +133,13 @@ class ImageModel:
         """Return the output tensor as it is, for pictures of a size and number that the model takes."""
         picture = f"an image of {images.shape[2]}x{images.shape[1]} pixels"
         feed = {self.input.name: self.pack(images)}
-        return run_session(self.session, [self.output.name], feed, picture)[0]
+        (output,) = run_session(self.session, [self.output.name], feed, picture)
+        if output.shape[:1] != images.shape[:1] or not output.size:
+            raise FastnstError(
+                f"the model gives an output of shape {output.shape} for {len(images)} images of "
+                f"{images.shape[2]}x{images.shape[1]} pixels, so it is no style model"
+            )
+        return output
 
     def pack(self, images: Images) -> NDArray[Any]:
         """Turn pictures of shape (N, H, W, 3), RGB, uint8, into the model's layout, type and range."""
@@ -152,9 +159,9 @@ class ImageModel:
         """
         channels_last = is_channels_last(output.shape, self.output.channels_last)
         if channels_last is None:
+            name = printable(self.output.name, 40)
             raise FastnstError(
-                f"the model's output {self.output.name!r} of shape {output.shape} is no RGB image, "
-                "so it is no style model"
+                f"its output {name!r} of shape {output.shape} is no RGB image, so it is no style model"
             )
         return channels_last
 

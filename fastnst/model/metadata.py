@@ -16,6 +16,7 @@ from pathlib import Path
 from fastnst.errors import FastnstError
 from fastnst.model import keys
 from fastnst.model.protobuf import MalformedError, read_fields
+from fastnst.printable import printable
 from fastnst.style_library import check_is_file
 from fastnst.version import __version__
 
@@ -72,11 +73,19 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 def check_format(metadata: Mapping[str, str], path: Path) -> None:
     """Raise a FastnstError if the model's `fastnst.format` is newer than this version of fastnst."""
     found = metadata.get(keys.FORMAT, "")
-    if found.isdecimal() and int(found) > FORMAT:
+    number = whole_number(metadata, keys.FORMAT)
+    if found.isdecimal() and (number is None or number > FORMAT):
         raise FastnstError(
-            f"{path} has fastnst format {found}, but fastnst {__version__} knows formats up to {FORMAT}: "
+            f"{path} has fastnst format {printable(found, 20)}, but "
+            f"fastnst {__version__} knows formats up to {FORMAT}: "
             "pip install --upgrade fastnst"
         )
+
+
+def whole_number(metadata: Mapping[str, str], key: str) -> int | None:
+    """Return a whole number that a model's metadata state; None if there is none, of at most six digits."""
+    text = metadata.get(key, "")
+    return int(text) if text.isdecimal() and len(text) <= 6 else None
 
 
 def _check_parts(data: memoryview, path: Path) -> None:

@@ -19,7 +19,7 @@ from fastnst.errors import FastnstError
 
 T = TypeVar("T")
 
-_GRACE = 3.0
+_GRACE = 1.0
 """Seconds in which stopped work ends. ONNX Runtime looks between two operations; a longer one is left to run
 in its thread, which does not keep the process alive."""
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.model.external_weights import explain_failure
 from fastnst.model.running import Cancelled, run_until_stopped, time_limit
+from fastnst.printable import printable
 
 T = TypeVar("T")
 
@@ -180,8 +181,7 @@ def device_name(provider: str) -> str:
 def first_line(error: BaseException) -> str:
     """Return ONNX Runtime's message as one short line, without its codes."""
     text = str(error).strip() or type(error).__name__
-    line = text.splitlines()[0].split("] : ", 1)[-1].split(" : ", 2)[-1].strip()
-    return line if len(line) <= 200 else f"{line[:197]}..."
+    return printable(text.splitlines()[0].split("] : ", 1)[-1].split(" : ", 2)[-1], 200)
 
 
 @contextlib.contextmanager

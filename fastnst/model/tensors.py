@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnst.errors import FastnstError
+from fastnst.printable import printable
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(uint8)": np.dtype(np.uint8),
@@ -16,6 +17,10 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
 }
+
+
+MOST_PIXELS = 50_000_000
+"""Pixels that a model of a fixed size may take at once."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class ImageTensor:
         """Return the tensor as `fastnst info` shows it: `image: uint8 (N, H, W, 3)`."""
         n, h, w = (size or name for size, name in ((self.batch, "N"), (self.height, "H"), (self.width, "W")))
         shape = f"{n}, {h}, {w}, 3" if self.channels_last else f"{n}, 3, {h}, {w}"
-        return f"{self.name}: {self.dtype} ({shape})"
+        return f"{printable(self.name)}: {self.dtype} ({shape})"
 
 
 def read_tensors(session: Any) -> tuple[ImageTensor, ImageTensor]:
@@ -56,6 +61,9 @@ def read_tensors(session: Any) -> tuple[ImageTensor, ImageTensor]:
     if len(images) != 1:
         what = "no image input" if not images else "several image inputs"
         raise FastnstError(f"the model has {what}, so it is no style model: its inputs are {_list(inputs)}")
+    first = images[0]
+    if (first.batch or 1) * (first.height or 1) * (first.width or 1) > MOST_PIXELS:
+        raise FastnstError(f"the model takes only pictures of more than {MOST_PIXELS:,} pixels: {first}")
     others = [node for node in inputs if node.name != images[0].name]
     if others:
         raise FastnstError(f"the model needs more than an image: its inputs are {_list(inputs)}")
@@ -97,6 +105,4 @@ def _list(nodes: Sequence[Any]) -> str:
         return ", ".join(str(size) if size is not None else "?" for size in node.shape)
 
     text = ", ".join(f"{node.name} {node.type} ({shape(node)})" for node in nodes) or "none"
-    # A damaged file may have any names.
-    text = "".join(sign if sign.isprintable() else "?" for sign in text)
-    return text if len(text) <= 400 else f"{text[:397]}..."
+    return printable(text)  # a damaged file may have any names

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.model import keys
+from fastnst.model.metadata import whole_number
 
 ALIGNMENT = 32
 """Tiles begin at multiples of so many pixels, which the strides of networks divide."""
 
 # The receptive field assumed for models made elsewhere; they rarely see farther than fastnst's own.
 _UNKNOWN_RECEPTIVE_FIELD = 128
+# A file that claims more residual blocks is not believed: its tiles would be all margin.
+_MOST_BLOCKS = 50
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,12 @@ def receptive_field(metadata: Mapping[str, str]) -> int:
     Args:
         metadata: What the model's file says of itself.
     """
-    blocks = metadata.get(keys.NETWORK_RESIDUAL_BLOCKS, "")
-    if not blocks.isdecimal():
+    blocks = whole_number(metadata, keys.NETWORK_RESIDUAL_BLOCKS)
+    if blocks is None or blocks > _MOST_BLOCKS:
         return _UNKNOWN_RECEPTIVE_FIELD
     # 4 and 4 of the outer kernels, 1 + 2 of the strides, 4 + 2 of the upsampling, and two kernels at a
     # quarter of the size in each block.
-    return -(-(17 + 8 * int(blocks)) // ALIGNMENT) * ALIGNMENT
+    return -(-(17 + 8 * blocks) // ALIGNMENT) * ALIGNMENT
 
 
 def cut_into_tiles(height: int, width: int, side: int, margin: int) -> list[list[Tile]]:

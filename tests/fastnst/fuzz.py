@@ -1,4 +1,4 @@
-"""Damaged images and models, each made from a number, and what may become of them: success or a FastnstError.
+"""Damaged and hostile files, each made from a number, and what may become of them: success or a FastnstError.
 
 `python -m tests.fastnst.fuzz --seconds 600` runs them in child processes and names every number after which
 something else happened: another exception, a crash, a hang, or memory that does not suit the file.
@@ -25,17 +25,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from fastnst import FastnstError, Stylizer
+from fastnst import FastnstError
 from fastnst.image.encode import encode_image
 from fastnst.image.file import read_image
-from fastnst.model.metadata import read_metadata
-from tests.fastnst import tiny_models
+from tests.fastnst.fuzz_models import (
+    assert_one_line,
+    check_metadata,
+    check_model,
+    graph_case,
+    metadata_case,
+    model_seeds,
+)
 from tests.fastnst.make_images import pixels, png16
 
 MAX_PIXELS = 1_000_000
-MOST_SECONDS = 20
+MOST_SECONDS = 10
 MOST_MEGABYTES = 600
-CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
 
 _NUMBERS = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 2**31 - 1, 2**31, 2**32 - 1)
 # A varint of ten bytes is protobuf's longest.
@@ -136,25 +141,6 @@ def image_seeds() -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(seeds))
 
 
-@functools.cache
-def model_seeds() -> tuple[bytes, ...]:
-    """Return the bytes of tiny models, and of a bundled style where there is one."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        paths = [
-            tiny_models.invert(folder / "1.onnx"),
-            tiny_models.invert_float(folder / "2.onnx"),
-            tiny_models.invert_float(folder / "3.onnx", shape=(1, 3, 48, 64)),
-            tiny_models.strided(folder / "4.onnx", smallest=3),
-            tiny_models.doubling(folder / "5.onnx"),
-            tiny_models.normalized(folder / "6.onnx", output_scale=255, output_offset=0),
-            tiny_models.classifier(folder / "7.onnx"),
-            tiny_models.external_weights(folder / "8.onnx"),
-            *sorted(CHECKPOINTS.glob("wave.onnx")),
-        ]
-        return tuple(path.read_bytes() for path in paths)
-
-
 def image_case(number: int) -> bytes:
     """Return the damaged image of a number."""
     chance = random.Random(number)
@@ -208,36 +194,11 @@ def check_image(data: bytes) -> None:
         assert again.pixels.shape == (height, width, 3)
 
 
-def check_model(data: bytes) -> None:
-    """Open a model, and run it where it could be opened."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(data)
-        for act in (read_metadata, _stylize):
-            try:
-                act(path)
-            except FastnstError as error:  # noqa: PERF203
-                assert_one_line(error)
-
-
-def _stylize(path: Path) -> None:
-    image = pixels(9, 11)
-    painted = Stylizer(path, device="cpu", threads=1)(image)
-    assert painted.shape == image.shape
-    assert painted.dtype == np.uint8
-
-
-def assert_one_line(error: FastnstError) -> None:
-    """Hold an error's message to the house's form."""
-    message = str(error)
-    assert message.strip()
-    assert len(message.splitlines()) == 1, message
-    assert len(message) < 2000, message[:300]
-
-
 KINDS: dict[str, tuple[Callable[[int], bytes], Callable[[bytes], None]]] = {
     "image": (image_case, check_image),
     "model": (model_case, check_model),
+    "graph": (graph_case, check_model),
+    "metadata": (metadata_case, check_metadata),
 }
 
 

@@ -113,6 +113,25 @@ def test_newer_format_is_refused(tmp_path: Path) -> None:
         Stylizer(path)
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "99999", "-1", "\u0663", "\u00b2", "1.5", ""])
+def test_numbers_in_a_foreign_files_metadata_are_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    monkeypatch.setattr(module, "_SURELY_WHOLE", 0)
+    path = tiny_models.invert(
+        tmp_path / "m.onnx",
+        {**tiny_models.CONTRACT, "network.width": number, "network.residual_blocks": number},
+    )
+    image = pixels(40, 300)
+    for tile in (None, 256):
+        np.testing.assert_array_equal(Stylizer(path, device="cpu", tile=tile)(image), 255 - image)
+    if number.startswith("9"):
+        newer = tiny_models.invert(tmp_path / "n.onnx", {**tiny_models.CONTRACT, "fastnst.format": number})
+        with pytest.raises(FastnstError, match=r"format 9+(\.\.\.)?, but") as error:
+            Stylizer(newer)
+        assert len(str(error.value)) < 500
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -439,7 +439,7 @@ def endless(path: Path, *, while_above: float = -1) -> Path:
         helper.make_node("Cast", ["image"], ["x"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMax", ["x"], ["greatest"], keepdims=0),
         helper.make_node("Greater", ["greatest", "least"], ["goes_on"]),
-        helper.make_node("Loop", ["", "goes_on", "image"], ["stylized"], body=_repeat(TensorProto.UINT8)),
+        helper.make_node("Loop", ["", "goes_on", "image"], ["stylized"], body=repeating(TensorProto.UINT8)),
     ]
     return save_model(
         path,
@@ -453,13 +453,30 @@ def endless(path: Path, *, while_above: float = -1) -> Path:
 
 def endless_float(path: Path) -> Path:
     """A model from elsewhere whose loop never ends."""
-    node = helper.make_node("Loop", ["", "true", "image"], ["stylized"], body=_repeat(TensorProto.FLOAT))
+    node = helper.make_node("Loop", ["", "true", "image"], ["stylized"], body=repeating(TensorProto.FLOAT))
     return save_model(
         path, [node], input_type=TensorProto.FLOAT, input_shape=NCHW, constants={"true": np.array(True)}
     )
 
 
-def _repeat(kind: int) -> onnx.GraphProto:
+def slow_constant(path: Path, side: int) -> Path:
+    """Multiply a picture by a constant that is the mean of the product of two large matrices."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["sides"], ["matrix"]),
+        helper.make_node("MatMul", ["matrix", "matrix"], ["product"]),
+        helper.make_node("ReduceMean", ["product"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["image", "mean"], ["stylized"]),
+    ]
+    return save_model(
+        path,
+        nodes,
+        input_type=TensorProto.FLOAT,
+        input_shape=NCHW,
+        constants={"sides": np.array([side, side])},
+    )
+
+
+def repeating(kind: int) -> onnx.GraphProto:
     """The body of a loop that keeps its value and its condition."""
     return helper.make_graph(
         [helper.make_node("Identity", ["before"], ["after"]), helper.make_node("Identity", ["x"], ["y"])],

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fastnst import Cancellation, Cancelled, FastnstError, Painter, Stylizer
-from fastnst.model import probe, running
+from fastnst.model import probe, running, session
 from fastnst.model.running import TimeLimitError, run_until_stopped, time_limit
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
@@ -36,6 +36,14 @@ def test_the_trial_of_a_model_that_never_ends_has_a_limit(
         FastnstError, match=r"endless\.onnx: the model takes more than 0 s for small pictures"
     ):
         Stylizer(path, device="cpu")
+
+
+def test_loading_a_model_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file is small, but ONNX Runtime computes what is constant when it loads it."""
+    monkeypatch.setattr(session, "_LOAD_SECONDS", 0.05)
+    monkeypatch.setattr(running, "_GRACE", 0.05)
+    with pytest.raises(FastnstError, match=r"slow\.onnx: the model takes more than 0\.05 s to load"):
+        Stylizer(tiny_models.slow_constant(tmp_path / "slow.onnx", 2500), device="cpu", threads=1)
 
 
 def test_another_thread_cancels_a_picture(endless: Stylizer) -> None:
