@@ -150,7 +150,7 @@ class Painter:
         """Paint a photo.
 
         Args:
-            image: RGB of shape (H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also anything that
+            image: sRGB of shape (H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also anything that
                 NumPy converts to such an array, such as a Pillow image of mode RGB.
             out: An array of the same shape and dtype for the result; it may be `image`.
 

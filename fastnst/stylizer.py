@@ -150,7 +150,7 @@ class Stylizer:
         """Paint a picture, or a batch of pictures of one size.
 
         Args:
-            image: RGB of shape (H, W, 3) or (N, H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also
+            image: sRGB of shape (H, W, 3) or (N, H, W, 3), uint8 in [0, 255], any H and W from 1 up. Also
                 anything that NumPy converts to such an array, such as a Pillow image of mode RGB.
             out: An array of the same shape and dtype for the result. It may be `image`, which saves the
                 memory of a second array if the picture is painted in tiles.

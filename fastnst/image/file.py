@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fastnst.errors import FastnstError
+from fastnst.image.color_profile import conversion_to_srgb, to_srgb
+from fastnst.image.color_tags import COLOR_SPACE, GAMMA
+
+Convert = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
 MAX_PIXELS = 400_000_000
 """The largest image, in pixels, that is read unless the caller allows more: room for 20000x15000."""
@@ -58,10 +63,10 @@ class Picture:
     """A picture, upright, and what is kept with it.
 
     Attributes:
-        pixels: RGB of shape (H, W, 3), uint8 in [0, 255].
+        pixels: sRGB of shape (H, W, 3), uint8 in [0, 255].
         alpha: Opacity of shape (H, W), uint8, or None where the picture has none.
         format: Pillow's name of the format that it was read from.
-        icc_profile: The RGB profile that `pixels` are in; sRGB where None.
+        icc_profile: A profile of sRGB that the file is written with, or None.
         exif: The EXIF block, without orientation and thumbnail.
         dpi: Dots per inch, across and down.
     """
@@ -86,10 +91,10 @@ def read_image(
     first_frame: bool = False,
     reduce_above: int | None = None,
 ) -> Picture:
-    """Read an image file as upright 8-bit RGB.
+    """Read an image file as upright 8-bit sRGB.
 
-    Values of 16 bits are scaled, greyscale and palettes become RGB, CMYK and Lab become sRGB through their
-    profile; an RGB profile is kept and its values are left as they are. The colours that hide under full
+    Values of 16 bits are scaled, greyscale and palettes become RGB, and what is in another colour space
+    becomes sRGB, by its profile or by what else the file says about it. The colours that hide under full
     transparency are replaced by the mean of the visible ones, so that the network does not paint them.
 
     Calls are thread-safe. Pillow warns of damage that it can read past, as in EXIF; the caller
@@ -168,25 +173,29 @@ def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_a
         turned = stored.get(_ORIENTATION, 1) if stored is not None else 1
         image.load()
         file_format = "JPEG" if image.format == "MPO" else image.format or "PNG"
-        icc_profile, dpi = image.info.get("icc_profile"), _dpi(image)
+        dpi = _dpi(image)
         exif = _exif(image)
         orientation = exif.get(_ORIENTATION, 1) if exif is not None else 1
         if dpi is not None and (orientation in (5, 6, 7, 8) or turned in (5, 6, 7, 8)):
             dpi = dpi[::-1]
         upright = ImageOps.exif_transpose(image) if orientation in range(2, 9) else image
-        # A greyscale or CMYK profile does not fit the values converted to RGB; an RGB profile does.
-        keeps_profile = image.mode in ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA")
-        keeps_profile &= isinstance(icc_profile, bytes) and icc_profile[16:20] == b"RGB "
         try:
-            pixels, alpha = _rgb_and_alpha(upright, icc_profile)
+            if upright.mode in ("CMYK", "LAB"):
+                upright, icc_profile = to_srgb(upright)
+                pixels, alpha = _rgb(upright, None), None
+                is_converted = True
+            else:
+                conversion = conversion_to_srgb(image, data, stored or exif)
+                icc_profile, is_converted = conversion.icc_profile, conversion.to_srgb is not None
+                pixels, alpha = _rgb_and_alpha(upright, conversion.to_srgb)
         except _UnknownScaleError as error:
             raise FastnstError(f"{name} {error}, whose black and white are unknown: convert it") from None
     return Picture(
         pixels=pixels,
         alpha=alpha,
         format=file_format,
-        icc_profile=icc_profile if keeps_profile else None,
-        exif=_kept_exif(exif, pixels.shape[1], pixels.shape[0]),
+        icc_profile=icc_profile,
+        exif=_kept_exif(exif, pixels.shape[1], pixels.shape[0], is_converted),
         dpi=dpi,
     )
 
@@ -215,78 +224,54 @@ def _reduce(image: Image.Image, most_pixels: int) -> None:
 
 
 def _rgb_and_alpha(
-    image: Image.Image, icc_profile: bytes | None
+    image: Image.Image, convert: Convert | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     if image.mode.startswith("I") or image.mode == "F":
-        grey = _eight_bits(np.asarray(image))
-        return np.repeat(grey[..., np.newaxis], 3, axis=2), None
+        grey = _grey(np.asarray(image), np.uint8 if convert is None else np.uint16)
+        rgb = np.repeat(grey[..., np.newaxis], 3, axis=2)
+        return rgb if convert is None else convert(rgb), None
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
         alpha = np.ascontiguousarray(rgba[..., 3])
-        return _without_hidden_colours(rgba[..., :3], alpha), alpha
-    if image.mode in ("CMYK", "LAB"):
-        image = to_srgb(image, icc_profile)
-    return _rgb(image), None
+        return _without_hidden_colours(_converted(rgba[..., :3], convert), alpha), alpha
+    return _rgb(image, convert), None
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+def _rgb(image: Image.Image, convert: Convert | None) -> NDArray[np.uint8]:
     """Return an image's pixels, copied strip by strip: NumPy alone would hold them three times meanwhile."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, _STRIP_ROWS):
         strip = image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height)))
-        pixels[top : top + _STRIP_ROWS] = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
+        rgb = np.asarray(strip if strip.mode == "RGB" else strip.convert("RGB"))
+        pixels[top : top + _STRIP_ROWS] = _converted(rgb, convert)
     return pixels
 
 
-def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale greyscale of more than 8 bits, of shape (H, W), to uint8."""
+def _converted(rgb: NDArray[np.uint8], convert: Convert | None) -> NDArray[np.uint8]:
+    return rgb if convert is None else convert(np.ascontiguousarray(rgb))
+
+
+def _grey(values: NDArray[np.generic], dtype: type[np.uint8 | np.uint16]) -> NDArray[Any]:
+    """Scale greyscale of more than 8 bits, of shape (H, W), to uint8 or uint16."""
+    most = np.iinfo(dtype).max
     if values.dtype.kind == "f":
         numbers = values.astype(np.float32)
         if not np.isfinite(numbers).all() or numbers.min() < 0 or numbers.max() > 1:
             raise _UnknownScaleError("has float values outside 0 to 1")
-        return np.rint(numbers * 255).astype(np.uint8)
+        return np.rint(numbers * most).astype(dtype)
     integers = values.astype(np.int64)
     if integers.min() < 0 or integers.max() > 65_535:
         raise _UnknownScaleError("has values of more than 16 bits")
-    return ((integers + 128) // 257).astype(np.uint8)
+    return (integers if dtype == np.uint16 else (integers + 128) // 257).astype(dtype)
 
 
 def _without_hidden_colours(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     hidden = alpha == 0
-    rgb = np.ascontiguousarray(rgb)
+    rgb = np.array(rgb, order="C")
     if hidden.any() and not hidden.all():
         weights = alpha.astype(np.float64)
         rgb[hidden] = np.rint(np.einsum("hwc,hw->c", rgb, weights) / weights.sum()).astype(np.uint8)
     return rgb
-
-
-def to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
-    """Convert an image to sRGB by its profile.
-
-    Args:
-        image: An image of Pillow's mode RGB, CMYK or LAB.
-        icc_profile: The profile of its values. If it is missing, damaged, or for another mode, RGB values
-            stay as they are and CMYK is converted by Pillow's formula.
-
-    Returns:
-        An image of mode RGB.
-    """
-    try:
-        from PIL import ImageCms
-    except ImportError:  # a Pillow built without Little CMS
-        return image.convert("RGB")
-    srgb = ImageCms.createProfile("sRGB")
-    if image.mode == "LAB":
-        return (
-            ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), srgb, outputMode="RGB") or image
-        )
-    if icc_profile:
-        try:
-            profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-            return ImageCms.profileToProfile(image, profile, srgb, outputMode="RGB") or image
-        except (ImageCms.PyCMSError, OSError):  # a damaged profile, or one for another space
-            pass
-    return image.convert("RGB")
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
@@ -305,7 +290,7 @@ def _exif(image: Image.Image) -> Image.Exif | None:
         return None
 
 
-def _kept_exif(exif: Image.Exif | None, width: int, height: int) -> bytes | None:
+def _kept_exif(exif: Image.Exif | None, width: int, height: int, is_converted: bool) -> bytes | None:
     if not exif:
         return None
     try:
@@ -318,6 +303,10 @@ def _kept_exif(exif: Image.Exif | None, width: int, height: int) -> bytes | None
             for tag, value in exif.get_ifd(_EXIF_IFD).items()
             if tag not in (_INTEROP_IFD, _MAKER_NOTE)
         }
+        if is_converted:
+            details.pop(GAMMA, None)
+            if COLOR_SPACE in details:
+                details[COLOR_SPACE] = 1  # sRGB
         if details:
             sizes = {_PIXEL_WIDTH: width, _PIXEL_HEIGHT: height}
             kept.get_ifd(_EXIF_IFD).update(

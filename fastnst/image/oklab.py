@@ -72,6 +72,11 @@ def oklab_to_rgb(lab: NDArray[np.float32]) -> NDArray[np.uint8]:
     outside = _outside(linear[..., 0], linear[..., 1], linear[..., 2])
     if outside.any():
         linear[outside] = _with_less_chroma(lightness[outside][:, 0], lab[outside][:, 1:])
+    return srgb_bytes(linear)
+
+
+def srgb_bytes(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return linear light in sRGB's primaries, of any shape, as sRGB; what is outside [0, 1] is clipped."""
     steps = np.rint(np.clip(linear, 0, 1) * np.float32(len(_BYTES) - 1)).astype(np.uint16)
     bytes_: NDArray[np.uint8] = _BYTES.take(steps)
     return bytes_

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from fastnst.image.file import Picture, read_image, to_srgb
+from fastnst.image.file import Picture, read_image
 from fastnst.image.resize import fit
 from train.image_tensor import image_to_tensor
 from train.terminal import say
@@ -22,9 +22,6 @@ from train.terminal import say
 # Pillow's own limit. Smaller JPEGs are decoded whole, so that a resumed run finds the pixels that it
 # began with, if an older version began it on an sRGB painting.
 _REDUCED_ABOVE = 178_956_970
-
-# Profiles that are called sRGB differ from each other by up to this many levels of 255.
-_SRGB_TOLERANCE = 3
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def _read(content: bytes, path: Path) -> Picture:
 
 def _opaque(picture: Picture, path: Path) -> Image.Image:
     """Return a picture in sRGB, on white where it is transparent."""
-    image = _in_srgb(Image.fromarray(picture.pixels), picture.icc_profile)
+    image = Image.fromarray(picture.pixels)
     if picture.alpha is None or picture.alpha.min() == 255:
         return image
     if picture.alpha.max() == 0:
@@ -99,14 +96,3 @@ def _opaque(picture: Picture, path: Path) -> Image.Image:
     say(f"the painting {path} is partly transparent: it is laid on white")
     image.putalpha(Image.fromarray(picture.alpha))
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-
-
-def _in_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
-    if icc_profile is None:
-        return image
-    levels = np.arange(0, 256, 17, dtype=np.uint8)
-    lattice = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, levels.size, 3)
-    converted = np.asarray(to_srgb(Image.fromarray(lattice), icc_profile))
-    # Converting sRGB to sRGB would only add rounding errors.
-    is_srgb = np.abs(converted.astype(int) - lattice).max() <= _SRGB_TOLERANCE
-    return image if is_srgb else to_srgb(image, icc_profile)

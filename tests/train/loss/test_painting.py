@@ -10,7 +10,7 @@ from PIL import Image
 
 from fastnst.errors import FastnstError
 from tests.fastnst.make_images import png_header
-from tests.train.loss.colour_profiles import in_space
+from tests.fastnst.make_profiles import in_space
 from tests.train.make_photos import make_pixels
 from train.loss.painting import load_painting
 

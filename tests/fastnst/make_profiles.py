@@ -13,9 +13,14 @@ _D50 = (0.9642, 1.0, 0.8249)
 # Each primary's XYZ under D50 in a column (http://www.brucelindbloom.com, RGB/XYZ matrices).
 _SRGB = np.array([[0.4361, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7142]])
 _ADOBE_RGB = np.array([[0.6097, 0.2053, 0.1492], [0.3111, 0.6257, 0.0632], [0.0195, 0.0609, 0.7446]])
+_DISPLAY_P3 = np.array([[0.5151, 0.2920, 0.1571], [0.2412, 0.6922, 0.0666], [-0.0011, 0.0419, 0.7841]])
 _PROPHOTO = np.array([[0.7977, 0.1352, 0.0313], [0.2880, 0.7119, 0.0001], [0.0, 0.0, 0.8249]])
 
-_SPACES = {"Adobe RGB": (_ADOBE_RGB, 563), "ProPhoto": (_PROPHOTO, 461)}  # and 256 times the gamma
+# And 256 times the gamma; None is sRGB's curve.
+_SPACES = {"Adobe RGB": (_ADOBE_RGB, 563), "Display P3": (_DISPLAY_P3, None), "ProPhoto": (_PROPHOTO, 461)}
+
+# Linear BT.709 to BT.2020, ITU-R BT.2087.
+_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
 
 _GRID = 17
 
@@ -31,11 +36,37 @@ def in_space(scene: np.ndarray, space: str) -> tuple[Image.Image, bytes]:
         return Image.merge("CMYK", [Image.fromarray(ink) for ink in inks]), _press()
     matrix, gamma = _SPACES[space]
     linear = (_linear(scene / 255) @ _SRGB.T @ np.linalg.inv(matrix).T).clip(0, 1)
-    values = np.rint(255 * linear ** (256 / gamma)).astype(np.uint8)
+    encoded = _encoded(linear) if gamma is None else linear ** (256 / gamma)
+    values = np.rint(255 * encoded).astype(np.uint8)
     tags = {f"{name}XYZ": _xyz(primary) for name, primary in zip("rgb", matrix.T, strict=True)}
-    curve = b"curv" + struct.pack(">IIHH", 0, 1, gamma, 0)
+    srgb = [round(65536 * value) for value in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)]
+    curve = _curve(gamma) if gamma else b"para" + struct.pack(">IHH5i", 0, 3, 0, *srgb)
     tags |= {f"{name}TRC": curve for name in "rgb"}
     return Image.fromarray(values), _profile(b"mntrRGB XYZ ", tags)
+
+
+def grey_profile(gamma: int) -> bytes:
+    """Return the profile of greyscale whose curve is a power, given 256 times its exponent."""
+    return _profile(b"mntrGRAYXYZ ", {"kTRC": _curve(gamma)})
+
+
+def in_hdr(scene: np.ndarray, transfer: str) -> np.ndarray:
+    """Return an sRGB scene, whose white is 203 nits, as BT.2020 in PQ or HLG, float from 0 to 1."""
+    nits = 203 * _linear(scene / 255) @ _BT2020.T
+    if transfer == "PQ":  # SMPTE ST 2084
+        power = (nits.clip(0) / 10_000) ** 0.1593017578125
+        return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    # ITU-R BT.2100: the display's light by the system gamma of 1.2 from the scene's.
+    luminance = (nits / 1000) @ [0.2627, 0.6780, 0.0593]
+    light = nits / 1000 * np.maximum(luminance, 1e-9)[..., None] ** (1 / 1.2 - 1)
+    root = np.sqrt(3 * light.clip(0))
+    return np.where(
+        root <= 0.5, root, 0.17883277 * np.log(np.maximum(12 * light, 1) - 0.28466892) + 0.55991073
+    )
+
+
+def _curve(gamma: int) -> bytes:
+    return b"curv" + struct.pack(">IIHH", 0, 1, gamma, 0)
 
 
 def _press() -> bytes:
@@ -56,6 +87,10 @@ def _press() -> bytes:
 
 def _linear(values: np.ndarray) -> np.ndarray:
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def _encoded(linear: np.ndarray) -> np.ndarray:
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def _xyz(values: np.ndarray | tuple[float, float, float]) -> bytes:
