@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.image.oklab import srgb_bytes
+from fastnst.image.oklab import linear_light, srgb_bytes
 from fastnst.image.row_strips import row_strips
 
 Plane = NDArray[np.float32]
 
 # The curves by their numbers in ITU-T H.273.
-GAMMA_22, GAMMA_28, LINEAR, SRGB, PQ, DCI, HLG = 4, 5, 8, 13, 16, 17, 18
+GAMMA_22, GAMMA_28, LINEAR, LOG, LOG_SQRT, SRGB, PQ, DCI, HLG = 4, 5, 8, 9, 10, 13, 16, 17, 18
 
 _D65 = (0.3127, 0.3290)
 BT709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, *_D65)
@@ -80,14 +80,8 @@ class ToSrgb:
     def __init__(self, space: ColorSpace) -> None:
         self._is_hlg = space.is_hdr and space.curve == HLG
         self._light = _curve(space.curve)(np.arange(65_536) / 65_535).astype(np.float32)
-        to_xyz = _to_xyz(space.chromaticities)
-        self._luminance = to_xyz[1].astype(np.float32)
-        white, srgb_white = (_BRADFORD @ _xyz(*xy) for xy in (space.chromaticities[6:], _D65))
-        with np.errstate(all="ignore"):  # what a damaged file says may be anything
-            adapted = np.linalg.inv(_BRADFORD) @ np.diag(srgb_white / white) @ _BRADFORD
-            self._matrix = (np.linalg.inv(_to_xyz(BT709)) @ adapted @ to_xyz).T.astype(np.float32)
-        if not np.isfinite(self._matrix).all():
-            raise ValueError("these chromaticities are no colours")
+        self._luminance = _to_xyz(space.chromaticities)[1].astype(np.float32)
+        self._matrix = _to_bt709(space.chromaticities).T.astype(np.float32)
         self._peak = (_HLG_PEAK if self._is_hlg else max(space.peak, _WHITE)) / _WHITE
         self._gains = _gains(self._peak) if space.is_hdr else None
 
@@ -112,6 +106,20 @@ class ToSrgb:
         return light
 
 
+class FromSrgb:
+    """The conversion of sRGB to the primaries of a colour space, with sRGB's curve; calls are thread-safe."""
+
+    def __init__(self, space: ColorSpace) -> None:
+        self._matrix = np.linalg.inv(_to_bt709(space.chromaticities)).T.astype(np.float32)
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a picture of shape (H, W, 3), uint8, in the colour space."""
+        result = np.empty_like(rgb)
+        for rows in row_strips(*rgb.shape[:2]):
+            result[rows] = srgb_bytes(linear_light(rgb[rows]) @ self._matrix)
+        return result
+
+
 def is_srgb(convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> bool:
     """Return whether a conversion to sRGB changes no colour by more than what sRGB's profiles differ by."""
     # Converting sRGB to sRGB would only add rounding errors.
@@ -128,6 +136,8 @@ def _curve(curve: int | float) -> Callable[[NDArray[np.float64]], NDArray[np.flo
         GAMMA_22: lambda values: values**2.2,
         GAMMA_28: lambda values: values**2.8,
         LINEAR: lambda values: values,
+        LOG: lambda values: np.where(values > 0, 10 ** (2 * (values - 1)), 0),
+        LOG_SQRT: lambda values: np.where(values > 0, 10 ** (2.5 * (values - 1)), 0),
         DCI: lambda values: values**2.6 * (52.37 / 48),
         PQ: lambda values: _nits(values) / _WHITE,
         HLG: _hlg,
@@ -172,6 +182,17 @@ def _gains(peak: float) -> Plane:
     )
     mapped = np.where(values < knee, light, _nits(rolled * brightest) / _WHITE)
     return np.divide(mapped, light, out=np.ones(_GAINS), where=light > 0).astype(np.float32)
+
+
+def _to_bt709(chromaticities: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return the matrix from linear RGB to BT.709's, whose white it adapts to (Bradford)."""
+    with np.errstate(all="ignore"):  # what a damaged file says may be anything
+        white, bt709_white = (_BRADFORD @ _xyz(*xy) for xy in (chromaticities[6:], _D65))
+        adapted = np.linalg.inv(_BRADFORD) @ np.diag(bt709_white / white) @ _BRADFORD
+        matrix: NDArray[np.float64] = np.linalg.inv(_to_xyz(BT709)) @ adapted @ _to_xyz(chromaticities)
+        if not np.isfinite(matrix.astype(np.float32)).all():
+            raise ValueError("these chromaticities are no colours")
+    return matrix
 
 
 def _xyz(x: float, y: float) -> NDArray[np.float64]:

@@ -52,7 +52,7 @@ def rgb_to_oklab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         L in [0, 1], a and b in about [-0.32, 0.28], float32 of the same shape.
     """
-    lab: NDArray[np.float32] = np.cbrt(_LINEAR.take(image) @ _TO_LMS) @ _TO_LAB
+    lab: NDArray[np.float32] = np.cbrt(linear_light(image) @ _TO_LMS) @ _TO_LAB
     return lab
 
 
@@ -73,6 +73,12 @@ def oklab_to_rgb(lab: NDArray[np.float32]) -> NDArray[np.uint8]:
     if outside.any():
         linear[outside] = _with_less_chroma(lightness[outside][:, 0], lab[outside][:, 1:])
     return srgb_bytes(linear)
+
+
+def linear_light(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return sRGB's values, uint8 of any shape, as linear light, float32 in [0, 1] of the same shape."""
+    light: NDArray[np.float32] = _LINEAR.take(image)
+    return light
 
 
 def srgb_bytes(linear: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -1,20 +1,41 @@
-"""Converting a video's colours to RGB and back: matrix, range, and the tags that players read."""
+"""Converting a video's colours to sRGB and back, and the tags by which players do the same."""
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-# H.273's numbers of matrices, transfers and ranges, which FFmpeg uses too.
+from fastnst.image.color_space import (
+    DCI,
+    HLG,
+    LINEAR,
+    LOG,
+    LOG_SQRT,
+    PQ,
+    PRIMARIES,
+    SRGB,
+    ColorSpace,
+    FromSrgb,
+    ToSrgb,
+)
+
+# H.273's numbers of matrices and ranges, which FFmpeg uses too.
 _RGB, _BT709, _BT601 = 0, 1, 6
 _LIMITED, _FULL = 1, 2
-_PQ, _HLG = 16, 18
 
-# swscale's numbers for the matrices of H.273. 2, unspecified, depends on the size. The others are rare, or
-# unknown to swscale (such as ICtCp).
+# The curves that no screen of SDR expects: their videos become BT.709.
+_CONVERTED = (LINEAR, LOG, LOG_SQRT, PQ, DCI, HLG)
+
+# Matrices that swscale does not know, and would take for others.
+_UNKNOWN = {8: "YCgCo", 11: "Y'D'zD'x", 12: "derived YCbCr", 13: "derived YCbCr", 14: "ICtCp", 15: "IPT-C2"}
+_UNKNOWN |= {16: "YCgCo-Re", 17: "YCgCo-Ro"}
+
+# swscale's numbers for the matrices of H.273. 2, unspecified, depends on the size.
 _SWSCALE = {_RGB: 1, _BT709: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _SWSCALE_709, _SWSCALE_601 = 1, 5
 
@@ -35,6 +56,7 @@ class VideoColor:
         transfer: The transfer characteristic.
         swscale_matrix: FFmpeg's number of the matrix in use; if unspecified, guessed from the picture's size
             as players do.
+        peak: The brightest light of a video in PQ, in nits.
     """
 
     matrix: int
@@ -43,6 +65,7 @@ class VideoColor:
     primaries: int
     transfer: int
     swscale_matrix: int
+    peak: float = 1000.0
 
     @classmethod
     def of(cls, frame: Any, decoder: Any) -> VideoColor:
@@ -52,7 +75,7 @@ class VideoColor:
         """
         primaries, transfer = decoder.color_primaries, decoder.color_trc
         if frame.format.is_rgb or frame.colorspace == _RGB:
-            return cls(_BT709, False, _LIMITED, primaries, transfer, _SWSCALE_709)
+            return cls(_BT709, False, _LIMITED, primaries, transfer, _SWSCALE_709, _peak(frame))
         full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
         guess = _guessed_matrix(frame.width, frame.height)
         return cls(
@@ -62,6 +85,7 @@ class VideoColor:
             primaries,
             transfer,
             _SWSCALE.get(frame.colorspace, guess),
+            _peak(frame),
         )
 
     def at_size(self, width: int, height: int) -> VideoColor:
@@ -73,37 +97,70 @@ class VideoColor:
     @property
     def is_hdr(self) -> bool:
         """Whether the transfer is PQ or HLG."""
-        return self.transfer in (_PQ, _HLG)
+        return self._space.is_hdr
+
+    @property
+    def unknown_matrix(self) -> str | None:
+        """The name of the matrix, if it is one that cannot be converted."""
+        return _UNKNOWN.get(self.matrix)
+
+    @property
+    def written(self) -> VideoColor:
+        """The colours of the painted copy: BT.709 where the curve is none of SDR video, else the same."""
+        if self.transfer not in _CONVERTED:
+            return self
+        return replace(self, matrix=_BT709, primaries=_BT709, transfer=_BT709, swscale_matrix=_SWSCALE_709)
+
+    @property
+    def _space(self) -> ColorSpace:
+        curve = self.transfer if self.transfer in _CONVERTED else SRGB
+        return ColorSpace(PRIMARIES.get(self.primaries, PRIMARIES[_BT709]), curve, self.peak)
+
+    @cached_property
+    def _to_srgb(self) -> ToSrgb | None:
+        return None if self._space == ColorSpace(peak=self.peak) else ToSrgb(self._space)
+
+    @cached_property
+    def _from_srgb(self) -> FromSrgb | None:
+        return None if self._to_srgb is None else FromSrgb(self._space)
 
     def to_rgb(self, frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return a PyAV frame's colours; what is transparent is laid on white.
+        """Return a PyAV frame's colours as sRGB; what is transparent is laid on white.
+
+        Screens show the curve of SDR video as they show sRGB's, so its values stay; other primaries are
+        converted, and HDR is tone-mapped.
 
         Args:
             frame: A frame of any pixel format.
             size: The width and height wanted.
 
         Returns:
-            RGB of shape (H, W, 3), uint8.
+            sRGB of shape (H, W, 3), uint8.
         """
         has_alpha = any(component.is_alpha for component in frame.format.components)
+        is_deep = max(component.bits for component in frame.format.components) > 8
         same_size = size == (frame.width, frame.height)
+        formats = ("rgb48le", "rgba64le") if is_deep and self._to_srgb else ("rgb24", "rgba")
         rgb = frame.reformat(
             width=size[0],
             height=size[1],
-            format="rgba" if has_alpha else "rgb24",
+            format=formats[has_alpha],
             src_colorspace=None if frame.format.is_rgb else self.swscale_matrix,
             src_color_range=_FULL if self.full_range or frame.format.is_rgb else _LIMITED,
             dst_color_range=_FULL,
             interpolation=(_BICUBIC if same_size else _LANCZOS) | _EXACT,
         )
-        pixels: NDArray[np.uint8] = rgb.to_ndarray()
+        values: NDArray[Any] = rgb.to_ndarray()
+        pixels = self._to_srgb(values[..., :3]) if self._to_srgb else values[..., :3]
         if not has_alpha:
             return pixels
-        alpha = pixels[..., 3:].astype(np.uint16)
-        return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        alpha = (values[..., 3:] >> (8 if values.dtype == np.uint16 else 0)).astype(np.uint16)
+        return ((pixels * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
     def to_yuv(self, frame: Any) -> Any:
-        """Return a PyAV frame of RGB as yuv420p in these colours."""
+        """Return a PyAV frame of sRGB, rgb24, as yuv420p in these colours."""
+        if self._from_srgb is not None:
+            frame = type(frame).from_ndarray(self._from_srgb(frame.to_ndarray()), format="rgb24")
         yuv = frame.reformat(
             format="yuv420p",
             src_color_range=_FULL,
@@ -125,3 +182,17 @@ class VideoColor:
 def _guessed_matrix(width: int, height: int) -> int:
     # Without a tag, mpv and other players assume BT.709 for pictures larger than standard definition.
     return _SWSCALE_709 if width >= 1280 or height > 576 else _SWSCALE_601
+
+
+def _peak(frame: Any) -> float:
+    """Return the brightest light that a frame says its video has, in nits."""
+    said = {data.type.name: bytes(data) for data in frame.side_data}
+    level = said.get("CONTENT_LIGHT_LEVEL", b"")
+    if len(level) >= 4 and (brightest := struct.unpack_from("=I", level)[0]):
+        return float(brightest)
+    screen = said.get("MASTERING_DISPLAY_METADATA", b"")
+    if len(screen) >= 96:  # FFmpeg's AVMasteringDisplayMetadata: ten rational numbers, then two flags
+        numerator, denominator, _, has_luminance = struct.unpack_from("=4i", screen, 80)
+        if has_luminance and numerator > 0 and denominator > 0:
+            return float(numerator / denominator)
+    return 1000.0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.video.color import VideoColor
 from fastnst.video.imports import import_av
+from fastnst.video.transparency import decoder_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Frame:
     """A picture and its time.
 
     Attributes:
-        pixels: RGB of shape (H, W, 3), uint8, upright.
+        pixels: sRGB of shape (H, W, 3), uint8, upright.
         pts: When it is shown, in units of the video's time base.
         duration: For how long, in the same units; 0 where the file does not say.
     """
@@ -51,7 +52,7 @@ class VideoReader:
         frame_rate: Frames a second on average.
         frame_count: How many frames the file says it has, or would have by its duration; 0 where unknown.
         aspect: Width of a pixel divided by its height.
-        color: Its colour space.
+        color: The colour space of its painted copy.
         copied: PyAV's streams that are copied packet by packet.
         metadata: Metadata of the container, such as its title.
         stream_metadata: Metadata of the video stream.
@@ -86,6 +87,7 @@ class VideoReader:
             raise FastnstError(f"{self.path} holds no video that can be decoded")
         self._video = streams[0]
         self._video.thread_type = "AUTO"
+        self._decode = decoder_of(self._video)
         self.copied = [*self._container.streams.audio, *self._container.streams.subtitles]
         self._damaged = False
         self._reached = 0.0  # in seconds, of any stream
@@ -100,14 +102,19 @@ class VideoReader:
         else:
             raise FastnstError(f"{self.path} holds no frame that can be decoded")
         first = self._held[-1]
-        self.color = VideoColor.of(first, self._video.codec_context)
+        self._color = VideoColor.of(first, self._video.codec_context)
+        if matrix := self._color.unknown_matrix:
+            raise FastnstError(
+                f"{self.path} has colours in {matrix}, which are not read: "
+                "convert it first, as with ffmpeg -vf zscale=matrix=709"
+            )
         self._orientation = _Orientation.of(first)
         self._scaled = _reduced((first.width, first.height), size)
         width, height = self._scaled[::-1] if self._orientation.transposed else self._scaled
         self.width, self.height = width // 2 * 2, height // 2 * 2
         if not self.width or not self.height:
             raise FastnstError(f"{self.path} is {width}x{height} pixels: too small for a video")
-        self.color = self.color.at_size(self.width, self.height)
+        self.color = self._color.written.at_size(self.width, self.height)
         self.time_base: Fraction = self._video.time_base
         self.frame_rate = Fraction(self._video.average_rate or self._video.guessed_rate or 25)
         self.frame_count = int(self._video.frames) or round(self._seconds() * self.frame_rate)
@@ -115,6 +122,7 @@ class VideoReader:
         self.aspect = 1 / aspect if self._orientation.transposed else aspect
         self.metadata: dict[str, str] = dict(self._container.metadata)
         self.stream_metadata: dict[str, str] = dict(self._video.metadata)
+        self.stream_metadata.pop("alpha_mode", None)  # the result has none
         self.chapters: list[Any] = self._container.chapters()
         self._warn_of_losses(first, (width, height))
 
@@ -162,7 +170,7 @@ class VideoReader:
                     yield packet
                 continue
             try:
-                frames = packet.decode()
+                frames = self._decode(packet)
             except self._av.EOFError:  # the end of a decoder that an error has already emptied
                 continue
             except self._av.FFmpegError:
@@ -178,7 +186,7 @@ class VideoReader:
             pts = 0 if self._last_pts is None else self._last_pts + step
         self._last_pts = pts
         try:
-            pixels = self.color.to_rgb(frame, self._scaled)
+            pixels = self._color.to_rgb(frame, self._scaled)
         except (self._av.FFmpegError, ValueError) as error:
             raise FastnstError(f"{self.path}: {frame.format.name} cannot be read as RGB ({error})") from None
         upright = self._orientation.apply(pixels)[: self.height, : self.width]
@@ -192,8 +200,8 @@ class VideoReader:
     def _warn_of_losses(self, first: Any, size: tuple[int, int]) -> None:
         components = first.format.components
         losses = []
-        if self.color.is_hdr:
-            losses.append("is HDR: the result keeps its colours in 8 bits")
+        if self._color.is_hdr:
+            losses.append("is HDR: the result is tone-mapped to SDR, BT.709 in 8 bits")
         elif (bits := max(component.bits for component in components)) > 8:
             losses.append(f"has {bits} bits a channel: the result has 8")
         if any(component.is_alpha for component in components):

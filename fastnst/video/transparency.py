@@ -1,0 +1,38 @@
+"""Decoding WebM with its transparency."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from fastnst.errors import FastnstWarning
+from fastnst.video.imports import import_av
+
+# FFmpeg's own decoders of these codecs leave the transparency out; libvpx's give it.
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+
+def decoder_of(stream: Any) -> Callable[[Any], list[Any]]:
+    """Return what decodes the packets of a PyAV video stream, with transparency if it has any.
+
+    Warns:
+        FastnstWarning: If the FFmpeg at hand cannot decode the transparency.
+    """
+    codec = _WITH_ALPHA.get(stream.codec_context.name)
+    if codec is None or stream.metadata.get("alpha_mode") != "1":
+        return lambda packet: list(packet.decode())
+    av = import_av()
+    try:
+        decoder = av.CodecContext.create(codec, "r")
+    except av.codec.codec.UnknownCodecError:
+        warnings.warn(
+            f"{stream.container.name} has transparency, which this FFmpeg does not decode: "
+            "what hides under it is painted",
+            FastnstWarning,
+            stacklevel=4,
+        )
+        return lambda packet: list(packet.decode())
+    decoder.extradata = stream.codec_context.extradata
+    decoder.thread_type = "AUTO"
+    return lambda packet: list(decoder.decode(packet))
