@@ -20,8 +20,8 @@ _WHITE_POINT, _PRIMARY_CHROMATICITIES = 0x013E, 0x013F
 def stated_color(image: Image.Image, data: bytes, exif: Image.Exif | None) -> ColorSpace | bytes | None:
     """Return what a file says about its colours beside the profile that Pillow found.
 
-    It may be: PNG's cICP, sRGB, gAMA and cHRM; the `colr` box of AVIF, HEIC and JPEG 2000; EXIF's Adobe RGB;
-    TIFF's primaries.
+    It may be: PNG's cICP, sRGB, gAMA and cHRM; the `colr` box of AVIF, HEIC and JPEG 2000; BMP's profile;
+    EXIF's Adobe RGB; TIFF's primaries.
 
     Args:
         image: The opened image.
@@ -39,6 +39,9 @@ def stated_color(image: Image.Image, data: bytes, exif: Image.Exif | None) -> Co
         return None
     if image.format in ("AVIF", "HEIF", "JPEG2000"):
         return _of_boxes(data) or _of_exif(exif)
+    if image.format == "BMP" and data[70:74] == b"DEBM":  # version 5, with a profile
+        start, length = struct.unpack_from("<II", data, 126) if len(data) >= 134 else (0, 0)
+        return data[14 + start :][:length] or None
     if image.format == "TIFF" and (space := _of_tiff(image)):
         return space
     return _of_exif(exif)
@@ -77,7 +80,11 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _of_boxes(data: bytes) -> ColorSpace | bytes | None:
     """Read the first colr box that says a colour: ISO/IEC 14496-12, 12.1.5, and 15444-1, I.5.3.3."""
-    for content in _color_boxes(data):
+    try:
+        contents = _color_boxes(data)
+    except (struct.error, KeyError, IndexError):  # damaged
+        return None
+    for content in contents:
         kind = content[:4]
         if kind == b"nclx" and len(content) >= 8:
             primaries, curve = struct.unpack_from(">HH", content, 4)
@@ -89,20 +96,48 @@ def _of_boxes(data: bytes) -> ColorSpace | bytes | None:
     return None
 
 
-def _color_boxes(data: bytes) -> Iterator[bytes]:
+def _color_boxes(data: bytes) -> list[bytes]:
+    """Return the colr boxes of a JPEG 2000 file, or of the main picture in an AVIF or HEIC file."""
+    top = dict(_boxes(data))
+    if b"jp2h" in top:
+        return [content for name, content in _boxes(top[b"jp2h"]) if name == b"colr"]
+    # A file may hold other pictures too, such as a gain map: ISO/IEC 23008-12, 9.3.
+    meta = dict(_boxes(top[b"meta"][4:]))
+    main = int.from_bytes(meta[b"pitm"][4 : 6 if meta[b"pitm"][0] == 0 else 8], "big")
+    parts = dict(_boxes(meta[b"iprp"]))
+    properties = list(_boxes(parts[b"ipco"]))
+    indices = _property_indices(parts[b"ipma"], main)
+    used = [properties[index - 1] for index in indices if 0 < index <= len(properties)]
+    return [content for name, content in used if name == b"colr"]
+
+
+def _property_indices(ipma: bytes, item: int) -> list[int]:
+    """Return the numbers of an item's properties, from 1 up: ISO/IEC 23008-12, 9.3.2."""
+    has_long_ids, has_long_indices = ipma[0] > 0, ipma[3] & 1
+    (count,) = struct.unpack_from(">I", ipma, 4)
+    position = 8
+    for _ in range(count):
+        number, properties = struct.unpack_from(">IB" if has_long_ids else ">HB", ipma, position)
+        position += 5 if has_long_ids else 3
+        if number == item:
+            values = struct.unpack_from(f">{properties}{'H' if has_long_indices else 'B'}", ipma, position)
+            return [value & (0x7FFF if has_long_indices else 0x7F) for value in values]
+        position += properties * (2 if has_long_indices else 1)
+    return []
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the names and contents of the boxes of the ISO base media file format."""
     position = 0
     while position + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, position)
         start = position + 8
-        if length == 1 and start + 8 <= len(data):  # the length takes 64 bits
+        if length == 1:  # it takes 64 bits
             length, start = int.from_bytes(data[start : start + 8], "big"), start + 8
         end = len(data) if length == 0 else position + length
-        if end <= position:
+        if end < start:
             return
-        if name == b"colr":
-            yield data[start:end]
-        elif name in (b"meta", b"iprp", b"ipco", b"jp2h"):
-            yield from _color_boxes(data[start + (4 if name == b"meta" else 0) : end])
+        yield name, data[start:end]
         position = end
 
 

@@ -36,6 +36,12 @@ def shown(path: Path) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
+def skip_without(file_format: str) -> None:
+    Image.init()
+    if file_format not in Image.SAVE:
+        pytest.skip(f"this Pillow writes no {file_format}")
+
+
 def with_chunks(png: bytes, **chunks: bytes) -> bytes:
     """A PNG with other chunks behind its header."""
     return png[:33] + b"".join(png_chunk(name.encode(), data) for name, data in chunks.items()) + png[33:]
@@ -74,6 +80,7 @@ def camera(color_space: int, index: str | None) -> bytes:
 
 
 def avif_p3() -> bytes:
+    skip_without("AVIF")
     image = in_space(scene(), "Display P3")[0]
     avif = encoded(image, "AVIF", quality=100, subsampling="4:4:4")
     start = avif.index(b"colrnclx") + 8
@@ -82,6 +89,7 @@ def avif_p3() -> bytes:
 
 def jpeg_2000() -> bytes:
     """Adobe RGB by a profile in the box that Pillow does not read."""
+    skip_without("JPEG2000")
     image, profile = in_space(scene(), "Adobe RGB")
     data = encoded(image, "JPEG2000")
     start = data.index(b"colr") - 4
@@ -90,6 +98,15 @@ def jpeg_2000() -> bytes:
     header = data.index(b"jp2h") - 4
     grown = struct.unpack_from(">I", data, header)[0] + len(box) - length
     return data[:header] + struct.pack(">I", grown) + data[header + 4 : start] + box + data[start + length :]
+
+
+def bmp() -> bytes:
+    """Adobe RGB in a BMP of version 5, which holds a profile."""
+    image, profile = in_space(scene(), "Adobe RGB")
+    plain = encoded(image, "BMP")
+    header = (struct.pack("<I", 124) + plain[18:54]).ljust(56, b"\0") + b"DEBM"
+    header = header.ljust(112, b"\0") + struct.pack("<III", 124 + len(plain) - 54, len(profile), 0)
+    return plain[:10] + struct.pack("<I", 138) + header + plain[54:] + profile
 
 
 def tiff_primaries() -> bytes:
@@ -114,6 +131,7 @@ ENCODINGS: dict[str, tuple[Callable[[], bytes], int]] = {
     "option.jpg": (lambda: camera(0xFFFF, "R03"), 2),
     "adobe.jpg": (lambda: camera(2, None), 2),
     "p3.avif": (avif_p3, 3),
+    "adobe.bmp": (bmp, 2),
     "primaries.tiff": (tiff_primaries, 2),
 }
 
@@ -230,3 +248,33 @@ def test_srgb_stays_as_it_is(run: Callable[..., Result], invert: Path, tmp_path:
     with Image.open(tmp_path / "photo-result.png") as painted:
         assert "icc_profile" not in painted.info
     assert (tmp_path / "photo-result.png").read_bytes() == (tmp_path / "plain-result.png").read_bytes()
+
+
+def test_another_pictures_colours_in_the_file_do_not_count(
+    run: Callable[..., Result], invert: Path, tmp_path: Path
+) -> None:
+    skip_without("AVIF")
+    avif = encoded(scene(), "AVIF", quality=100, subsampling="4:4:4")
+    start = avif.index(b"ipco") - 4
+    (length,) = struct.unpack_from(">I", avif, start)
+    names, position = [], start + 8
+    while position < start + length:
+        size, name = struct.unpack_from(">I4s", avif, position)
+        names.append(name)
+        position += size
+    # The photo's own colour goes to the end, and its place takes one of HDR, as of a gain map.
+    own = avif.index(b"colrnclx") - 4
+    hdr = avif[own : own + 12] + struct.pack(">HH", BT2020, PQ) + avif[own + 16 : own + 19]
+    data = bytearray(avif[:own] + hdr + avif[own + 19 : position] + avif[own : own + 19] + avif[position:])
+    uses = data.index(b"ipma") + 15
+    entry = data.index(bytes([names.index(b"colr") + 1]), uses)
+    data[entry] = len(names) + 1
+    for name in (b"ipco", b"iprp", b"meta"):
+        box = data.index(name) - 4
+        data[box : box + 4] = struct.pack(">I", struct.unpack_from(">I", data, box)[0] + 19)
+    place = data.index(struct.pack(">I", avif.index(b"mdat") + 4), data.index(b"iloc"))
+    data[place : place + 4] = struct.pack(">I", avif.index(b"mdat") + 23)
+    (tmp_path / "photo.avif").write_bytes(data)
+    result = run("stylize", "-m", invert, tmp_path / "photo.avif", "-o", tmp_path / "result.png")
+    assert result.exit_code == 0, result.output
+    assert np.abs(shown(tmp_path / "result.png").astype(int) - (255 - scene())).max() <= 4
