@@ -191,8 +191,8 @@ def _peak(frame: Any) -> float:
     if len(level) >= 4 and (brightest := struct.unpack_from("=I", level)[0]):
         return float(brightest)
     screen = said.get("MASTERING_DISPLAY_METADATA", b"")
-    if len(screen) >= 96:  # FFmpeg's AVMasteringDisplayMetadata: ten rational numbers, then two flags
-        numerator, denominator, _, has_luminance = struct.unpack_from("=4i", screen, 80)
+    if len(screen) >= 88:  # FFmpeg's AVMasteringDisplayMetadata: ten rational numbers, then two flags
+        numerator, denominator, _, has_luminance = struct.unpack_from("=4i", screen, 72)
         if has_luminance and numerator > 0 and denominator > 0:
             return float(numerator / denominator)
     return 1000.0

@@ -24,12 +24,16 @@ def patches(least: int = 20, most: int = 170) -> np.ndarray:
     return colours.repeat(16, axis=0).repeat(16, axis=1).astype(np.uint8)
 
 
-def hdr_video(path: Path, values: np.ndarray, transfer: int) -> Path:
-    """A video of 10 bits from values in [0, 1] of shape (H, W, 3), as cameras make it."""
+def hdr_video(path: Path, values: np.ndarray, transfer: int, said: str = "") -> Path:
+    """A video of 10 bits from values in [0, 1] of shape (H, W, 3), as cameras make it.
+
+    Args:
+        said: More parameters of x265, such as the brightest light.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx265", rate=25)
         stream.height, stream.width = values.shape[:2]
-        stream.pix_fmt, stream.options = "yuv420p10le", {"crf": "4", "x265-params": "log-level=none"}
+        stream.pix_fmt, stream.options = "yuv420p10le", {"crf": "4", "x265-params": f"log-level=none{said}"}
         context = stream.codec_context
         context.colorspace, context.color_range = BT2020, 1
         context.color_primaries, context.color_trc = BT2020, transfer
@@ -102,6 +106,27 @@ def test_bright_light_rolls_off_and_keeps_its_order_and_hue() -> None:
     shown = ToSrgb(ColorSpace(PRIMARIES[BT2020], PQ))(np.rint(65_535 * red).astype(np.uint16))[0, 0] / 255
     light = ((shown + 0.055) / 1.055) ** 2.4
     assert light[0] / light[1] == pytest.approx(10, rel=0.1)
+
+
+# A light of 2000 nits burns out unless the video says that its light goes to 4000.
+@pytest.mark.parametrize(
+    ("said", "is_white"),
+    [
+        ("", True),
+        (":max-cll=4000,400", False),
+        (
+            ":master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(40000000,50)",
+            False,
+        ),
+    ],
+)
+def test_the_brightest_light_is_the_files(tmp_path: Path, said: str, is_white: bool) -> None:
+    values = in_hdr(_srgb_above_one(np.full((48, 64, 3), 2000 / 203)), "PQ")
+    source = hdr_video(tmp_path / "hdr.mp4", values, PQ, said)
+    with pytest.warns(FastnstWarning, match="is HDR"), VideoReader(source) as reader:
+        pixels = next(iter(reader)).pixels
+    assert (pixels.mean() > 254.5) == is_white
+    assert pixels.mean() > 235
 
 
 def _srgb_above_one(linear: np.ndarray) -> np.ndarray:
