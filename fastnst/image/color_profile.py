@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fastnst.image.color_space import ToSrgb, is_srgb
+from fastnst.image.color_space import ColorSpace, ToSrgb, is_srgb
 from fastnst.image.color_tags import stated_color
 
 _GREY_MODES = ("1", "L", "LA", "La", "F")  # and those that begin with I
@@ -46,19 +46,20 @@ def conversion_to_srgb(image: Image.Image, data: bytes, exif: Image.Exif | None)
     """
     stated = stated_color(image, data, exif)
     profile = stated if isinstance(stated, bytes) else image.info.get("icc_profile")
-    convert: Callable[[NDArray[Any]], NDArray[np.uint8]] | None = None
+    by_profile: Callable[[NDArray[Any]], NDArray[np.uint8]] | None = None
     kept = None
-    if stated is not None and not isinstance(stated, bytes):
+    if isinstance(profile, bytes):
+        is_grey = image.mode in _GREY_MODES or image.mode.startswith("I")
+        by_profile = _by_profile(profile, is_grey)
+        is_kept = image.mode in _RGB_MODES and profile[16:20] == b"RGB "
+        if is_kept and (is_srgb(by_profile) if by_profile else not _has_little_cms()):
+            kept = profile
+    convert = by_profile
+    if isinstance(stated, ColorSpace):
         try:
             convert = ToSrgb(stated)
         except ValueError:  # what it says is damaged
-            return Conversion()
-    elif isinstance(profile, bytes):
-        is_grey = image.mode in _GREY_MODES or image.mode.startswith("I")
-        convert = _by_profile(profile, is_grey)
-        kept = profile if image.mode in _RGB_MODES and profile[16:20] == b"RGB " else None
-        if convert is None:
-            return Conversion(icc_profile=None if _has_little_cms() else kept)
+            convert = None
     if convert is None or is_srgb(convert):
         return Conversion(icc_profile=kept)
     return Conversion(convert, srgb_profile())

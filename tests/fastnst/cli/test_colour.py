@@ -278,3 +278,15 @@ def test_another_pictures_colours_in_the_file_do_not_count(
     result = run("stylize", "-m", invert, tmp_path / "photo.avif", "-o", tmp_path / "result.png")
     assert result.exit_code == 0, result.output
     assert np.abs(shown(tmp_path / "result.png").astype(int) - (255 - scene())).max() <= 4
+
+
+def test_a_png_that_says_srgb_twice_keeps_its_profile(
+    run: Callable[..., Result], invert: Path, tmp_path: Path
+) -> None:
+    image, profile = in_space(scene(), "sRGB")
+    png = encoded(image, icc_profile=profile)
+    (tmp_path / "photo.png").write_bytes(with_chunks(png, cICP=bytes([1, 13, 0, 1])))
+    assert run("stylize", "-m", invert, tmp_path / "photo.png", "-o", tmp_path / "result.png").exit_code == 0
+    with Image.open(tmp_path / "result.png") as result:
+        assert result.info["icc_profile"] == profile
+        np.testing.assert_array_equal(np.asarray(result), 255 - scene())
