@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from fastnst.errors import FastnstError
@@ -34,6 +35,11 @@ def import_av() -> Any:
     # FFmpeg's errors arrive as exceptions; its other messages would break the progress bar.
     av.logging.set_level(None)
     return av
+
+
+def file_url(path: Path) -> str:
+    """Return a file's name as FFmpeg reads it literally, also if it is called `concat:a.mp4` or `-`."""
+    return f"file:{path}"
 
 
 def import_cv2() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -63,7 +64,7 @@ def stylize_video(
 
     def write(writer: VideoWriter, item: Frame | Any, motion: Motion | None) -> None:
         if stabilizer and isinstance(item, Frame):
-            item = Frame(stabilizer.blend(item.pixels, motion), item.pts, item.duration)
+            item = replace(item, pixels=stabilizer.blend(item.pixels, motion))
         writer.write(item)
 
     with write_video(result, source, crf=crf) as writer:
@@ -77,7 +78,7 @@ def stylize_video(
                 if isinstance(item, Frame):
                     if motion is None and stabilizer and on_shot:
                         on_shot()
-                    item = Frame(paint(item.pixels), item.pts, item.duration)
+                    item = replace(item, pixels=paint(item.pixels))
                     if on_frame:
                         on_frame()
                 behind.append(writing.submit(write, writer, item, motion))

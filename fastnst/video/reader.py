@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.video.color import VideoColor
-from fastnst.video.imports import import_av
+from fastnst.video.imports import file_url, import_av
+from fastnst.video.timestamps import Clock, ends_early, skipped_samples, sound_duration, stated_end
 from fastnst.video.transparency import decoder_of
 
 
@@ -27,11 +29,13 @@ class Frame:
         pixels: sRGB of shape (H, W, 3), uint8, upright.
         pts: When it is shown, in units of the video's time base.
         duration: For how long, in the same units; 0 where the file does not say.
+        is_last: Whether it is the video's last one.
     """
 
     pixels: NDArray[np.uint8]
     pts: int
     duration: int
+    is_last: bool = False
 
 
 class VideoReader:
@@ -72,7 +76,7 @@ class VideoReader:
         if path.is_dir():
             raise FastnstError(f"{path} is a folder: name the videos in it")
         try:
-            self._container = self._av.open(str(path), "r", metadata_errors="replace")
+            self._container = self._av.open(file_url(path), "r", metadata_errors="replace")
         except (self._av.FFmpegError, OSError) as error:
             raise FastnstError(_open_failure(path, error)) from None
         try:
@@ -89,8 +93,12 @@ class VideoReader:
         self._video.thread_type = "AUTO"
         self._decode = decoder_of(self._video)
         self.copied = [*self._container.streams.audio, *self._container.streams.subtitles]
-        self._damaged = False
-        self._reached = 0.0  # in seconds, of any stream
+        self._clock = Clock(self._container, [self._video, *self.copied])
+        self._cut_off = False
+        self._undecoded = 0
+        self._delays: dict[int, Fraction] = {}
+        self._packets = 0  # of the video
+        self._reached = Fraction(0)  # in seconds, of any stream
         self._last_pts: int | None = None
         self._items = self._decoded()
         # The frames say more than the header: how they are turned and, in some files, what their colours are.
@@ -135,19 +143,22 @@ class VideoReader:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame | Any]:
-        held, self._held = self._held, []
-        for item in held:
-            yield item if self._is_packet(item) else self._frame(item)
-        for item in self._items:
-            yield item if self._is_packet(item) else self._frame(item)
-        # A truncated file ends without an error; its header still gives the full length.
-        seconds = self._reached - (self._container.start_time or 0) / 1e6
-        if self._damaged or seconds < 0.9 * (self._container.duration or 0) / 1e6 - 1:
-            warnings.warn(
-                f"{self.path} is damaged: what could be decoded, up to {seconds:.1f} s, is done",
-                FastnstWarning,
-                stacklevel=2,
-            )
+        # Each stream's last item waits for the next one: how long a frame stands is seen from the one after
+        # it, and where the last one ends the header says.
+        waiting: dict[int, Any] = {}
+        for item in chain(self._held, self._items):
+            index = self._video.index
+            if self._is_packet(item):
+                index = item.stream.index
+            else:
+                self._give_time(item)
+            before = waiting.get(index)
+            waiting[index] = item
+            if before is not None:
+                yield self._finished(before, item)
+        for item in waiting.values():
+            yield self._finished(item, None)
+        self._warn_of_damage()
 
     def _is_packet(self, item: Any) -> bool:
         return isinstance(item, self._av.Packet)
@@ -159,38 +170,81 @@ class VideoReader:
             try:
                 packet = next(packets, None)
             except (self._av.FFmpegError, OSError):  # a file that ends within a packet
-                self._damaged = True
+                self._cut_off = True
                 packet = None
             if packet is None:
                 return
+            self._clock.correct(packet)
             if packet.pts is not None:
-                self._reached = max(self._reached, float(packet.pts * packet.time_base))
+                end = packet.pts + (packet.duration or 0)
+                self._reached = max(self._reached, end * packet.time_base)
             if packet.stream.index != self._video.index:
                 if packet.dts is not None:  # the empty packet that ends a stream has none
                     yield packet
                 continue
+            self._packets += packet.size > 0
             try:
                 frames = self._decode(packet)
             except self._av.EOFError:  # the end of a decoder that an error has already emptied
                 continue
             except self._av.FFmpegError:
-                self._damaged = True
+                self._undecoded += 1
                 continue
             yield from frames
 
-    def _frame(self, frame: Any) -> Frame:
-        pts = frame.pts
+    def _give_time(self, frame: Any) -> None:
+        """Let each frame's time be later than that of the one before."""
+        # AVI holds only the times of decoding; FFmpeg guesses those of showing, and often wrongly.
+        pts = frame.dts if frame.pts is None or self._container.format.name == "avi" else frame.pts
         if pts is None or (self._last_pts is not None and pts <= self._last_pts):
             # Some files lack times or repeat them; players then show one frame after the other.
             step = max(1, round(1 / self.frame_rate / self.time_base)) if pts is None else 1
             pts = 0 if self._last_pts is None else self._last_pts + step
-        self._last_pts = pts
+        self._last_pts = frame.pts = pts
+
+    def _finished(self, item: Any, following: Any | None) -> Frame | Any:
+        """Give a frame or packet its duration, which only the next one of its stream or the header knows."""
+        if self._is_packet(item):
+            if item.stream.type == "audio":
+                # Matroska counts from where the decoder begins, which is before the sound is heard.
+                delay = self._delays.setdefault(item.stream.index, skipped_samples(item)[0])
+                if following is None:
+                    end = stated_end(self._container, item.stream)
+                    matroska = self._container.format.name.startswith("matroska")
+                    item.duration = sound_duration(item, end - delay if end and matroska else end)
+            return item
+        if following is not None:
+            return self._frame(item, following.pts - item.pts, is_last=False)
+        duration = int(item.duration or 0)
+        end = None if self._is_cut_off() else stated_end(self._container, self._video)
+        if end is not None:
+            duration = max(duration, round(end / self.time_base) - item.pts)
+        return self._frame(item, duration, is_last=True)
+
+    def _frame(self, frame: Any, duration: int, *, is_last: bool) -> Frame:
         try:
             pixels = self._color.to_rgb(frame, self._scaled)
         except (self._av.FFmpegError, ValueError) as error:
             raise FastnstError(f"{self.path}: {frame.format.name} cannot be read as RGB ({error})") from None
         upright = self._orientation.apply(pixels)[: self.height, : self.width]
-        return Frame(np.ascontiguousarray(upright), pts, int(frame.duration or 0))
+        return Frame(np.ascontiguousarray(upright), frame.pts, duration, is_last)
+
+    def _is_cut_off(self) -> bool:
+        """Return whether the file ends before its header says; it is read to its end."""
+        return self._cut_off or ends_early(
+            self._container, self._video, self.path, self._packets, self._reached
+        )
+
+    def _warn_of_damage(self) -> None:
+        missing = f"{self._undecoded} of its packets could not be decoded, and their frames are missing"
+        if self._is_cut_off():
+            line = f"what could be decoded, up to {float(self._reached):.1f} s, is done"
+            line = f"{line}; {missing}" if self._undecoded else line
+        elif self._undecoded:
+            line = missing
+        else:
+            return
+        warnings.warn(f"{self.path} is damaged: {line}", FastnstWarning, stacklevel=3)
 
     def _seconds(self) -> float:
         if self._video.duration:

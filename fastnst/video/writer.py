@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,11 @@ from typing import Any
 
 from fastnst.atomic_write import atomic_write, remove_partial_writes
 from fastnst.errors import FastnstError, FastnstWarning
-from fastnst.video.imports import import_av
+from fastnst.video.imports import file_url, import_av
 from fastnst.video.reader import Frame, VideoReader
+from fastnst.video.stream_copy import FORMATS, copy_streams
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
+VIDEO_SUFFIXES = tuple(FORMATS)
 """The suffixes that results may have."""
 
 # An MP4 file plays only once its index is written, at its end. In fragments of half a second, each with an
@@ -23,6 +26,8 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 # second (in FFmpeg ten) for the other streams', as where the sound ends before the picture.
 _PLAYABLE = {"max_interleave_delta": "1000000", "flush_packets": "1"}
 _FRAGMENTS = {**_PLAYABLE, "movflags": "+frag_keyframe+delay_moov", "frag_duration": "500000"}
+# The sound of an MP4 file may begin before 0, with what its decoder needs first; nothing else moves for it.
+_MATROSKA = {**_PLAYABLE, "avoid_negative_ts": "disabled"}
 _INDEX_FIRST = {"movflags": "+faststart"}
 
 
@@ -71,7 +76,7 @@ def write_video(result: Path, source: VideoReader, *, crf: int = 18) -> Iterator
             os.replace(partial, result)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
         else:
             with atomic_write(result) as temporary:
-                _remux(av, partial, temporary)
+                _remux(partial, temporary, source)
             partial.unlink()
     except BaseException as error:
         with contextlib.suppress(av.FFmpegError, OSError):
@@ -100,26 +105,36 @@ class VideoWriter:
         self._av = import_av()
         self.path = path
         self.frames = 0
+        self._source = source
         self._color = source.color
         self._time_base = source.time_base
         self._closed = False
         self._durations: dict[int, int] = {}
-        options = _PLAYABLE if path.suffix.lower() == ".mkv" else _FRAGMENTS
-        self._container = self._av.open(str(path), "w", container_options=options)
+        self._delay = 0  # of the first frame's decoding before it is shown
+        self._last_dts: int | None = None
+        self._last_frame: Frame | None = None
+        suffix = path.suffix.lower()
+        self._container = self._av.open(
+            file_url(path),
+            "w",
+            format=FORMATS[suffix],
+            container_options=_MATROSKA if suffix == ".mkv" else {**_FRAGMENTS, **_edit_unit(source)},
+        )
         try:
-            self._video = self._open_video(source, crf)
-            self._copies: dict[int, Any] = {}
-            for stream in source.copied:
-                self._copy(stream, source.path)
+            self._video = self._open_video(crf)
+            self._copies = copy_streams(self._container, source.path, source.copied, suffix)
             self._container.metadata.update(source.metadata)
             if source.chapters:
                 self._container.set_chapters(source.chapters)
+            # Writes the header: what the container cannot hold is said before the first frame is painted.
+            self._container.start_encoding()
         except BaseException:
             self._container.close()
             path.unlink(missing_ok=True)
             raise
 
-    def _open_video(self, source: VideoReader, crf: int) -> Any:
+    def _open_video(self, crf: int) -> Any:
+        source = self._source
         video = self._container.add_stream("libx264", rate=source.frame_rate)
         video.width, video.height = source.width, source.height
         video.pix_fmt = "yuv420p"
@@ -128,35 +143,10 @@ class VideoWriter:
         video.codec_context.sample_aspect_ratio = source.aspect
         self._color.tag(video.codec_context)
         video.metadata.update(source.stream_metadata)
+        if self.path.suffix.lower() != ".mkv":
+            for metadata in (video.metadata, source.metadata):
+                _check_timecode(metadata, source)
         return video
-
-    def _copy(self, stream: Any, source: Path) -> None:
-        if stream.codec_context is None:  # PyAV copies it into no container
-            warnings.warn(
-                f"{source}: one of its {stream.type} tracks, which FFmpeg cannot decode, is left out",
-                FastnstWarning,
-                stacklevel=6,
-            )
-            return
-        name = stream.codec_context.name
-        try:
-            copy = self._container.add_stream_from_template(stream)
-        except (ValueError, self._av.FFmpegError):
-            # A video without its subtitles is still useful; without its sound it is not.
-            if stream.type == "audio":
-                raise FastnstError(
-                    f"{source}: its audio ({name}) does not fit into {self.path.suffix}: give -o NAME.mkv"
-                ) from None
-            warnings.warn(
-                f"{source}: its subtitles ({name}) do not fit into {self.path.suffix} and are left out; "
-                "-o NAME.mkv keeps them",
-                FastnstWarning,
-                stacklevel=6,
-            )
-            return
-        copy.metadata.update(stream.metadata)
-        copy.disposition = stream.disposition.value
-        self._copies[stream.index] = copy
 
     def write(self, item: Frame | Any) -> None:
         """Add the next frame, or a packet of the source's other streams.
@@ -165,23 +155,35 @@ class VideoWriter:
             OSError: If the disk is full.
         """
         if not isinstance(item, Frame):
-            copy = self._copies.get(item.stream.index)
-            if copy is not None:
-                item.stream = copy
-                self._container.mux(item)
+            if copy := self._copies.get(item.stream.index):
+                self._container.mux(copy.packets(item))
             return
         frame = self._color.to_yuv(self._av.VideoFrame.from_ndarray(item.pixels, format="rgb24"))
         frame.pts, frame.time_base = item.pts, self._time_base
         self._durations[item.pts] = item.duration
+        before, self._last_frame = self._last_frame, item
+        if item.is_last and before is not None and item.duration != before.duration:
+            # Frames that refer to a later one are stored after it, and MP4 knows only how long the frame
+            # that is stored last stands: this one may not be referred to.
+            frame.pict_type = self._av.video.frame.PictureType.I
         self.frames += 1
         self._mux(frame)
 
     def _mux(self, frame: Any | None) -> None:
         for packet in self._video.encode(frame):
-            # x264 loses the durations of frames; only the last one's matters.
-            if duration := self._durations.pop(packet.pts, 0):
-                packet.duration = duration
+            if self._last_dts is None:
+                self._delay = packet.pts - packet.dts
+            packet.duration = self._durations.pop(packet.pts, 0)  # x264 loses it
+            if self._is_last(packet) and (self._last_dts or 0) < packet.pts - self._delay:
+                # MP4 adds up the times between the frames as they are stored, which must end with this one.
+                packet.dts = packet.pts - self._delay
+            self._last_dts = packet.dts
             self._container.mux(packet)
+
+    def _is_last(self, packet: Any) -> bool:
+        """Return whether a packet is stored last and shown last."""
+        last = self._last_frame
+        return last is not None and last.is_last and packet.pts == last.pts and not self._durations
 
     def close(self) -> None:
         """Flush the encoder and finish the file."""
@@ -195,17 +197,22 @@ class VideoWriter:
             self._container.close()
 
 
-def _remux(av: Any, source: Path, target: Path) -> None:
+def _remux(partial: Path, target: Path, source: VideoReader) -> None:
     """Copy an MP4 file of fragments into one with its index at the front."""
+    av = import_av()
+    name = FORMATS[target.suffix.lower()]
+    options = {**_INDEX_FIRST, **_edit_unit(source)}
     with (
-        av.open(str(source)) as fragments,
-        av.open(str(target), "w", container_options=_INDEX_FIRST) as whole,
+        av.open(file_url(partial)) as fragments,
+        av.open(file_url(target), "w", format=name, container_options=options) as whole,
     ):
         copies = {}
         for stream in fragments.streams:
             if stream.type not in ("video", "audio", "subtitle"):  # chapters are a data stream there
                 continue
             copies[stream.index] = copy = whole.add_stream_from_template(stream, opaque=True)
+            if stream.type == "video":
+                copy.codec_context.framerate = source.frame_rate  # which a timecode counts in
             copy.metadata.update(stream.metadata)
             copy.disposition = stream.disposition.value
         whole.metadata.update(fragments.metadata)
@@ -214,6 +221,32 @@ def _remux(av: Any, source: Path, target: Path) -> None:
             if packet.dts is not None:
                 packet.stream = copies[packet.stream.index]
                 whole.mux(packet)
+
+
+def _check_timecode(metadata: dict[str, str], source: VideoReader) -> None:
+    """Leave out a timecode that MP4 cannot hold, which FFmpeg does without a word."""
+    for key in [key for key in metadata if key.lower() == "timecode"]:
+        text, rate = metadata[key], round(source.frame_rate)
+        match = re.fullmatch(r"\d\d:\d\d:\d\d([:;.])\d+", text)
+        # Only with multiples of 30 frames a second may numbers be dropped, which all but a colon says.
+        if match is None or rate < 1 or (match[1] != ":" and rate % 30):
+            del metadata[key]
+            warnings.warn(
+                f"{source.path}: its timecode ({text}) does not fit {rate} frames a second and is left out; "
+                "-o NAME.mkv keeps it",
+                FastnstWarning,
+                stacklevel=7,
+            )
+
+
+def _edit_unit(source: VideoReader) -> dict[str, str]:
+    """Return the option for the unit in which MP4 says when its tracks begin: fine enough for every track."""
+    unit = source.time_base.denominator
+    for stream in source.copied:
+        if stream.type == "audio" and stream.codec_context is not None:
+            finer = math.lcm(unit, stream.codec_context.sample_rate or 1)
+            unit = finer if finer <= 1_000_000 else unit
+    return {"movie_timescale": str(max(unit, 1000))}
 
 
 def _write_failure(result: Path, error: Any) -> str:
