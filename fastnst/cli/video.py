@@ -89,7 +89,7 @@ def video(
         paint = painter.open(device=device, threads=threads)
         for task in tasks:
             try:
-                _stylize(task, paint, stabilize, reduce, crf)
+                _stylize(task, paint, stabilize, reduce, crf, overwrite)
             except FastnstError as error:  # noqa: PERF203 - each video for itself
                 if total == 1:
                     raise
@@ -99,11 +99,13 @@ def video(
         raise FastnstError(f"{failed} of {total} could not be done; the lines above say why")
 
 
-def _stylize(task: Task, painter: Painter, stabilize: bool, reduce: int | None, crf: int) -> None:
+def _stylize(
+    task: Task, painter: Painter, stabilize: bool, reduce: int | None, crf: int, overwrite: bool
+) -> None:
+    from fastnst.video.partial import partial_path
     from fastnst.video.pipeline import stylize_video
     from fastnst.video.reader import VideoReader
     from fastnst.video.stabilizer import Stabilizer
-    from fastnst.video.writer import partial_path
 
     start = time.perf_counter()
     if stabilize:
@@ -118,6 +120,7 @@ def _stylize(task: Task, painter: Painter, stabilize: bool, reduce: int | None, 
                     painter,
                     stabilizer=Stabilizer() if stabilize else None,
                     crf=crf,
+                    overwrite=overwrite,
                     on_shot=painter.begin_shot,
                     on_frame=progress.count,
                 )

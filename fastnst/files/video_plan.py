@@ -9,7 +9,8 @@ from pathlib import Path
 from fastnst.errors import FastnstError
 from fastnst.files.plan import Task, cannot_become, destination
 from fastnst.files.search import FolderIdentities
-from fastnst.video.writer import VIDEO_SUFFIXES, partial_path
+from fastnst.video.partial import partial_path
+from fastnst.video.writer import VIDEO_SUFFIXES
 
 
 def plan_videos(

@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnst.video.partial import write_video
 from fastnst.video.reader import Frame, VideoReader
 from fastnst.video.stabilizer import Motion, Stabilizer
-from fastnst.video.writer import VideoWriter, write_video
+from fastnst.video.writer import VideoWriter
 
 Paint: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """A function that paints a picture: RGB of shape (H, W, 3), uint8, to the same shape."""
@@ -30,6 +31,7 @@ def stylize_video(
     *,
     stabilizer: Stabilizer | None = None,
     crf: int = 18,
+    overwrite: bool = True,
     on_shot: Callable[[], None] | None = None,
     on_frame: Callable[[], None] | None = None,
 ) -> int:
@@ -44,6 +46,7 @@ def stylize_video(
         paint: Called with the frames in their order.
         stabilizer: Removes flicker; a new one for each video.
         crf: x264's constant rate factor.
+        overwrite: Whether a file of the result's name is replaced, also one that appears meanwhile.
         on_shot: With a stabilizer, called before the first frame after each cut is painted, so that a
             painter can forget earlier frames.
         on_frame: Called when a frame has been painted.
@@ -67,7 +70,7 @@ def stylize_video(
             item = replace(item, pixels=stabilizer.blend(item.pixels, motion))
         writer.write(item)
 
-    with write_video(result, source, crf=crf) as writer:
+    with write_video(result, source, crf=crf, overwrite=overwrite) as writer:
         reading, writing = ThreadPoolExecutor(1, "decode"), ThreadPoolExecutor(1, "encode")
         try:
             ahead = deque(reading.submit(read) for _ in range(_AHEAD))

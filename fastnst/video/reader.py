@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,7 @@ class VideoReader:
         if path.is_dir():
             raise FastnstError(f"{path} is a folder: name the videos in it")
         try:
-            self._container = self._av.open(file_url(path), "r", metadata_errors="replace")
+            self._container = self._av.open(_source(path), "r", metadata_errors="replace")
         except (self._av.FFmpegError, OSError) as error:
             raise FastnstError(_open_failure(path, error)) from None
         try:
@@ -306,6 +306,15 @@ def _reduced(size: tuple[int, int], longer: int | None) -> tuple[int, int]:
         return size
     scale = longer / max(size)
     return max(2, 2 * round(size[0] * scale / 2)), max(2, 2 * round(size[1] * scale / 2))
+
+
+def _source(path: Path) -> Any:
+    """Return what PyAV opens, so that FFmpeg takes no part of the name for more than a name."""
+    if "%" not in str(path):
+        return file_url(path)
+    # FFmpeg takes a%03d.gif for a series of pictures; an open file has no name.
+    file = path.open("rb")
+    return SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
 
 
 def _open_failure(path: Path, error: Any) -> str:

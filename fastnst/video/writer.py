@@ -1,19 +1,15 @@
-"""Writing a video under a partial name, so that an interruption leaves a file that plays."""
+"""Writing a video: frames are encoded, the other streams copied, into a file that plays at any time."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import math
 import os
 import re
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fastnst.atomic_write import atomic_write, remove_partial_writes
-from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.errors import FastnstWarning
 from fastnst.video.imports import file_url, import_av
 from fastnst.video.reader import Frame, VideoReader
 from fastnst.video.stream_copy import FORMATS, copy_streams
@@ -21,71 +17,18 @@ from fastnst.video.stream_copy import FORMATS, copy_streams
 VIDEO_SUFFIXES = tuple(FORMATS)
 """The suffixes that results may have."""
 
-# An MP4 file plays only once its index is written, at its end. In fragments of half a second, each with an
-# index of its own, it plays at any time; delay_moov lets the first one hold the exact times. Packets wait a
-# second (in FFmpeg ten) for the other streams', as where the sound ends before the picture.
-_PLAYABLE = {"max_interleave_delta": "1000000", "flush_packets": "1"}
-_FRAGMENTS = {**_PLAYABLE, "movflags": "+frag_keyframe+delay_moov", "frag_duration": "500000"}
+# An MP4 file plays only once its index is written, at its end. In fragments of a fifth of a second, each with
+# an index of its own, it plays at any time; delay_moov lets the first one hold the exact times. Packets do
+# not wait long for the other streams', as where the sound ends before the picture.
+_PLAYABLE = {"max_interleave_delta": "200000", "flush_packets": "1"}
+_FRAGMENTS = {**_PLAYABLE, "movflags": "+frag_keyframe+delay_moov", "frag_duration": "200000"}
+
+# x264 holds frames back: it looks 40 ahead, and one more for each thread. With 10 and at most 4 threads,
+# files are no larger, and the partial file holds what was painted half a second ago.
+_SOON = {"preset": "medium", "rc-lookahead": "10", "threads": str(min(4, os.cpu_count() or 1))}
+
 # The sound of an MP4 file may begin before 0, with what its decoder needs first; nothing else moves for it.
-_MATROSKA = {**_PLAYABLE, "avoid_negative_ts": "disabled"}
-_INDEX_FIRST = {"movflags": "+faststart"}
-
-
-def partial_path(result: Path) -> Path:
-    """Return the name under which a result is written until it is whole: `fox.wave.partial.mp4`."""
-    return result.with_name(f"{result.stem}.partial{result.suffix}")
-
-
-@contextlib.contextmanager
-def write_video(result: Path, source: VideoReader, *, crf: int = 18) -> Iterator[VideoWriter]:
-    """Yield a writer whose file takes the name `result` once the block has ended well.
-
-    Until then the file is called `partial_path(result)` and can be played as far as it goes, even if the
-    process is killed. If the block raises, the partial file is closed, and stays if it holds a frame.
-
-    Args:
-        result: The file to write; its suffix is one of `VIDEO_SUFFIXES`.
-        source: The original video, for its times, colours, other streams, metadata and chapters.
-        crf: x264's constant rate factor, 0 (lossless) to 51.
-
-    Yields:
-        The writer.
-
-    Raises:
-        FastnstError: If the folder cannot be written to, the disk is full, or the container does not hold
-            the source's audio.
-
-    Warns:
-        FastnstWarning: If a track is left out, because the container cannot hold the subtitles or FFmpeg
-            cannot decode it.
-    """
-    av = import_av()
-    partial = partial_path(result)
-    try:
-        result.parent.mkdir(parents=True, exist_ok=True)
-        remove_partial_writes(result.parent, result.stem)
-        writer = VideoWriter(partial, source, crf=crf)
-    except OSError as error:
-        raise FastnstError(_write_failure(result, error)) from None
-    try:
-        yield writer
-        writer.close()
-        if result.suffix.lower() == ".mkv":
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(partial, result)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
-        else:
-            with atomic_write(result) as temporary:
-                _remux(partial, temporary, source)
-            partial.unlink()
-    except BaseException as error:
-        with contextlib.suppress(av.FFmpegError, OSError):
-            writer.close()
-        if not writer.frames:
-            partial.unlink(missing_ok=True)
-        if isinstance(error, av.FFmpegError | OSError) and not isinstance(error, BrokenPipeError):
-            raise FastnstError(_write_failure(result, error)) from None
-        raise
+_MATROSKA = {**_PLAYABLE, "avoid_negative_ts": "disabled", "cluster_time_limit": "200"}
 
 
 class VideoWriter:
@@ -118,7 +61,7 @@ class VideoWriter:
             file_url(path),
             "w",
             format=FORMATS[suffix],
-            container_options=_MATROSKA if suffix == ".mkv" else {**_FRAGMENTS, **_edit_unit(source)},
+            container_options=_MATROSKA if suffix == ".mkv" else {**_FRAGMENTS, **edit_unit(source)},
         )
         try:
             self._video = self._open_video(crf)
@@ -130,7 +73,6 @@ class VideoWriter:
             self._container.start_encoding()
         except BaseException:
             self._container.close()
-            path.unlink(missing_ok=True)
             raise
 
     def _open_video(self, crf: int) -> Any:
@@ -138,7 +80,7 @@ class VideoWriter:
         video = self._container.add_stream("libx264", rate=source.frame_rate)
         video.width, video.height = source.width, source.height
         video.pix_fmt = "yuv420p"
-        video.options = {"crf": str(crf), "preset": "medium"}
+        video.options = {"crf": str(crf), **_SOON}
         video.codec_context.time_base = source.time_base
         video.codec_context.sample_aspect_ratio = source.aspect
         self._color.tag(video.codec_context)
@@ -197,32 +139,6 @@ class VideoWriter:
             self._container.close()
 
 
-def _remux(partial: Path, target: Path, source: VideoReader) -> None:
-    """Copy an MP4 file of fragments into one with its index at the front."""
-    av = import_av()
-    name = FORMATS[target.suffix.lower()]
-    options = {**_INDEX_FIRST, **_edit_unit(source)}
-    with (
-        av.open(file_url(partial)) as fragments,
-        av.open(file_url(target), "w", format=name, container_options=options) as whole,
-    ):
-        copies = {}
-        for stream in fragments.streams:
-            if stream.type not in ("video", "audio", "subtitle"):  # chapters are a data stream there
-                continue
-            copies[stream.index] = copy = whole.add_stream_from_template(stream, opaque=True)
-            if stream.type == "video":
-                copy.codec_context.framerate = source.frame_rate  # which a timecode counts in
-            copy.metadata.update(stream.metadata)
-            copy.disposition = stream.disposition.value
-        whole.metadata.update(fragments.metadata)
-        whole.set_chapters(fragments.chapters())
-        for packet in fragments.demux([fragments.streams[index] for index in copies]):
-            if packet.dts is not None:
-                packet.stream = copies[packet.stream.index]
-                whole.mux(packet)
-
-
 def _check_timecode(metadata: dict[str, str], source: VideoReader) -> None:
     """Leave out a timecode that MP4 cannot hold, which FFmpeg does without a word."""
     for key in [key for key in metadata if key.lower() == "timecode"]:
@@ -239,7 +155,7 @@ def _check_timecode(metadata: dict[str, str], source: VideoReader) -> None:
             )
 
 
-def _edit_unit(source: VideoReader) -> dict[str, str]:
+def edit_unit(source: VideoReader) -> dict[str, str]:
     """Return the option for the unit in which MP4 says when its tracks begin: fine enough for every track."""
     unit = source.time_base.denominator
     for stream in source.copied:
@@ -247,13 +163,3 @@ def _edit_unit(source: VideoReader) -> dict[str, str]:
             finer = math.lcm(unit, stream.codec_context.sample_rate or 1)
             unit = finer if finer <= 1_000_000 else unit
     return {"movie_timescale": str(max(unit, 1000))}
-
-
-def _write_failure(result: Path, error: Any) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{result} cannot be written, the disk is full: free some space, or give -o elsewhere"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{result} cannot be written, {result.parent} is read-only: give -o FOLDER"
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"{result} cannot be written, {result.parent} is not a folder"
-    return f"{result} cannot be written: {error.strerror or error}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import sys
+import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ import pytest
 
 from fastnst import FastnstError
 from fastnst.errors import FastnstWarning
+from fastnst.video.partial import partial_path, write_video
 from fastnst.video.pipeline import stylize_video
 from fastnst.video.reader import Frame, VideoReader
 from fastnst.video.stabilizer import Stabilizer
-from fastnst.video.writer import VideoWriter, partial_path, write_video
+from fastnst.video.writer import VideoWriter
 from tests.fastnst.make_videos import av, decoded, make_video, moving, packets_of, scene, times_of
 
 UNEVEN = [0, 3000, 9000, 10_000, 20_000, 21_000, 30_000, 45_000, 48_000, 60_000]
@@ -255,6 +258,101 @@ def test_a_partial_file_of_mp4_plays_while_it_is_written(tmp_path: Path) -> None
     times = times_of(copy)
     assert 50 < len(times) < 150
     assert times[:50] == times_of(source)[:50]
+
+
+@pytest.mark.parametrize("sound", [None, "aac", "ac3"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_partial_file_plays_from_its_first_second_on(
+    tmp_path: Path, suffix: str, sound: str | None
+) -> None:
+    """What kill -9 would leave, once 25 frames at 25 a second are written, and after each further one."""
+    source = make_video(tmp_path / f"in{suffix}", moving(40), audio=sound)
+    expected, copy, count = times_of(source), tmp_path / f"copy{suffix}", 0
+    with VideoReader(source) as reader, write_video(tmp_path / f"out{suffix}", reader) as writer:
+        for item in reader:
+            writer.write(item)
+            count += isinstance(item, Frame)
+            if count >= 25 and isinstance(item, Frame):
+                copy.write_bytes(partial_path(tmp_path / f"out{suffix}").read_bytes())
+                times = times_of(copy)
+                assert max(3, count - 27) < len(times) <= count
+                assert times[:-3] == expected[: len(times) - 3]  # frames may refer to one after them
+
+
+def test_a_result_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mp4", moving(30))
+    for suffix in (".mp4", ".mkv"):
+        result = tmp_path / f"out{suffix}"
+        refused: list[str] = []
+
+        def paint(image: np.ndarray, result: Path = result, refused: list[str] = refused) -> np.ndarray:
+            if not refused:
+                with pytest.raises(FastnstError) as caught:
+                    stylize(source, result, paint=lambda image: pytest.fail("painted"))
+                refused.append(str(caught.value))
+            return image
+
+        assert stylize(source, result, paint) == 30
+        assert refused == [
+            f"{result} is being written by another process: wait for it, or give another name to -o"
+        ]
+        assert times_of(result) == times_of(source)
+        assert stylize(source, result) == 30  # the lock is free again
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_result_that_appears_meanwhile_is_kept(tmp_path: Path, suffix: str) -> None:
+    source = make_video(tmp_path / "in.mp4", moving(5))
+    result = tmp_path / f"out{suffix}"
+
+    def paint(image: np.ndarray) -> np.ndarray:
+        result.write_bytes(b"precious")
+        return image
+
+    with pytest.raises(FastnstError, match="exists: --overwrite replaces it"):
+        stylize(source, result, paint, overwrite=False)
+    assert result.read_bytes() == b"precious"
+    assert len(times_of(partial_path(result))) == 5
+    partial_path(result).unlink()
+    with pytest.raises(FastnstError, match="exists: --overwrite replaces it"):
+        stylize(source, result, lambda image: pytest.fail("painted"), overwrite=False)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.mp4", result.name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows allows no such names")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "concat:a.mp4",
+        "http:x.mp4",
+        "pipe:0.mkv",
+        "a%03d.mp4",
+        "a%03d.gif",
+        "-x.mp4",
+        "[a]*?{b}.mov",
+    ],
+)
+def test_a_name_is_only_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """FFmpeg has protocols, patterns and options in names of files that are given relative to a folder."""
+    monkeypatch.chdir(tmp_path)
+    for decoy in ("a.mp4", "a001.mp4", "a001.gif"):
+        Path(decoy).write_bytes(b"another file")
+    suffix = Path(name).suffix
+    plain = make_video(
+        Path(f"plain{suffix}"),
+        moving(3),
+        **({"codec": "gif", "pix_fmt": "rgb8"} if suffix == ".gif" else {}),
+    )
+    plain.rename(name)
+    result = Path(name).with_suffix(".painted" + suffix.replace("gif", "mp4"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a GIF has transparency
+        assert stylize(Path(name), result) == 3
+    result.rename("plain.mp4")
+    assert len(decoded(Path("plain.mp4"))) == 3
+    assert sorted(file.name for file in Path().iterdir()) == sorted(
+        [name, "plain.mp4", "a.mp4", "a001.mp4", "a001.gif"]
+    )
 
 
 def test_the_stabilizer_sees_the_source_and_begins_anew_at_cuts(tmp_path: Path) -> None:

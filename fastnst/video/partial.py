@@ -1,0 +1,174 @@
+"""A result under a partial name until it is whole, so that an interruption leaves a file that plays."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fastnst.atomic_write import atomic_write, remove_partial_writes
+from fastnst.errors import FastnstError
+from fastnst.video.imports import file_url, import_av
+from fastnst.video.reader import VideoReader
+from fastnst.video.stream_copy import FORMATS
+from fastnst.video.writer import VideoWriter, edit_unit
+
+if sys.platform != "win32":
+    import fcntl
+
+_INDEX_FIRST = {"movflags": "+faststart"}
+
+
+def partial_path(result: Path) -> Path:
+    """Return the name under which a result is written until it is whole: `fox.wave.partial.mp4`."""
+    return result.with_name(f"{result.stem}.partial{result.suffix}")
+
+
+@contextlib.contextmanager
+def write_video(
+    result: Path, source: VideoReader, *, crf: int = 18, overwrite: bool = True
+) -> Iterator[VideoWriter]:
+    """Yield a writer whose file takes the name `result` once the block has ended well.
+
+    Until then the file is called `partial_path(result)` and can be played as far as it goes, even if the
+    process is killed. If the block raises, the partial file is closed, and stays if it holds a frame.
+
+    Args:
+        result: The file to write; its suffix is one of `VIDEO_SUFFIXES`.
+        source: The original video, for its times, colours, other streams, metadata and chapters.
+        crf: x264's constant rate factor, 0 (lossless) to 51.
+        overwrite: Whether a file that has the name `result`, or gets it meanwhile, is replaced.
+
+    Yields:
+        The writer.
+
+    Raises:
+        FastnstError: If the folder cannot be written to, the disk is full, the container does not hold the
+            source's audio, another process writes the same result, or there is one and it is kept.
+
+    Warns:
+        FastnstWarning: If a track is left out, because the container cannot hold the subtitles or FFmpeg
+            cannot decode it.
+    """
+    av = import_av()
+    partial = partial_path(result)
+    try:
+        result.parent.mkdir(parents=True, exist_ok=True)
+        remove_partial_writes(result.parent, result.stem)
+        locked = _locked(partial, result)
+        with locked:
+            _check_free(result, overwrite=overwrite)
+            yield from _write(av, partial, result, source, crf, overwrite=overwrite)
+    except (av.FFmpegError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise FastnstError(_write_failure(result, error)) from None
+
+
+def _write(
+    av: Any, partial: Path, result: Path, source: VideoReader, crf: int, *, overwrite: bool
+) -> Iterator[VideoWriter]:
+    writer = None
+    try:
+        writer = VideoWriter(partial, source, crf=crf)
+        yield writer
+        writer.close()
+        if result.suffix.lower() == ".mkv":
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            _check_free(result, overwrite=overwrite)
+            os.replace(partial, result)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
+        else:
+            with atomic_write(result) as temporary:
+                _remux(partial, temporary, source)
+                _check_free(result, overwrite=overwrite)
+            partial.unlink()
+    except BaseException:
+        if writer is not None:
+            with contextlib.suppress(av.FFmpegError, OSError):
+                writer.close()
+        if writer is None or not writer.frames:
+            partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def _locked(partial: Path, result: Path) -> Iterator[None]:
+    """Hold the partial file while it is written; a killed process gives it free.
+
+    Raises:
+        FastnstError: If another process holds it.
+    """
+    if sys.platform == "win32":  # which lets no open file be replaced
+        yield
+        return
+    while True:
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FastnstError(
+                    f"{result} is being written by another process: wait for it, or give another name to -o"
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            # The other process may have given its file the final name between the two calls.
+            if _is_open_as(descriptor, partial):
+                try:
+                    yield
+                finally:
+                    if _is_open_as(descriptor, partial) and not partial.stat().st_size:
+                        partial.unlink()
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_open_as(descriptor: int, path: Path) -> bool:
+    return path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
+
+
+def _check_free(result: Path, *, overwrite: bool) -> None:
+    if result.exists() and not overwrite:
+        raise FastnstError(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
+
+
+def _remux(partial: Path, target: Path, source: VideoReader) -> None:
+    """Copy an MP4 file of fragments into one with its index at the front."""
+    av = import_av()
+    name = FORMATS[target.suffix.lower()]
+    options = {**_INDEX_FIRST, **edit_unit(source)}
+    with (
+        av.open(file_url(partial)) as fragments,
+        av.open(file_url(target), "w", format=name, container_options=options) as whole,
+    ):
+        copies = {}
+        for stream in fragments.streams:
+            if stream.type not in ("video", "audio", "subtitle"):  # chapters are a data stream there
+                continue
+            copies[stream.index] = copy = whole.add_stream_from_template(stream, opaque=True)
+            if stream.type == "video":
+                copy.codec_context.framerate = source.frame_rate  # which a timecode counts in
+            copy.metadata.update(stream.metadata)
+            copy.disposition = stream.disposition.value
+        whole.metadata.update(fragments.metadata)
+        whole.set_chapters(fragments.chapters())
+        for packet in fragments.demux([fragments.streams[index] for index in copies]):
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                whole.mux(packet)
+
+
+def _write_failure(result: Path, error: Any) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{result} cannot be written, the disk is full: free some space, or give -o elsewhere"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{result} cannot be written, {result.parent} is read-only: give -o FOLDER"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"{result} cannot be written, {result.parent} is not a folder"
+    return f"{result} cannot be written: {error.strerror or error}"
