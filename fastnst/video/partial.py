@@ -14,7 +14,7 @@ from fastnst.atomic_write import atomic_write, remove_partial_writes
 from fastnst.errors import FastnstError
 from fastnst.video.imports import file_url, import_av
 from fastnst.video.reader import VideoReader
-from fastnst.video.stream_copy import FORMATS
+from fastnst.video.stream_copy import FORMATS, holds
 from fastnst.video.writer import VideoWriter, edit_unit
 
 if sys.platform != "win32":
@@ -156,8 +156,18 @@ def _remux(partial: Path, target: Path, source: VideoReader) -> None:
                 copy.codec_context.framerate = source.frame_rate  # which a timecode counts in
             copy.metadata.update(stream.metadata)
             copy.disposition = stream.disposition.value
+        covers = []
+        for file in source.attachments:
+            if file.stream is not None and holds(name, file.stream):
+                cover = whole.add_stream_from_template(file.stream, opaque=True)
+                cover.disposition = file.stream.disposition.value
+                covers.append((cover, file.data))
         whole.metadata.update(fragments.metadata)
         whole.set_chapters(fragments.chapters())
+        for cover, data in covers:
+            picture = av.Packet(data)
+            picture.stream, picture.pts, picture.dts, picture.is_keyframe = cover, 0, 0, True
+            whole.mux(picture)
         for packet in fragments.demux([fragments.streams[index] for index in copies]):
             if packet.dts is not None:
                 packet.stream = copies[packet.stream.index]

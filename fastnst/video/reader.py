@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.video.attachments import attached_files, cover_file, is_cover, left_out
 from fastnst.video.color import VideoColor
 from fastnst.video.imports import file_url, import_av
 from fastnst.video.timestamps import Clock, ends_early, skipped_samples, sound_duration, stated_end
@@ -58,6 +59,7 @@ class VideoReader:
         aspect: Width of a pixel divided by its height.
         color: The colour space of its painted copy.
         copied: PyAV's streams that are copied packet by packet.
+        attachments: Files in the video, such as fonts and its cover picture.
         metadata: Metadata of the container, such as its title.
         stream_metadata: Metadata of the video stream.
         chapters: As PyAV has them.
@@ -86,13 +88,16 @@ class VideoReader:
             raise
 
     def _open(self, size: int | None) -> None:
-        streams = [stream for stream in self._container.streams.video if not _is_cover(stream)]
+        streams = [stream for stream in self._container.streams.video if not is_cover(stream)]
         if not streams or streams[0].codec_context is None:
             raise FastnstError(f"{self.path} holds no video that can be decoded")
         self._video = streams[0]
-        self._video.thread_type = "AUTO"
+        # With a thread for each frame, the error of a damaged one would cost PyAV its good neighbour, too.
+        self._video.thread_type = "SLICE"
         self._decode = decoder_of(self._video)
         self.copied = [*self._container.streams.audio, *self._container.streams.subtitles]
+        self._covers = {stream.index: stream for stream in self._container.streams.video if is_cover(stream)}
+        self.attachments = attached_files(self._container)
         self._clock = Clock(self._container, [self._video, *self.copied])
         self._cut_off = False
         self._undecoded = 0
@@ -165,7 +170,7 @@ class VideoReader:
 
     def _decoded(self) -> Iterator[Any]:
         """Yield PyAV's frames of the video and packets of the other streams."""
-        packets = self._container.demux([self._video, *self.copied])
+        packets = self._container.demux([self._video, *self.copied, *self._covers.values()])
         while True:
             try:
                 packet = next(packets, None)
@@ -178,6 +183,10 @@ class VideoReader:
             if packet.pts is not None:
                 end = packet.pts + (packet.duration or 0)
                 self._reached = max(self._reached, end * packet.time_base)
+            if packet.stream.index in self._covers:  # which come before everything else
+                if packet.size:
+                    self.attachments.append(cover_file(packet))
+                continue
             if packet.stream.index != self._video.index:
                 if packet.dts is not None:  # the empty packet that ends a stream has none
                     yield packet
@@ -266,6 +275,8 @@ class VideoReader:
             losses.append(
                 f"would be {size[0]}x{size[1]}: the result is {self.width}x{self.height}, as H.264 needs"
             )
+        if others := left_out(self._container, self._video):
+            losses.append(f"also holds {others}: the result does not")
         for loss in losses:
             warnings.warn(f"{self.path} {loss}", FastnstWarning, stacklevel=4)
 
@@ -294,10 +305,6 @@ class _Orientation:
         if self.transposed:
             pixels = pixels.transpose(1, 0, 2)
         return pixels[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
-
-
-def _is_cover(stream: Any) -> bool:
-    return "attached_pic" in str(stream.disposition)
 
 
 def _reduced(size: tuple[int, int], longer: int | None) -> tuple[int, int]:

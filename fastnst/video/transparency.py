@@ -34,5 +34,5 @@ def decoder_of(stream: Any) -> Callable[[Any], list[Any]]:
         )
         return lambda packet: list(packet.decode())
     decoder.extradata = stream.codec_context.extradata
-    decoder.thread_type = "AUTO"
+    decoder.thread_type = stream.thread_type
     return lambda packet: list(decoder.decode(packet))

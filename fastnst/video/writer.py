@@ -12,7 +12,7 @@ from typing import Any
 from fastnst.errors import FastnstWarning
 from fastnst.video.imports import file_url, import_av
 from fastnst.video.reader import Frame, VideoReader
-from fastnst.video.stream_copy import FORMATS, copy_streams
+from fastnst.video.stream_copy import FORMATS, copy_streams, holds
 
 VIDEO_SUFFIXES = tuple(FORMATS)
 """The suffixes that results may have."""
@@ -66,6 +66,7 @@ class VideoWriter:
         try:
             self._video = self._open_video(crf)
             self._copies = copy_streams(self._container, source.path, source.copied, suffix)
+            self._attach(suffix)
             self._container.metadata.update(source.metadata)
             if source.chapters:
                 self._container.set_chapters(source.chapters)
@@ -89,6 +90,22 @@ class VideoWriter:
             for metadata in (video.metadata, source.metadata):
                 _check_timecode(metadata, source)
         return video
+
+    def _attach(self, suffix: str) -> None:
+        """Add the files in the source; MP4 gets its cover picture when it is whole."""
+        lost = []
+        for file in self._source.attachments:
+            if suffix == ".mkv":
+                self._container.add_attachment(file.name, file.mime_type, file.data)
+            elif file.stream is None or suffix == ".mov" or not holds(FORMATS[suffix], file.stream):
+                lost.append(file.name)
+        if lost:
+            warnings.warn(
+                f"{self._source.path}: its attachments ({', '.join(lost)}) do not fit into {suffix} "
+                "and are left out; -o NAME.mkv keeps them",
+                FastnstWarning,
+                stacklevel=6,
+            )
 
     def write(self, item: Frame | Any) -> None:
         """Add the next frame, or a packet of the source's other streams.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 import warnings
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fastnst import FastnstError
 from fastnst.errors import FastnstWarning
@@ -150,6 +152,61 @@ def test_rotation_is_applied_and_the_pixels_shape_kept(tmp_path: Path) -> None:
     assert (frame.height, frame.width, frame.rotation) == (64, 48, 0)
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(3, 4)
+
+
+def test_files_in_a_video_are_kept_or_named(tmp_path: Path) -> None:
+    make_video(tmp_path / "plain.mp4", moving(3))
+    buffer = io.BytesIO()
+    Image.fromarray(scene(16, 16)).save(buffer, "JPEG")
+    files = {"cover.jpg": ("image/jpeg", buffer.getvalue()), "f.ttf": ("font/ttf", b"a font" * 9)}
+    source = tmp_path / "in.mkv"
+    with av.open(str(tmp_path / "plain.mp4")) as plain, av.open(str(source), "w") as container:
+        copies = [container.add_stream_from_template(plain.streams[0], opaque=True) for _ in range(2)]
+        for name, (kind, data) in files.items():
+            container.add_attachment(name, kind, data)
+        for packet in plain.demux(video=0):
+            if packet.dts is not None:
+                times = packet.pts, packet.dts, packet.time_base
+                for copy in copies:
+                    packet.stream = copy
+                    packet.pts, packet.dts, packet.time_base = times
+                    container.mux(packet)
+    for suffix, kept, lost in (
+        (".mkv", {"cover.jpg", "f.ttf"}, ""),
+        (".mp4", {"cover.jpg"}, "f.ttf"),
+        (".mov", set(), "f.ttf, cover.jpg"),
+    ):
+        result = tmp_path / f"out{suffix}"
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert stylize(source, result) == 3
+        lines = [str(warning.message) for warning in caught]
+        assert f"{source} also holds 1 more video track: the result does not" in lines[0]
+        assert len(lines) == (2 if lost else 1)
+        if lost:
+            assert f"its attachments ({lost}) do not fit into {suffix} and are left out" in lines[1]
+        with VideoReader(result) as reader:
+            assert {file.name: file.data for file in reader.attachments} == {
+                name: data for name, (_, data) in files.items() if name in kept
+            }
+            assert sum(isinstance(item, Frame) for item in reader) == 3
+
+
+def test_packets_that_cost_frames_are_counted_in_one_line(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mov", moving(8), codec="png", pix_fmt="rgb24")
+    data = source.read_bytes()
+    for number in (3, 6):
+        at = -1
+        for _ in range(number):
+            at = data.index(b"\x89PNG", at + 1)
+        data = data[:at] + b"XXXX" + data[at + 4 :]
+    source.write_bytes(data)
+    with pytest.warns(FastnstWarning) as caught:
+        assert stylize(source, tmp_path / "out.mp4") == 6
+    assert [str(warning.message) for warning in caught] == [
+        f"{source} is damaged: 2 of its packets could not be decoded, and their frames are missing"
+    ]
+    assert times_of(tmp_path / "out.mp4")[-1] == Fraction(7, 25)
 
 
 def test_metadata_and_chapters_are_kept(tmp_path: Path) -> None:
