@@ -56,6 +56,8 @@ class VideoWriter:
         self._delay = 0  # of the first frame's decoding before it is shown
         self._last_dts: int | None = None
         self._last_frame: Frame | None = None
+        self._waiting: Any = None  # the last packet, until the next one is known
+        self._is_matroska = path.suffix.lower() == ".mkv"
         suffix = path.suffix.lower()
         self._container = self._av.open(
             file_url(path),
@@ -137,7 +139,13 @@ class VideoWriter:
                 # MP4 adds up the times between the frames as they are stored, which must end with this one.
                 packet.dts = packet.pts - self._delay
             self._last_dts = packet.dts
-            self._container.mux(packet)
+            before, self._waiting = self._waiting, packet
+            if before is not None:
+                if not self._is_matroska:  # MP4's fragments count the times between frames as they are stored
+                    before.duration = packet.dts - before.dts
+                self._container.mux(before)
+        if frame is None and self._waiting is not None:
+            self._container.mux(self._waiting)
 
     def _is_last(self, packet: Any) -> bool:
         """Return whether a packet is stored last and shown last."""
