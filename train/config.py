@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import typing
 from dataclasses import dataclass, field
@@ -97,7 +98,7 @@ class TrainingConfig:
     fresh: bool = False
     """Train from the start even if the checkpoint exists."""
 
-    style_size: int = 384
+    style_size: int = 768
     """Size of the brush: the longer side, in pixels, that the painting is resized to. Larger: coarser
     strokes."""
     strength: int | None = None
@@ -107,6 +108,9 @@ class TrainingConfig:
     """The same as a number, instead of --strength: level 5 is 8, and each is 1.6 times the one below it."""
     content_weight: float = 1.0
     """Weight of the content term."""
+    style_scales: tuple[int, ...] = (1, 2, 4)
+    """Factors by which the style term reduces stylised photo and painting: large shapes count as much as fine
+    strokes. 1 alone is the paper's term."""
     tv_weight: float = 0.0
     """Weight of the total variation, which smooths."""
     repetition_weight: float = 0.2
@@ -264,6 +268,8 @@ class TrainingConfig:
             raise FastnstError(f"--cache-gb must be at least 0, got {self.cache_gb}")
         if not self.content_layers or self.style_layers == ():
             raise FastnstError("--content-layers and --style-layers need at least one layer each")
+        if self.style_scales[:1] != (1,) or any(a >= b for a, b in itertools.pairwise(self.style_scales)):
+            raise FastnstError(f"--style-scales must rise from 1, got {list(self.style_scales)}")
         self._check_style_layer_weights()
 
     @property

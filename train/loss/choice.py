@@ -75,6 +75,7 @@ def make_loss(
         style_layer_weights=config.style_layer_weights,
         content_weight=config.content_weight,
         style_weight=config.resolved_style_weight,
+        style_scales=config.style_scales,
         tv_weight=config.tv_weight,
         repetition_weight=config.repetition_weight,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from train.loss.gram_matrix import gram_matrix
 from train.loss.loss_network import LossNetwork
 from train.loss.repetition_loss import RepetitionLoss
+from train.loss.scales import reduced, usable_scales
 
 # Far below the energy of any features, and far enough above 0 that the quotient stays in float32's range.
 _LEAST_ENERGY = 1e-20
@@ -55,11 +57,13 @@ class PerceptualLosses:
     Attributes:
         total: The weighted sum, which training minimises.
         content: Mean over the content layers.
-        style: Weighted mean over the style layers.
+        style: Mean over the scales, and weighted mean over the style layers.
         tv: Total variation of the stylised images.
-        repetition: How much more regular they are than photo and painting, see `RepetitionLoss`.
+        repetition: How much more regular they are than photo and painting, see `RepetitionLoss`; mean over
+            the scales.
         content_by_layer: The content term of each layer.
-        style_by_layer: The style term of each layer.
+        style_by_layer: The style term of each layer, mean over the scales.
+        style_by_scale: The style term of each scale, weighted mean over the style layers.
     """
 
     total: Tensor
@@ -69,6 +73,7 @@ class PerceptualLosses:
     repetition: Tensor
     content_by_layer: Mapping[str, Tensor]
     style_by_layer: Mapping[str, Tensor]
+    style_by_scale: Mapping[int, Tensor]
 
     def detach(self) -> PerceptualLosses:
         """Return the same numbers without their gradients, which would keep every activation in memory."""
@@ -80,6 +85,7 @@ class PerceptualLosses:
             repetition=self.repetition.detach(),
             content_by_layer={layer: value.detach() for layer, value in self.content_by_layer.items()},
             style_by_layer={layer: value.detach() for layer, value in self.style_by_layer.items()},
+            style_by_scale={scale: value.detach() for scale, value in self.style_by_scale.items()},
         )
 
 
@@ -87,14 +93,17 @@ class PerceptualLoss(nn.Module):
     """Johnson's perceptual loss with terms relative to their targets (arXiv:1603.08155, section 3).
 
     * content: `sum |F(stylized) - F(content)|^2 / sum |F(content)|^2`, mean over the content layers;
-    * style: `|G(stylized) - G(style)|_F^2 / |G(style)|_F^2`, mean over the style layers, with `G` the
-      Gram matrix;
+    * style: `|G(stylized) - G(style)|_F^2 / |G(style)|_F^2`, mean over the style layers and over scales,
+      with `G` the Gram matrix. At scale 4 the loss network sees both pictures reduced four times: its
+      features, 50 pixels wide, then describe strokes and shapes of 200;
     * total variation of the stylised image;
-    * repetition: lattices, which the paper's loss does not see: see `RepetitionLoss`.
+    * repetition: lattices, which the paper's loss does not see: see `RepetitionLoss`; mean over the scales.
 
-    The paper divides by the number of elements instead. Its terms depend on the painting, the loss network
-    and its input range, and their weights must be found for each painting. For a given painting this is the
-    paper's loss with weights of the layers that the painting itself determines.
+    A crop too small for a scale (`usable_scales`) is compared at the others.
+
+    The paper has one scale, and divides by the number of elements instead. Its terms depend on the painting,
+    the loss network and its input range, and their weights must be found for each painting. For a given
+    painting and one scale this is the paper's loss with weights of the layers that the painting determines.
 
     The loss network is not a registered submodule and stays out of checkpoints; move it with
     `LossNetwork.to`. The painting's Gram matrices are buffers that move with this module; they are computed
@@ -109,12 +118,13 @@ class PerceptualLoss(nn.Module):
             their mean: only their ratios count.
         content_weight: Weight of the content term.
         style_weight: Weight of the style term.
+        style_scales: Factors by which the style term reduces the images, rising from 1.
         tv_weight: Weight of the total variation.
         repetition_weight: Weight of the repetition.
 
     Raises:
-        ValueError: If there are no style or content layers, not as many weights as style layers, or `style`
-            is not one RGB image.
+        ValueError: If there are no style or content layers, not as many weights as style layers, the scales
+            do not rise from 1, or `style` is not one RGB image.
     """
 
     style_layer_weights: Tensor
@@ -129,6 +139,7 @@ class PerceptualLoss(nn.Module):
         style_layer_weights: Sequence[float] | None = None,
         content_weight: float = 1.0,
         style_weight: float,
+        style_scales: Sequence[int] = (1,),
         tv_weight: float = 0.0,
         repetition_weight: float = 0.0,
     ) -> None:
@@ -140,6 +151,8 @@ class PerceptualLoss(nn.Module):
             raise ValueError(f"{len(style_layers)} style layers have {len(weights)} weights")
         if style.ndim != 4 or style.shape[:2] != (1, 3):
             raise ValueError(f"style must have shape (1, 3, H, W), got {tuple(style.shape)}")
+        if tuple(style_scales[:1]) != (1,) or any(a >= b for a, b in itertools.pairwise(style_scales)):
+            raise ValueError(f"the scales must rise from 1, got {tuple(style_scales)}")
         # A tuple hides the network from Module.__setattr__, which would register it.
         self._features = (features,)
         self.content_layers = tuple(content_layers)
@@ -148,14 +161,16 @@ class PerceptualLoss(nn.Module):
         self.style_weight = style_weight
         self.tv_weight = tv_weight
         self.repetition_weight = repetition_weight
-        self.repetition = RepetitionLoss(style)
+        self.style_scales = usable_scales(style_scales, style)
+        self.repetition = nn.ModuleList(RepetitionLoss(reduced(style, scale)) for scale in self.style_scales)
         self.register_buffer(
             "style_layer_weights", (weights / weights.mean()).to(style.device), persistent=False
         )
-        with torch.no_grad():
-            targets = features(style, self.style_layers)
-        for layer in self.style_layers:
-            self.register_buffer(f"gram_{layer}", gram_matrix(targets[layer]), persistent=False)
+        for scale in self.style_scales:
+            with torch.no_grad():
+                targets = features(reduced(style, scale), self.style_layers)
+            for layer in self.style_layers:
+                self.register_buffer(f"gram_{scale}_{layer}", gram_matrix(targets[layer]), persistent=False)
 
     @property
     def features(self) -> LossNetwork:
@@ -180,23 +195,34 @@ class PerceptualLoss(nn.Module):
         features = self.features
         with torch.no_grad():
             targets = features(content, self.content_layers)
+        scales = usable_scales(self.style_scales, stylized)
+        pictures = {scale: reduced(stylized, scale) for scale in scales}
         found = features(stylized, (*self.content_layers, *self.style_layers))
         content_by_layer = {
             layer: relative_squared_error(found[layer], targets[layer]).mean()
             for layer in self.content_layers
         }
-        style_by_layer = {
-            layer: relative_squared_error(gram_matrix(found[layer]), self.get_buffer(f"gram_{layer}")).mean()
-            for layer in self.style_layers
-        }
-        content_loss = torch.stack(list(content_by_layer.values())).mean()
-        style_loss = (torch.stack(list(style_by_layer.values())) * self.style_layer_weights).mean()
-        tv_loss = total_variation(stylized) if self.tv_weight else stylized.new_zeros((), dtype=torch.float32)
-        repetition = (
-            self.repetition(stylized, content)
-            if self.repetition_weight
-            else stylized.new_zeros((), dtype=torch.float32)
+        # One row of style terms for each scale, one column for each layer.
+        style = torch.stack(
+            [
+                self._style_terms(
+                    scale, found if scale == 1 else features(pictures[scale], self.style_layers)
+                )
+                for scale in scales
+            ]
         )
+        content_loss = torch.stack(list(content_by_layer.values())).mean()
+        style_by_scale = (style * self.style_layer_weights).mean(1)
+        style_loss = style_by_scale.mean()
+        zero = stylized.new_zeros((), dtype=torch.float32)
+        tv_loss = total_variation(stylized) if self.tv_weight else zero
+        repetition = zero
+        if self.repetition_weight:
+            terms = [
+                term(pictures[scale], reduced(content, scale))
+                for scale, term in zip(scales, self.repetition, strict=False)
+            ]
+            repetition = torch.stack(terms).mean()
         total = (
             self.content_weight * content_loss
             + self.style_weight * style_loss
@@ -204,5 +230,23 @@ class PerceptualLoss(nn.Module):
             + self.repetition_weight * repetition
         )
         return PerceptualLosses(
-            total, content_loss, style_loss, tv_loss, repetition, content_by_layer, style_by_layer
+            total,
+            content_loss,
+            style_loss,
+            tv_loss,
+            repetition,
+            content_by_layer,
+            dict(zip(self.style_layers, style.mean(0), strict=True)),
+            dict(zip(scales, style_by_scale, strict=True)),
+        )
+
+    def _style_terms(self, scale: int, found: Mapping[str, Tensor]) -> Tensor:
+        """Return the style term of each layer, from the features of stylised images at a scale."""
+        return torch.stack(
+            [
+                relative_squared_error(
+                    gram_matrix(found[layer]), self.get_buffer(f"gram_{scale}_{layer}")
+                ).mean()
+                for layer in self.style_layers
+            ]
         )

@@ -62,6 +62,7 @@ _SHARED = (
     "content_layers",
     "style_layers",
     "style_layer_weights",
+    "style_scales",
     "loss_network",
     "loss_network_weights",
     "seed",
@@ -136,6 +137,12 @@ def _parser() -> CommandParser:
         metavar="X,Y",
         help="a weight for each style layer (all equal)",
     )
+    add_shared(
+        "--style-scales",
+        type=_whole_numbers,
+        metavar="1,A,B",
+        help="factors by which the style term reduces the images (1,2,4)",
+    )
     networks = typing.get_args(LossNetworkName)
     add_shared("--loss-network", choices=networks, help="the network that compares the images (%(default)s)")
     add_shared(
@@ -160,6 +167,13 @@ def _parser() -> CommandParser:
 def _layers(text: str) -> tuple[str, ...]:
     # With or without the brackets that `python -m train` shows.
     return tuple(name.strip() for name in text.strip("[]").split(",") if name.strip())
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    numbers = _numbers(text)
+    if any(number != int(number) for number in numbers):
+        raise argparse.ArgumentTypeError(f"must be whole numbers with commas between them, got {text}")
+    return tuple(map(int, numbers))
 
 
 def _numbers(text: str) -> tuple[float, ...]:

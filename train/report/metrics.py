@@ -74,7 +74,7 @@ def loss_metrics(losses: PerceptualLosses, stage: str) -> dict[str, float]:
         stage: `train` or `val`.
 
     Returns:
-        Such as `train/style_loss` and `train/style_loss/relu1_2`.
+        Such as `train/style_loss`, `train/style_loss/relu1_2` and `train/style_loss/scale/4`.
     """
     metrics: dict[str, float] = {
         f"{stage}/total_loss": losses.total.item(),
@@ -83,13 +83,14 @@ def loss_metrics(losses: PerceptualLosses, stage: str) -> dict[str, float]:
         f"{stage}/tv_loss": losses.tv.item(),
         f"{stage}/repetition_loss": losses.repetition.item(),
     }
-    by_layer: Mapping[str, Mapping[str, torch.Tensor]] = {
-        "content_loss": losses.content_by_layer,
-        "style_loss": losses.style_by_layer,
-    }
-    for term, layers in by_layer.items():
-        for layer, value in layers.items():
-            metrics[f"{stage}/{term}/{layer}"] = value.item()
+    parts: tuple[tuple[str, Mapping[Any, torch.Tensor]], ...] = (
+        ("content_loss", losses.content_by_layer),
+        ("style_loss", losses.style_by_layer),
+        ("style_loss/scale", losses.style_by_scale),
+    )
+    for term, values in parts:
+        for part, value in values.items():
+            metrics[f"{stage}/{term}/{part}"] = value.item()
     return metrics
 
 

@@ -46,6 +46,7 @@ _BEFORE_THE_OPTION = {
     "repetition_weight": 0.0,
     "generated_share": 0.0,
     "style_layer_weights": None,
+    "style_scales": [1],
 }
 
 

@@ -107,6 +107,73 @@ def test_the_terms_are_those_of_numpy(features):
     assert losses.total.item() == pytest.approx(2 * content_loss + 3 * style_loss + 0.5 * tv, rel=1e-4)
 
 
+def averaged(image, scale):
+    """Reduce an image by averaging, in numpy."""
+    pixels = image.numpy().astype(np.float64)
+    height, width = (side // scale for side in pixels.shape[2:])
+    blocks = pixels[..., : height * scale, : width * scale].reshape(
+        *pixels.shape[:2], height, scale, width, scale
+    )
+    return torch.from_numpy(blocks.mean((3, 5)).astype(np.float32))
+
+
+def test_the_style_term_is_the_mean_over_the_scales_of_photo_and_painting(features):
+    painting, stylized, content = (random(1, 3, side, 66, seed=side) for side in (80, 67, 67))
+    losses = make_loss(features, painting, style_scales=(1, 2, 4))(stylized, content)
+    alone = {
+        scale: make_loss(features, averaged(painting, scale))(*[averaged(stylized, scale)] * 2)
+        for scale in (1, 2, 4)
+    }
+    assert list(losses.style_by_scale) == [1, 2, 4]
+    for scale, one in alone.items():
+        assert losses.style_by_scale[scale].item() == pytest.approx(one.style.item(), rel=1e-4)
+    assert losses.style.item() == pytest.approx(np.mean([one.style.item() for one in alone.values()]))
+    for layer, value in losses.style_by_layer.items():
+        expected = np.mean([one.style_by_layer[layer].item() for one in alone.values()])
+        assert value.item() == pytest.approx(expected, rel=1e-4)
+    one_scale = make_loss(features, painting)(stylized, content)
+    assert losses.content.item() == one_scale.content.item()
+    assert losses.total.item() == pytest.approx(losses.content.item() + 3 * losses.style.item())
+
+
+def test_strokes_of_another_size_are_missed_at_every_scale(features):
+    fine = random(1, 3, 96, 96)
+    coarse = torch.nn.functional.interpolate(random(1, 3, 12, 12, seed=3), scale_factor=8)
+    loss = make_loss(features, coarse, style_scales=(1, 2, 4))
+    assert all(
+        value.item() == pytest.approx(0, abs=1e-9) for value in loss(coarse, coarse).style_by_scale.values()
+    )
+    assert all(value.item() > 0.01 for value in loss(fine, fine).style_by_scale.values())
+
+
+def test_a_lattice_of_any_scale_counts_as_repetition(features):
+    wave = torch.cos(2 * torch.pi * torch.arange(256) / 48)
+    lattice = (0.5 + 0.25 * (wave[:, None] + wave)).expand(1, 3, -1, -1)
+    painting, even = random(1, 3, 256, 256, seed=9), torch.full((1, 3, 256, 256), 0.5)
+    one, two = (
+        make_loss(features, painting, style_scales=scales, repetition_weight=0.3)(
+            lattice, even
+        ).repetition.item()
+        for scales in ((1,), (1, 4))
+    )
+    assert two > one + 0.5
+
+
+def test_a_scale_that_leaves_too_few_pixels_is_left_out(features):
+    painting = random(1, 3, 80, 80, seed=9)
+    loss = make_loss(features, painting, style_scales=(1, 2, 4), repetition_weight=0.2)
+    assert list(loss(*[random(1, 3, 63, 80)] * 2).style_by_scale) == [1, 2]
+    assert list(loss(*[random(1, 3, 8, 8)] * 2).style_by_scale) == [1]
+    narrow = make_loss(features, random(1, 3, 20, 80, seed=9), style_scales=(1, 2, 4))
+    assert list(narrow(*[random(1, 3, 80, 80)] * 2).style_by_scale) == [1]
+
+
+@pytest.mark.parametrize("scales", [(), (2, 4), (1, 4, 2), (1, 1)])
+def test_scales_rise_from_1(features, scales):
+    with pytest.raises(ValueError, match="rise from 1"):
+        make_loss(features, style_scales=scales)
+
+
 def test_the_repetition_counts_by_its_weight(features):
     painting, photo = random(1, 3, 64, 64, seed=9), random(1, 3, 64, 64, seed=1)
     wave = torch.cos(2 * torch.pi * torch.arange(64) / 8)
@@ -163,8 +230,8 @@ def test_the_loss_network_and_its_targets_stay_out_of_the_state(features):
     assert not loss.state_dict()
     assert not list(loss.parameters())
     buffers = {name for name, _ in loss.named_buffers()}
-    grams = {"gram_relu1_2", "gram_relu2_2"}
-    assert buffers == grams | {"style_layer_weights", "repetition.style_concentration"}
+    grams = {"gram_1_relu1_2", "gram_1_relu2_2"}
+    assert buffers == grams | {"style_layer_weights", "repetition.0.style_concentration"}
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])

@@ -110,13 +110,14 @@ def test_every_option_reaches_the_loss(tiny):
         [
             *("--content=a.jpg", f"--style={tiny.painting}", "--style-size=40", "--style-weight=3"),
             *("--content-weight=2", "--tv-weight=0.5", "--loss-network=vgg19", "--content-layers=relu1_1"),
-            *("--repetition-weight=0.7", "--style-layer-weights=1,3"),
+            *("--repetition-weight=0.7", "--style-layer-weights=1,3", "--style-scales=1,2"),
             *("--style-layers=[relu2_1, relu1_2]", f"--loss-network-weights={tiny.vgg19}"),
         ]
     )
     _, loss = optimize._loss(options.config, "cpu")
     assert (loss.style_weight, loss.content_weight, loss.tv_weight) == (3, 2, 0.5)
     assert loss.repetition_weight == 0.7
+    assert loss.style_scales == (1, 2)
     assert loss.style_layer_weights.tolist() == [0.5, 1.5]
     assert (loss.content_layers, loss.style_layers) == (("relu1_1",), ("relu2_1", "relu1_2"))
     state = load_vgg_state("vgg19", tiny.vgg19)
@@ -127,7 +128,7 @@ def test_every_option_reaches_the_loss(tiny):
         style_layers=["relu2_1"],
         style_weight=1,
     )
-    torch.testing.assert_close(loss.get_buffer("gram_relu2_1"), expected.get_buffer("gram_relu2_1"))
+    torch.testing.assert_close(loss.get_buffer("gram_1_relu2_1"), expected.get_buffer("gram_1_relu2_1"))
 
 
 @pytest.mark.parametrize(
