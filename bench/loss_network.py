@@ -1,7 +1,7 @@
 """The speed of loss networks and the quality of their styles, against VGG-19: `python -m bench.loss_network`.
 
 For each painting, `python -m train` trains a style with each loss network, from the same weights on the
-same crops, on one core. The runs follow one another, so that their times compare. VGG-19 measures C and S
+same crops, on one core. The runs follow one another, so that their times compare. VGG-19 measures C and S3
 of all, on the photos that training holds out. The styles and their previews stay in --output, to be looked
 at.
 """
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("loss-networks"), help="folder for the styles")
     parser.add_argument("options", nargs="*", help="more options of python -m train, after --")
     options = parser.parse_args()
-    print("| style | loss network | C | S | C ratio | S ratio | crops/s | ratio |")
+    print("| style | loss network | C | S3 | C ratio | S3 ratio | crops/s | ratio |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for style in options.styles:
         baseline = _train(style, _BASELINE, options)
@@ -74,7 +74,7 @@ def _train(style: Path, network: str, options: argparse.Namespace) -> _Result:
         raise SystemExit(done.stderr.strip().splitlines()[-1])
     record = load_checkpoint(options.output / f"{name}.ckpt").record
     if record.quality is None:
-        raise SystemExit("C and S need VGG-19, which cannot be downloaded: give its weights with --vgg19")
+        raise SystemExit("C and S3 need VGG-19, which cannot be downloaded: give its weights with --vgg19")
     quality = record.quality
     return _Result(quality.content, quality.style, options.images / record.seconds)
 

@@ -78,9 +78,9 @@ def make_step(loss_network: LossNetworkName | None, image_size: int) -> Callable
     config = TrainingConfig(style=Path("style"), loss_network=loss_network or "vgg19")
     layers = (*config.content_layers, *config.resolved_style_layers)
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (288, 384, 3), generator=generator, dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (576, 768, 3), generator=generator, dtype=torch.uint8).numpy()
     half = resolve_precision("auto", "cpu") == "bf16-mixed"
-    painting = Painting(pixels.numpy(), "")
+    painting = Painting(pixels, pixels, "")
     module = StyleTransfer(
         config,
         painting,

@@ -1,8 +1,8 @@
-"""C, S and time of training with one option changed at a time: how the defaults were found.
+"""C, S3 and time of training with one option changed at a time: how the defaults were found.
 
 Every variant trains on the same number of pixels, those of `--images` crops of 128 px. A row thus shows the
 effect of the option, not of more time. Other widths and depths take another time per pixel: compare their
-seconds too. The loss network is VGG-19, which also measures C and S. Each variant runs `python -m train` on
+seconds too. The loss network is VGG-19, which also measures C and S3. Each variant runs `python -m train` on
 one core, with one run per core: two processes of two threads each would wait for one another.
 """
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("options", nargs="*", help="more options of python -m train, after --")
     options = parser.parse_args()
     variants = {name: VARIANTS[name] for name in options.variants or VARIANTS}
-    print(f"| style | variant | C | S | C + {DEFAULT_STYLE_WEIGHT:g} S | seconds |", flush=True)
+    print(f"| style | variant | C | S3 | C + {DEFAULT_STYLE_WEIGHT:g} S3 | seconds |", flush=True)
     print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
 

@@ -163,14 +163,13 @@ def _say_results(style: ExportedStyle) -> None:
     if shown:
         rows.append(("losses", ", ".join(f"{name} {value:.4g}" for name, value in shown.items())))
     if quality := record.quality:
-        content, missed = quality.content, quality.style
-        lost = "0 is the photo itself, good styles lose 0.3 to 0.4"
-        plain = "a plain photo misses 0.5 to 1, good styles 0.02 to 0.03"
+        lost = "0 is the photo itself, good styles lose 0.3 to 0.6"
+        plain = "a plain photo misses 0.4 to 0.9, good styles 0.02 to 0.06"
         if style.metadata.get(keys.MEASURED_ON) == keys.GENERATED:
             lost = plain = "on generated photos: not to be compared with a measure on real ones"
         rows += [
-            ("C", f"{content:.3f} content lost: {lost}"),
-            ("S", f"{missed:.4f} style missed: {plain}"),
+            ("C", f"{quality.content:.3f} content lost: {lost}"),
+            ("S3", f"{quality.style:.4f} style missed: {plain}"),
         ]
     else:
         rows.append(("quality", "not measured"))

@@ -104,7 +104,7 @@ def describe_export(checkpoint_sha256: str, *, half: bool, max_abs_error: int) -
 def describe_quantization(metadata: Mapping[str, str], *, psnr: float) -> dict[str, str]:
     """Return the metadata of a style file with int8 weights.
 
-    C and S stay those of the float network, as `quality.weights` says: 8 bits change them by 1% or less.
+    C and S3 stay those of the float network, as `quality.weights` says: 8 bits change them by 1% or less.
 
     Args:
         metadata: The metadata of the style with float weights.
@@ -166,6 +166,8 @@ def _describe_quality(quality: Quality) -> dict[str, Any]:
     return {
         keys.CONTENT_LOST: quality.content,
         keys.STYLE_MISSED: quality.style,
+        keys.STYLE_BY_SCALE: quality.style_by_scale,
+        keys.STYLE_MISSED_AT_TRAINED_SIZE: quality.style_at_trained_size,
         keys.MEASURED_PHOTOS: quality.photos,
         keys.MEASURED_SIZE: quality.size,
         keys.MEASURED_WITH: LOSS_NETWORK,

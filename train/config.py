@@ -86,7 +86,7 @@ class TrainingConfig:
     generated_share: float = 0.0
     """Fraction of the crops that come from generated photos instead of your folder."""
     validation_photos: int = 8
-    """Photos kept out of training, for the previews and for measuring C and S."""
+    """Photos kept out of training, for the previews and for measuring C and S3."""
     name: str | None = None
     """Name of the style; by default the painting's file name."""
     style_author: str = ""
@@ -200,9 +200,9 @@ class TrainingConfig:
     checkpoint_seconds: float = 60.0
     """Time between two checkpoints."""
     quality_size: int = 512
-    """Longer side of the photos on which C and S are measured; 0 skips the measure, which needs VGG-19."""
+    """Longer side of the photos on which C and S3 are measured; 0 skips the measure, which needs VGG-19."""
     quality_weights: Path | None = None
-    """VGG-19 file for measuring C and S, instead of the download."""
+    """VGG-19 file for measuring C and S3, instead of the download."""
 
     def __post_init__(self) -> None:
         """Fill in the options that follow from others, and check all.

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from fastnst.stylizer import Stylizer
 
 _QUALITY = {
-    keys.CONTENT_LOST: ("C, content lost", "0 is the photo itself; well-trained styles lose 0.3 to 0.4"),
+    keys.CONTENT_LOST: ("C, content lost", "0 is the photo itself; well-trained styles lose 0.3 to 0.6"),
     keys.STYLE_MISSED: (
+        "S3, style missed",
+        "an unpainted photo misses 0.4 to 0.9, well-trained styles 0.02 to 0.06",
+    ),
+    keys.STYLE_MISSED_AT_TRAINED_SIZE: (
         "S, style missed",
-        "an unpainted photo misses 0.5 to 1, well-trained styles 0.02 to 0.03",
+        "one scale, the painting as large as in training: not to be compared between styles",
     ),
 }
 
@@ -33,7 +37,7 @@ _HEADINGS = {
     keys.STYLE_SHA256: "style image SHA-256",
     keys.FORMAT: "fastnst format",
     keys.VERSION: "made by fastnst",
-    keys.MEASURED_WEIGHTS: "C and S measured with",
+    keys.MEASURED_WEIGHTS: "C and S3 measured with",
     keys.EXPORT_WEIGHTS: "weights",
     keys.EXPORT_MAX_ABS_ERROR: "greatest export error",
     keys.EXPORT_PSNR: "PSNR to float, dB",

@@ -37,7 +37,7 @@ def test_from_checkpoint_to_file(checkpoint, exported, export_process):
     assert f"checkpoint  {checkpoint} (600 steps)" in lines
     assert "losses      content 0.5123, style 0.0234" in lines
     assert any(line.startswith("C           0.771 content lost") for line in lines)
-    assert any(line.startswith("S           0.0281 style missed") for line in lines)
+    assert any(line.startswith("S3          0.0281 style missed") for line in lines)
     assert any(line.startswith("error       at most ") for line in lines)
     assert lines[-1] == f"next: fastnst stylize --model '{path}' photo.jpg"
     assert path.read_bytes() == exported.path.read_bytes()
@@ -110,7 +110,7 @@ def test_a_measure_on_generated_photos_is_said(traced, write_checkpoint, tmp_pat
     assert main([str(path)]) == 0
     output = capsys.readouterr().out
     assert "C           0.771 content lost: on generated photos: not to be compared" in output
-    assert "S           0.0281 style missed: on generated photos: not to be compared" in output
+    assert "S3          0.0281 style missed: on generated photos: not to be compared" in output
 
 
 def test_the_file_becomes_an_artifact_of_the_run(traced, write_checkpoint, tmp_path, monkeypatch):

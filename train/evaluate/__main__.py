@@ -9,9 +9,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastnst.errors import FastnstError
 from fastnst.model.metadata import read_metadata
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
 _DESCRIPTION = """\
-Judge a style: how much of the photos it loses (C), how much of the painting it misses (S), and how much there
-is of what spoils a picture. The photos are those that training on the same data holds out; the style is any
-ONNX file that `fastnst stylize` runs.
+Judge a style: how much of the photos it loses (C), how much of the painting it misses (S3), and how much
+there is of what spoils a picture. The photos are those that training on the same data holds out; the style is
+any ONNX file that `fastnst stylize` runs.
 """
 _EXAMPLES = """\
 examples:
@@ -195,7 +195,7 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
         from train.terminal import set_up_terminal
     set_up_terminal()
     if options.data == GENERATED_DATA:
-        say("C and S on generated photos are not to be compared with those on real ones")
+        say("C and S3 on generated photos are not to be compared with those on real ones")
     with warnings_as_lines():
         evaluation = evaluate(
             Request(
@@ -224,11 +224,14 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
 def _table(evaluation: Evaluation) -> list[str]:
     ours, photo = evaluation.quality, evaluation.photo_quality
     spoilt, before = evaluation.artefacts, evaluation.photo_artefacts
+    brush = f"the painting at {evaluation.style_size} px"
     rows = [
         _row("C, content lost", ours.content, photo.content, ".4f", "0: the photo itself"),
-        *_by_layer(ours.content_by_layer, photo.content_by_layer),
-        _row("S, style missed", ours.style, photo.style, ".4f", "0: the painting's style"),
-        *_by_layer(ours.style_by_layer, photo.style_by_layer),
+        *_parts(ours.content_by_layer, photo.content_by_layer),
+        _row("S3, style missed", ours.style, photo.style, ".4f", "0: the painting's style"),
+        *_parts(ours.style_by_scale, photo.style_by_scale, "at 1/{}"),
+        _row("S, one scale", ours.style_at_trained_size, photo.style_at_trained_size, ".4f", brush),
+        *_parts(ours.style_by_layer, photo.style_by_layer),
     ]
     notes = {
         "checkerboard": (".2f", "1: no peaks at periods of 2 and 4 px"),
@@ -255,8 +258,8 @@ def _row(name: str, value: float | None, reference: float | None, form: str, not
     return f"{name:<17}{shown[0]:>9}{shown[1]:>9}  {note}".rstrip()
 
 
-def _by_layer(ours: dict[str, float], photo: dict[str, float]) -> list[str]:
-    return [_row(f"  {layer}", value, photo[layer], ".4f") for layer, value in ours.items()]
+def _parts(ours: Mapping[Any, float], photo: Mapping[Any, float], name: str = "{}") -> list[str]:
+    return [_row(f"  {name.format(part)}", value, photo[part], ".4f") for part, value in ours.items()]
 
 
 def _direct_line(direct: DirectOptimization) -> str:

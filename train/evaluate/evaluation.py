@@ -1,4 +1,4 @@
-"""Judging a style file: C and S, artefacts, and how long direct optimisation takes to be as good."""
+"""Judging a style file: C and S3, artefacts, and how long direct optimisation takes to be as good."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ class Evaluation:
         model: The style file.
         megabytes: Its size.
         style_size: Longer side of the painting in pixels.
-        quality: C and S.
-        photo_quality: C and S of the photos themselves, for reference: C is 0.
+        quality: C and S3.
+        photo_quality: C and S3 of the photos themselves, for reference: C is 0.
         artefacts: What spoils the stylised photos.
         photo_artefacts: The same measures of the photos themselves, for reference.
         direct: The comparison with direct optimisation, if asked for.
@@ -161,7 +161,6 @@ def _evaluate(request: Request, stylizer: Stylizer, style_size: int) -> Evaluati
     say("reading the weights of the loss network")
     features = load_quality_features(request.quality_weights).to(device)
     images = whole_images(photos, request.size)
-    painting = style.to_tensor().to(device)
     painted: list[NDArray[np.uint8]] = []
 
     def paint(photo: Tensor) -> Tensor:
@@ -169,11 +168,12 @@ def _evaluate(request: Request, stylizer: Stylizer, style_size: int) -> Evaluati
         painted.append(stylizer(tensor_to_image(photo)))
         return image_to_tensor(painted[-1]).to(device)
 
-    quality = measure_quality(paint, images, painting, features)
+    quality = measure_quality(paint, images, style, features)
     say("measuring the photos themselves, for reference")
-    photo_quality = measure_quality(lambda photo: photo, images, painting, features)
+    photo_quality = measure_quality(lambda photo: photo, images, style, features)
     direct = None
     if request.direct_steps:
+        painting = style.to_tensor().to(device)
         loss = _trained_loss(stylizer.metadata, painting, features).to(device)
         small = whole_images(photos[: request.direct_photos], DIRECT_SIZE)
         direct = _optimize(stylizer, loss, small, request.direct_steps, device)

@@ -47,6 +47,11 @@ class LossNetwork(ABC):
         self._weights = {name: _frozen(weight) for name, weight in weights.items()}
         self._rounded: dict[torch.dtype, dict[str, Tensor]] = {}
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and the images must be."""
+        return self._mean.device
+
     def to(self, device: torch.device | str) -> LossNetwork:
         """Move the weights to `device`, in place.
 

@@ -19,6 +19,9 @@ from fastnst.image.resize import fit
 from train.image_tensor import image_to_tensor
 from train.terminal import say
 
+# Longer side of the painting in the measure S3, in pixels.
+MEASURED_SIZE = 768
+
 # Pillow's own limit. Smaller JPEGs are decoded whole, so that a resumed run finds the pixels that it
 # began with, if an older version began it on an sRGB painting.
 _REDUCED_ABOVE = 178_956_970
@@ -30,10 +33,12 @@ class Painting:
 
     Attributes:
         pixels: sRGB, uint8 of shape (H, W, 3).
+        at_measured_size: The same with a longer side of 768 px, as S3 sees it.
         sha256: The SHA-256 of the file, in lower-case hexadecimal digits.
     """
 
     pixels: NDArray[np.uint8]
+    at_measured_size: NDArray[np.uint8]
     sha256: str
 
     def to_tensor(self) -> Tensor:
@@ -65,8 +70,11 @@ def load_painting(path: Path, size: int) -> Painting:
     except OSError as error:
         raise FastnstError(f"cannot read the painting {path}: {error.strerror or error}") from error
     image = _opaque(_read(content, path), path)
-    pixels = np.array(image.resize(fit(image.size, size), Image.Resampling.LANCZOS))
-    return Painting(pixels, hashlib.sha256(content).hexdigest())
+    pixels, at_measured_size = (
+        np.array(image.resize(fit(image.size, side), Image.Resampling.LANCZOS))
+        for side in (size, MEASURED_SIZE)
+    )
+    return Painting(pixels, at_measured_size, hashlib.sha256(content).hexdigest())
 
 
 def _read(content: bytes, path: Path) -> Picture:

@@ -20,15 +20,21 @@ class Quality:
 
     Attributes:
         content: C, the content lost: mean of `content_by_layer`. The photo itself has 0.
-        style: S, the style missed: mean of `style_by_layer`. A plain photo has about 0.5 to 1.
+        style: S3, the style missed: mean of `style_by_scale`. A plain photo has about 0.4 to 0.9.
+        style_by_scale: The style term at each factor of reduction, mean over the layers and the photos, with
+            the painting at 768 px.
+        style_at_trained_size: S, the style term without reduction, mean of `style_by_layer`, with the
+            painting at the size that trained the style.
         content_by_layer: The content term of each layer, mean over the photos.
-        style_by_layer: The style term of each layer, mean over the photos.
+        style_by_layer: The terms of `style_at_trained_size` for each layer, mean over the photos.
         photos: Number of photos.
         size: Longer side of the largest photo in pixels.
     """
 
     content: float
     style: float
+    style_by_scale: dict[int, float]
+    style_at_trained_size: float
     content_by_layer: dict[str, float]
     style_by_layer: dict[str, float]
     photos: int
@@ -69,7 +75,7 @@ class RunRecord:
         max_steps: Optimizer steps in all.
         seconds: Training time so far, over all resumed parts.
         losses: Terms of the loss by their names on the dashboard; empty until the run is finished.
-        quality: C and S; None until they are measured.
+        quality: C and S3; None until they are measured.
         finished: Whether the run reached its last step.
         tracking_run: Identity of the run on the dashboard; empty without one.
         init: `name` and `sha256` of the style whose weights came first; empty for random weights, and in
@@ -111,7 +117,9 @@ class RunRecord:
         values = _fields_of(cls, {"init": {}} | dict(entries))
         values["style"] = PaintingRecord(**_fields_of(PaintingRecord, values["style"]))
         if values["quality"] is not None:
-            values["quality"] = Quality(**_fields_of(Quality, values["quality"]))
+            # Records older than S3 hold another measure: they count as not measured.
+            old = "style_by_scale" not in values["quality"]
+            values["quality"] = None if old else Quality(**_fields_of(Quality, values["quality"]))
         return cls(**values)
 
 

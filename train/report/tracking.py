@@ -103,7 +103,7 @@ def log_picture(logger: Logger | None, key: str, picture: Image.Image, step: int
 
 
 def log_quality(logger: Logger | None, quality: Quality, step: int) -> None:
-    """Log C and S, in total and per layer.
+    """Log C and S3, in total, per layer and per scale.
 
     Args:
         logger: The run's logger.
@@ -112,9 +112,14 @@ def log_quality(logger: Logger | None, quality: Quality, step: int) -> None:
     """
     if logger is None:
         return
-    metrics = {"quality/content": quality.content, "quality/style": quality.style}
+    metrics = {
+        "quality/content": quality.content,
+        "quality/style": quality.style,
+        "quality/style_at_trained_size": quality.style_at_trained_size,
+    }
     metrics |= {f"quality/content/{layer}": value for layer, value in quality.content_by_layer.items()}
     metrics |= {f"quality/style/{layer}": value for layer, value in quality.style_by_layer.items()}
+    metrics |= {f"quality/style/scale/{scale}": value for scale, value in quality.style_by_scale.items()}
     logger.log_metrics(metrics, step)
 
 

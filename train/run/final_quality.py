@@ -1,4 +1,4 @@
-"""C and S of the trained style, measured if VGG-19 is available."""
+"""C and S3 of the trained style, measured if VGG-19 is available."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from train.config import COMPACT_LOSS_NETWORK, TrainingConfig
 from train.evaluate.quality import LOSS_NETWORK as QUALITY_NETWORK
 from train.evaluate.quality import load_quality_features, measure_quality
 from train.loss.loss_network import LossNetwork
+from train.loss.painting import Painting
 from train.loss.vgg import downloaded_weights
 from train.network.record import Quality
 from train.terminal import say
@@ -22,7 +23,7 @@ _SILENT_SECONDS = 5.0
 
 
 def find_quality_features(config: TrainingConfig) -> LossNetwork | None:
-    """Load VGG-19, which measures C and S, before training: a failing download should show at once.
+    """Load VGG-19, which measures C and S3, before training: a failing download should show at once.
 
     A run with the compact loss network downloads nothing, not even VGG-19.
 
@@ -42,7 +43,7 @@ def find_quality_features(config: TrainingConfig) -> LossNetwork | None:
         and not downloaded_weights(QUALITY_NETWORK).exists()
     ):
         say(
-            f"C and S will not be measured: {QUALITY_NETWORK} is not here, and a run with compact downloads "
+            f"C and S3 will not be measured: {QUALITY_NETWORK} is not here, and a run with compact downloads "
             "nothing; give its file with --quality-weights"
         )
         return None
@@ -50,18 +51,18 @@ def find_quality_features(config: TrainingConfig) -> LossNetwork | None:
         return load_quality_features(weights)
     except FastnstError as error:
         text = str(error) if same else str(error).replace("--loss-network-weights", "--quality-weights")
-        say(f"C and S will not be measured: {text}")
+        say(f"C and S3 will not be measured: {text}")
         return None
 
 
 def measure_and_tell(
     stylize: Callable[[Tensor], Tensor],
     photos: Sequence[NDArray[np.uint8]],
-    painting: Tensor,
+    painting: Painting,
     features: LossNetwork,
 ) -> Quality:
     """Measure as `measure_quality` does, and report progress every few seconds: a CPU takes a while."""
-    say(f"measuring C and S on {len(photos)} photos")
+    say(f"measuring C and S3 on {len(photos)} photos")
     done, said = 0, time.monotonic()
 
     def stylize_and_tell(photo: Tensor) -> Tensor:

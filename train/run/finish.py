@@ -1,4 +1,4 @@
-"""The end of a run: the last preview, C and S, the last checkpoint, and what the user is told."""
+"""The end of a run: the last preview, C and S3, the last checkpoint, and what the user is told."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def finish(settled: SettledRun, trained: TrainedRun) -> Quality | None:
         trained: Its training, which reached the last step.
 
     Returns:
-        C and S; None if they could not be measured.
+        C and S3; None if they could not be measured.
 
     Raises:
         FastnstError: If there is too little memory to measure; the trained style is saved first.
@@ -58,8 +58,7 @@ def _measure(settled: SettledRun, trained: TrainedRun) -> None:
         module.final_losses |= loss_metrics(module.losses, "train")
     if settled.quality_network is None:
         return
-    painting = module.style.to_tensor().to(device)
-    module.quality = measure_and_tell(module, shown, painting, settled.quality_network.to(device))
+    module.quality = measure_and_tell(module, shown, module.style, settled.quality_network.to(device))
     log_quality(module.logger, module.quality, trainer.global_step)
 
 
@@ -72,7 +71,7 @@ def _say_results(config: TrainingConfig, module: StyleTransfer) -> None:
     )
     if module.quality is not None:
         say(
-            f"C {module.quality.content:.3f} (content lost), S {module.quality.style:.4f} (style missed) "
+            f"C {module.quality.content:.3f} (content lost), S3 {module.quality.style:.4f} (style missed) "
             f"at {module.quality.size} px{_not_comparable(config)}"
         )
     say(f"preview: {config.preview_path}")

@@ -19,7 +19,7 @@ class RunResult:
 
     Attributes:
         interrupted: Whether a signal stopped it; the same command continues it.
-        quality: C and S of a finished style, if they could be measured.
+        quality: C and S3 of a finished style, if they could be measured.
     """
 
     interrupted: bool

@@ -37,7 +37,7 @@ class SettledRun:
         previous: The checkpoint that the run continues, if there is one.
         photos: The photos to train on, and those held out.
         loss: The loss against the painting.
-        quality_network: VGG-19, which measures C and S at the end; None if they are not measured.
+        quality_network: VGG-19, which measures C and S3 at the end; None if they are not measured.
         start: The weights that a new run starts from; None for random ones, and for a continued run.
         teacher: The style that the network copies first, if it still does.
         device: Lightning's name of the accelerator.

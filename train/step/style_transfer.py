@@ -42,7 +42,7 @@ class StyleTransfer(pl.LightningModule):
         teacher: As given.
         last_loss: The last step's loss, detached; None before the first step.
         losses: Its terms; None before the first step, and while the network copies its teacher.
-        quality: C and S, once measured.
+        quality: C and S3, once measured.
         seconds: Training time so far, over all resumed parts.
         schedule: The side of the crops at each step.
         started_from: The `name` and `sha256` of the style whose weights came first; empty for random ones.

@@ -43,7 +43,7 @@ def test_metadata_are_the_styles_and_say_what_was_measured(style, exported):
     assert metadata == style.metadata
     assert metadata["export.weights"] == "int8"
     assert float(metadata["export.psnr"]) == pytest.approx(style.psnr, abs=0.06)
-    # C and S are those of the float network.
+    # C and S3 are those of the float network.
     assert metadata["quality.weights"] == "float32"
     changed = {"export.weights", "export.psnr", "quality.weights", "export.max_abs_error"}
     kept = {key: value for key, value in exported.metadata.items() if key not in changed}

@@ -5,6 +5,7 @@ from torch.nn.functional import interpolate
 
 from tests.train.make_photos import make_pixels
 from train.evaluate.quality import CONTENT_LAYERS, STYLE_LAYERS, measure_quality
+from train.loss.painting import Painting
 from train.loss.vgg import VGGFeatures, random_vgg_state
 
 
@@ -16,12 +17,13 @@ def features():
 
 @pytest.fixture(scope="module")
 def photos():
-    return [make_pixels(40, 32, seed) for seed in range(2)] + [make_pixels(24, 48, 2)]
+    return [make_pixels(66, 70, 0), make_pixels(40, 32, 1), make_pixels(24, 48, 2)]
 
 
 @pytest.fixture(scope="module")
 def style():
-    return torch.rand(1, 3, 36, 44, generator=torch.Generator().manual_seed(0))
+    """A painting with two sizes, of different pixels."""
+    return Painting(make_pixels(36, 44, 8), make_pixels(90, 70, 9), "")
 
 
 def blur(image):
@@ -39,30 +41,52 @@ def reference(stylize, photos, style, features):
         flat = x.reshape(len(x), -1)
         return flat @ flat.T / x.size
 
-    painting = activations(style)
+    def averaged(image, scale):
+        pixels = image[0].numpy().astype(np.float64)
+        height, width = (side // scale for side in pixels.shape[1:])
+        blocks = pixels[:, : height * scale, : width * scale].reshape(3, height, scale, width, scale)
+        return torch.from_numpy(blocks.mean((2, 4))[None].astype(np.float32))
+
+    def to_image(pixels):
+        return torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+
+    def difference(found, wanted, layer):
+        target = gram(wanted[layer])
+        return ((gram(found[layer]) - target) ** 2).sum() / (target**2).sum()
+
+    painting = activations(to_image(style.pixels))
+    by_scale = {1: [], 2: [], 4: []}
     content = {layer: [] for layer in CONTENT_LAYERS}
     missed = {layer: [] for layer in STYLE_LAYERS}
     for photo in photos:
-        image = torch.from_numpy(photo.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+        image = to_image(photo)
         levels = np.rint(stylize(image).numpy() * 255).clip(0, 255).astype(np.uint8)
-        found = activations(torch.from_numpy(levels.astype(np.float32) / 255))
+        stylized = torch.from_numpy(levels.astype(np.float32) / 255)
+        found = activations(stylized)
         wanted = activations(image)
         for layer in CONTENT_LAYERS:
             content[layer].append(((found[layer] - wanted[layer]) ** 2).sum() / (wanted[layer] ** 2).sum())
         for layer in STYLE_LAYERS:
-            target = gram(painting[layer])
-            missed[layer].append(((gram(found[layer]) - target) ** 2).sum() / (target**2).sum())
-    return ({k: np.mean(v) for k, v in d.items()} for d in (content, missed))
+            missed[layer].append(difference(found, painting, layer))
+        for scale, values in by_scale.items():
+            if min(photo.shape[:2]) // scale >= 16:
+                reduced = activations(averaged(stylized, scale))
+                target = activations(averaged(to_image(style.at_measured_size), scale))
+                values.append(np.mean([difference(reduced, target, layer) for layer in STYLE_LAYERS]))
+    return ({k: np.mean(v) for k, v in d.items() if v} for d in (content, missed, by_scale))
 
 
-def test_c_and_s_are_those_of_the_design(features, photos, style):
+def test_c_and_s3_are_those_of_the_design(features, photos, style):
     quality = measure_quality(blur, photos, style, features)
-    content, missed = reference(blur, photos, style, features)
+    content, missed, by_scale = reference(blur, photos, style, features)
     assert quality.content_by_layer == pytest.approx(content, rel=1e-3)
     assert quality.style_by_layer == pytest.approx(missed, rel=1e-3)
     assert quality.content == pytest.approx(np.mean(list(content.values())), rel=1e-3)
-    assert quality.style == pytest.approx(np.mean(list(missed.values())), rel=1e-3)
-    assert (quality.photos, quality.size) == (3, 48)
+    assert quality.style_at_trained_size == pytest.approx(np.mean(list(missed.values())), rel=1e-3)
+    assert list(by_scale) == [1, 2, 4]
+    assert quality.style_by_scale == pytest.approx(by_scale, rel=1e-3)
+    assert quality.style == pytest.approx(np.mean(list(by_scale.values())), rel=1e-3)
+    assert (quality.photos, quality.size) == (3, 70)
 
 
 def test_the_photo_itself_loses_no_content(features, photos, style):
@@ -72,9 +96,13 @@ def test_the_photo_itself_loses_no_content(features, photos, style):
 
 
 def test_the_painting_itself_misses_no_style(features, photos, style):
-    levels = (style * 255).round() / 255
-    quality = measure_quality(lambda photo: levels, [make_pixels(44, 36)], levels, features)
+    pixels = style.at_measured_size
+    levels = torch.from_numpy(pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+    painting = Painting(pixels, pixels, "")
+    quality = measure_quality(lambda photo: levels, [make_pixels(90, 70)], painting, features)
+    assert list(quality.style_by_scale) == [1, 2, 4]
     assert quality.style == pytest.approx(0, abs=1e-9)
+    assert quality.style_at_trained_size == pytest.approx(0, abs=1e-9)
     assert quality.content > 0
 
 

@@ -43,7 +43,9 @@ def test_a_checkpoint_from_before_there_were_other_outer_kernels_is_read(tmp_pat
 
 
 def test_a_record_is_read_back_as_it_was_written():
-    quality = Quality(0.5, 0.02, {"relu3_3": 0.5}, {"relu1_2": 0.02}, photos=8, size=512)
+    quality = Quality(
+        0.5, 0.04, {1: 0.05, 4: 0.03}, 0.02, {"relu3_3": 0.5}, {"relu1_2": 0.02}, photos=8, size=512
+    )
     record = RunRecord(
         version="1.2",
         options={"width": 4},
@@ -67,15 +69,21 @@ def test_a_record_from_before_there_was_init_is_read(tmp_path):
     assert load_checkpoint(save(tmp_path / "wave.ckpt", state)).record.init == {}
 
 
-def test_what_a_later_version_adds_to_a_record_is_ignored():
+def test_a_measure_of_one_scale_counts_as_none():
     quality = {"content": 0.5, "style": 0.1, "content_by_layer": {}, "style_by_layer": {}, "photos": 8}
+    assert RunRecord.from_entries(entries(quality=quality | {"size": 512})).quality is None
+
+
+def test_what_a_later_version_adds_to_a_record_is_ignored():
+    quality = {"content": 0.5, "style": 0.1, "style_by_scale": {1: 0.1}, "style_at_trained_size": 0.2}
+    quality |= {"content_by_layer": {}, "style_by_layer": {}, "photos": 8}
     later = entries(quality=quality | {"size": 512, "flicker": 0.2}, mood="calm")
     later["style"]["year"] = 1831
     record = RunRecord.from_entries(later)
     assert (record.style.name, record.quality.size) == ("wave", 512)
 
 
-@pytest.mark.parametrize("damage", [{"style": {}}, {"style": None}, {"quality": {"content": 1.0}}])
+@pytest.mark.parametrize("damage", [{"style": {}}, {"style": None}, {"quality": {"style_by_scale": {}}}])
 def test_a_record_that_lacks_an_entry_is_one_line(tmp_path, damage):
     with pytest.raises(FastnstError, match=r"wave\.ckpt is no checkpoint of fastnst"):
         load_checkpoint(save(tmp_path / "wave.ckpt", make_state(**damage)))

@@ -1,4 +1,4 @@
-"""What C and S are measured with, found before training."""
+"""What C and S3 are measured with, found before training."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def config(**options):
 def test_a_run_with_the_compact_network_downloads_nothing(no_download, capsys):
     assert find_quality_features(config(loss_network="compact")) is None
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("C and S will not be measured: vgg19 is not here")
+    assert line.startswith("C and S3 will not be measured: vgg19 is not here")
     assert "--quality-weights" in line
 
 

@@ -378,7 +378,7 @@ def test_a_folder_with_generated_photos_trains_and_goes_on(tiny, train, tmp_path
     code, _, err = train(tiny.arguments(tmp_path / "whole", generated_share=0.5))
     assert code == 0, err
     assert "24 crops of 32 px (50% of generated photos)" in err
-    assert "generated photos:" not in err  # C and S are those of the folder's
+    assert "generated photos:" not in err  # C and S3 are those of the folder's
     interrupt_in_step(5, signal.SIGINT)
     assert train(tiny.arguments(tmp_path / "parts", generated_share=0.5))[0] == 130
     code, _, err = train(tiny.arguments(tmp_path / "parts"))
@@ -443,7 +443,7 @@ def test_tensorboard_receives_curves_and_pictures(tiny, train, tmp_path):
 def test_a_style_without_weights_to_measure_it_with_is_finished_and_measured_later(tiny, train, tmp_path):
     code, _, err = train(tiny.arguments(tmp_path, images=2, quality_weights=tmp_path / "absent.pth"))
     assert code == 0, err
-    assert "C and S will not be measured" in err
+    assert "C and S3 will not be measured" in err
     checkpoint = load_checkpoint(tmp_path / "tiny.ckpt")
     assert checkpoint.record.finished
     assert checkpoint.record.quality is None
