@@ -29,9 +29,9 @@ from fastnst.model import keys
 from fastnst.model.session import available_devices
 from fastnst.style_library import list_bundled_styles
 from train.generated.photo.image import GeneratedImage
+from train.network.build import build_network
 from train.network.shape import NETWORKS, NetworkName
 from train.network.trained_weights import shape_in
-from train.network.transformer_net import TransformerNet
 
 SIZES = ("256x256", "512x512", "1920x1080", "3840x2160")
 # From this number of pixels on, a picture takes seconds, and two rounds are enough.
@@ -131,7 +131,7 @@ def _eager(
     """Return a function that runs the network as tutorials do, on the same kind of device."""
     # The speed does not depend on the weights: a new network of the same shape serves as the baseline.
     shape = shape_in(stylizer.metadata) if baseline is None else NETWORKS[baseline]
-    network = TransformerNet(*shape).eval()
+    network = build_network(shape).eval()
     on = "cuda" if device in ("cuda", "tensorrt") and torch.cuda.is_available() else "cpu"
     network.to(on)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from export.graph.build import DIMENSIONS, INPUT, IR_VERSION, OPSET, OUTPUT
 from fastnst.errors import FastnstError
-from train.network.transformer_net import TransformerNet
+from train.network.build import StyleNetwork
 
 # (N, H, W). Odd sizes exercise padding and cropping: one below the least size inside the network; two upright
 # images in a batch; one large enough to show rare differences.
@@ -56,7 +56,7 @@ class Verification:
     differing: float
 
 
-def verify(model: bytes, network: TransformerNet, tolerance: Tolerance) -> Verification:
+def verify(model: bytes, network: StyleNetwork, tolerance: Tolerance) -> Verification:
     """Check an ONNX file against the contract, and run it on the CPU against its network.
 
     Args:
@@ -165,7 +165,7 @@ def check_contract(model: bytes) -> None:
         raise FastnstError("the exported model keeps weights in another file")
 
 
-def stylize_in_pytorch(network: TransformerNet, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def stylize_in_pytorch(network: StyleNetwork, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the network's result for images: the reference, independent of the exported code.
 
     Args:

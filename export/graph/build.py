@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 import fastnst
 from export.graph.deployable_network import DeployableNetwork
 from fastnst.errors import FastnstError
-from train.network.transformer_net import TransformerNet
+from train.network.build import StyleNetwork
 
 INPUT = "image"
 OUTPUT = "stylized"
@@ -33,7 +33,7 @@ IR_VERSION = 9
 _EXAMPLE_SHAPE = (2, 37, 53, 3)
 
 
-def build_model(network: TransformerNet, *, progress: Callable[[str], None] | None = None) -> onnx.ModelProto:
+def build_model(network: StyleNetwork, *, progress: Callable[[str], None] | None = None) -> onnx.ModelProto:
     """Return the ONNX model of a network, with float32 weights and without metadata.
 
     The same network always gives the same model.

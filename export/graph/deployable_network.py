@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from train.network.transformer_net import TransformerNet
+from train.network.build import StyleNetwork
 
 
 class DeployableNetwork(nn.Module):
@@ -18,7 +18,7 @@ class DeployableNetwork(nn.Module):
         network: The trained network.
     """
 
-    def __init__(self, network: TransformerNet) -> None:
+    def __init__(self, network: StyleNetwork) -> None:
         super().__init__()
         self.network = network
 

@@ -17,6 +17,7 @@ STYLE_LICENCE = "style.licence"
 NETWORK_WIDTH = "network.width"
 NETWORK_RESIDUAL_BLOCKS = "network.residual_blocks"
 NETWORK_OUTER_KERNEL_SIZE = "network.outer_kernel_size"
+NETWORK_WIDE_BLOCKS = "network.wide_blocks"
 
 TRAINING_FINISHED = "training.finished"
 TRAINING_STEPS = "training.steps"

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from train.generated.photo.image import GeneratedImage
+from train.network.build import StyleNetwork
 from train.network.transformer_net import TransformerNet
 from train.step.muon import Muon
 
@@ -75,7 +76,7 @@ class DistillationImages:
         self,
         photos: Sequence[NDArray[np.uint8]],
         paintings: Sequence[NDArray[np.uint8]],
-        networks: Sequence[TransformerNet],
+        networks: Sequence[StyleNetwork],
         *,
         usual_style_weight: float,
         seed: int,
@@ -88,7 +89,7 @@ class DistillationImages:
         self._networks = [network.eval().requires_grad_(False) for network in networks]
         self._usual_style_weight = usual_style_weight
         self._random = np.random.default_rng(seed)
-        self._live: TransformerNet | None = None
+        self._live: StyleNetwork | None = None
         self._live_style = torch.empty(0)
         self._optimizer: torch.optim.Optimizer | None = None
         self._steps_left = 0
@@ -255,7 +256,7 @@ def resize(image: NDArray[np.uint8], longer_side: int) -> NDArray[np.uint8]:
 
 
 @torch.no_grad()
-def _paint(network: TransformerNet, content: Tensor) -> Tensor:
+def _paint(network: StyleNetwork, content: Tensor) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         painted: Tensor = network(content.contiguous(memory_format=torch.channels_last))
     return painted.float().clamp(0, 1)

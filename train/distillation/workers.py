@@ -27,9 +27,9 @@ from train.loss.compact import COMPACT_LAYERS
 from train.loss.painting import load_painting
 from train.loss.vgg import VGGFeatures, load_vgg_state
 from train.machine.freed_memory import keep_freed_memory
+from train.network.build import build_network
 from train.network.shape import NETWORKS
 from train.network.trained_weights import read_trained_weights
-from train.network.transformer_net import TransformerNet
 from train.photos.folder import PhotoFolder
 from train.photos.photo import whole_images
 from train.photos.sources import open_photos, validation_images
@@ -96,7 +96,7 @@ class Sources:
             weights = read_trained_weights(name)
             if weights.shape != NETWORKS["full"]:
                 raise FastnstError(f"--networks {name} has {weights.shape}: give styles of the full network")
-            network = TransformerNet(*weights.shape)
+            network = build_network(weights.shape)
             network.load_state_dict(weights.state)
             networks.append(network.to(memory_format=torch.channels_last))
         return DistillationImages(

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from fastnst.errors import FastnstError
+from train.network.build import StyleNetwork, build_network
 from train.network.record import FORMAT, RunRecord
-from train.network.transformer_net import TransformerNet
 
 KEY = "fastnst"
 """Where a Lightning checkpoint holds the run's record."""
@@ -35,13 +35,13 @@ class StyleCheckpoint:
     steps: int
     record: RunRecord
 
-    def network(self) -> TransformerNet:
+    def network(self) -> StyleNetwork:
         """Return the trained network, on the CPU in float32 and evaluation mode.
 
         Raises:
             FastnstError: If the weights do not fit the network that the options describe.
         """
-        network = TransformerNet(*self.record.network_shape)
+        network = build_network(self.record.network_shape)
         weights = {
             name.removeprefix(NETWORK_PREFIX): value
             for name, value in self.state["state_dict"].items()

@@ -98,8 +98,8 @@ class RunRecord:
     @property
     def network_shape(self) -> NetworkShape:
         """The shape of the trained network."""
-        # Every network had the paper's outer kernels before there was the option.
-        options = {"outer_kernel_size": 9} | dict(self.options)
+        # The paper's, before there were the options.
+        options = {"outer_kernel_size": 9, "wide_blocks": 0} | dict(self.options)
         return NetworkShape(**{key: options[key] for key in NetworkShape._fields})
 
     def to_entries(self) -> dict[str, Any]:

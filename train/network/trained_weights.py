@@ -16,9 +16,9 @@ from fastnst.errors import FastnstError
 from fastnst.model import keys
 from fastnst.model.metadata import check_format, read_metadata
 from fastnst.style_library import find_style
+from train.network.build import build_network
 from train.network.checkpoint import NETWORK_PREFIX, load_checkpoint
 from train.network.shape import NetworkShape
-from train.network.transformer_net import TransformerNet
 
 # The suffix of a kernel that the export stores as float16.
 _HALF_SUFFIX = ".float16"
@@ -32,7 +32,7 @@ class TrainedWeights:
         source: The style's name or file, as the user gave it.
         sha256: SHA-256 of the file, in lower-case hexadecimal.
         shape: Shape of the network.
-        state: Float32 tensors by their names in `TransformerNet.state_dict`.
+        state: Float32 tensors by their names in the network's `state_dict`.
     """
 
     source: str
@@ -101,8 +101,9 @@ def shape_in(metadata: Mapping[str, str]) -> NetworkShape:
     return NetworkShape(
         width=int(metadata[keys.NETWORK_WIDTH]),
         residual_blocks=int(metadata[keys.NETWORK_RESIDUAL_BLOCKS]),
-        # Older files do not state it.
+        # Older files do not state these.
         outer_kernel_size=int(metadata.get(keys.NETWORK_OUTER_KERNEL_SIZE, 9)),
+        wide_blocks=int(metadata.get(keys.NETWORK_WIDE_BLOCKS, 0)),
     )
 
 
@@ -124,7 +125,7 @@ def _state(model: onnx.ModelProto, shape: NetworkShape) -> dict[str, Tensor]:
         ValueError: If one is in another file, or of another shape.
     """
     with torch.device("meta"):  # names and shapes alone: no memory, and no random numbers drawn
-        expected = TransformerNet(*shape).state_dict()
+        expected = build_network(shape).state_dict()
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     state = {}
     for name, like in expected.items():

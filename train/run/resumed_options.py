@@ -47,6 +47,8 @@ _BEFORE_THE_OPTION = {
     "generated_share": 0.0,
     "style_layer_weights": None,
     "style_scales": [1],
+    "network": "full",
+    "wide_blocks": 0,
 }
 
 

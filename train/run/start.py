@@ -13,9 +13,9 @@ from fastnst.style_library import list_bundled_styles
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
 from train.loss.perceptual_loss import PerceptualLoss
+from train.network.build import build_network
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.trained_weights import TrainedWeights, read_style_weights, read_trained_weights
-from train.network.transformer_net import TransformerNet
 from train.photos.sources import TrainingPhotos, validation_images
 from train.terminal import say
 
@@ -98,7 +98,7 @@ def choose_start(
 @torch.no_grad()
 def _mean_loss(weights: TrainedWeights, loss: PerceptualLoss, photos: Sequence[Tensor]) -> float:
     with torch.device("meta"):  # no random numbers for weights that are replaced at once
-        network = TransformerNet(*weights.shape)
+        network = build_network(weights.shape)
     network.load_state_dict(weights.state, assign=True)
     network.to(memory_format=torch.channels_last)
     return fmean(loss(network(photo), photo).total.item() for photo in photos)

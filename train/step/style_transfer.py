@@ -16,17 +16,17 @@ from fastnst.errors import FastnstError
 from train.config import Decay, TrainingConfig
 from train.loss.painting import Painting
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
+from train.network.build import build_network
 from train.network.checkpoint import KEY
 from train.network.record import PaintingRecord, Quality, RunRecord
 from train.network.trained_weights import TrainedWeights
-from train.network.transformer_net import TransformerNet
 from train.photos.crop_schedule import CropSchedule
 from train.step.muon import Muon
 from train.step.teacher import Teacher
 
 
 class StyleTransfer(pl.LightningModule):
-    """Train a `TransformerNet` for one painting (Johnson et al. 2016, arXiv:1603.08155).
+    """Train a network for one painting (Johnson et al. 2016, arXiv:1603.08155).
 
     Args:
         config: The run's options.
@@ -62,7 +62,7 @@ class StyleTransfer(pl.LightningModule):
         super().__init__()
         self.config = config
         self.style = style
-        self.network = TransformerNet(*config.network_shape)
+        self.network = build_network(config.network_shape)
         # Convolutions are fastest with the channels innermost, on CPUs and on matrix units alike.
         self.network.to(memory_format=torch.channels_last)
         self.started_from: dict[str, str] = {}

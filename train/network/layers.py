@@ -1,0 +1,161 @@
+"""The layers that the style networks are built of."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from train.network.instance_norm import InstanceNorm2d
+from train.network.reflection_pad import reflection_pad
+from train.network.subpixel_conv import subpixel_conv
+from train.network.upsampled_conv import upsampled_conv
+
+
+class ReflectedConv2d(nn.Conv2d):
+    """A convolution with reflection padding of half the kernel; zero padding would show as a frame.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Odd size of the kernel.
+        stride: Step of the kernel.
+        bias: Whether a bias is added.
+        groups: Groups of channels that are convolved each alone.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        *,
+        bias: bool = True,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, bias=bias, groups=groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution, (N, out_channels, H / stride, W / stride)."""
+        return super().forward(reflection_pad(x, self.kernel_size[0] // 2))
+
+
+class UpsampledConv2d(nn.Conv2d):
+    """Bilinear resize to twice the size and a 3x3 convolution, border repeated, without bias."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of the enlarged image, (N, out_channels, 2H, 2W)."""
+        if _trains(self):
+            return upsampled_conv(x, self.weight)
+        enlarged = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return super().forward(F.pad(enlarged, (1, 1, 1, 1), mode="replicate"))
+
+
+class FewChannelsConv2d(ReflectedConv2d):
+    """A convolution to fewer channels than fill a processor's vectors."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution, (N, out_channels, H, W), H and W even."""
+        if _trains(self):
+            assert self.bias is not None
+            return subpixel_conv(reflection_pad(x, self.kernel_size[0] // 2), self.weight, self.bias)
+        return super().forward(x)
+
+
+def _trains(module: nn.Module) -> bool:
+    # The exporter and evaluation use the plain operations.
+    return module.training and torch.is_grad_enabled()
+
+
+class ConvNormReLU(nn.Sequential):
+    """Convolution, instance norm with a learned scale and shift, and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> None:
+        super().__init__(
+            ReflectedConv2d(in_channels, out_channels, kernel_size, stride, bias=False),
+            InstanceNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class UpsampledConvNormReLU(nn.Sequential):
+    """Enlargement to twice the size with a 3x3 convolution, then instance norm and ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            UpsampledConv2d(in_channels, out_channels),
+            InstanceNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with the input added, and no ReLU after the sum (Gross and Wilber 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            ConvNormReLU(channels, channels, kernel_size=3),
+            ReflectedConv2d(channels, channels, kernel_size=3, bias=False),
+            InstanceNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input plus its residual, both (N, C, H, W)."""
+        residual: Tensor = self.block(x)
+        return x + residual
+
+
+class WideBlock(nn.Module):
+    """A residual block that sees far at little cost: 7x7 positions of each channel, then a mix of channels.
+
+    It is a ConvNeXt block (Liu et al. 2022, arXiv:2201.03545) with instance norm and ReLU: a depthwise
+    convolution, the norm, and two 1x1 convolutions with twice the channels between them.
+
+    Args:
+        channels: Channels of input and output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = ReflectedConv2d(channels, channels, kernel_size=7, bias=False, groups=channels)
+        self.norm = InstanceNorm2d(channels)
+        self.expand = nn.Conv2d(channels, 2 * channels, kernel_size=1)
+        self.project = nn.Conv2d(2 * channels, channels, kernel_size=1)
+        # The block starts close to the identity: no norm follows the sum.
+        with torch.no_grad():
+            self.project.weight.mul_(0.3)
+            self.project.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the input plus its residual, both (N, C, H, W), H and W at least 4."""
+        residual: Tensor = self.project(F.relu(self.expand(self.norm(self.depthwise(x)))))
+        return x + residual
+
+
+def pad_to_stride(image: Tensor, stride: int) -> Tensor:
+    """Extend images at the bottom and right to a size that a network's strides divide.
+
+    Reflection looks best but needs more pixels than it adds, so small images are first extended by repeating
+    their last row and column. At four times the stride, every reflection inside the networks (4 pixels at
+    full size, 1 at a quarter, 3 at an eighth) has pixels to reflect.
+
+    Args:
+        image: Images of shape (N, C, H, W), H and W at least 1.
+        stride: Factor between the image's size and the smallest layer's.
+
+    Returns:
+        Images of shape (N, C, H', W') with H' and W' the next multiples of the stride, at least four times
+        the stride.
+    """
+    least = 4 * stride
+    height, width = image.shape[-2:]
+    image = F.pad(image, (0, max(least - width, 0), 0, max(least - height, 0)), mode="replicate")
+    padded: Tensor = F.pad(
+        image, (0, -image.shape[-1] % stride, 0, -image.shape[-2] % stride), mode="reflect"
+    )
+    return padded
