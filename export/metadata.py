@@ -29,6 +29,8 @@ _OPTIONS = (
     "content_weight",
     "tv_weight",
     "repetition_weight",
+    "stability_weight",
+    "style_scales",
     "style_layers",
     "content_layers",
     "learning_rate",

@@ -65,7 +65,7 @@ _AT_LEAST: dict[int, tuple[str, ...]] = {
     1: ("width", "images", "crop_stages", "batch_size", "validation_photos", "log_every", "num_nodes"),
     0: (
         *("residual_blocks", "wide_blocks", "warmup_steps", "gradient_clip", "quality_size", "seed"),
-        *("style_weight", "content_weight", "tv_weight", "repetition_weight"),
+        *("style_weight", "content_weight", "tv_weight", "repetition_weight", "stability_weight"),
         *("preview_seconds", "checkpoint_seconds"),
     ),
 }
@@ -115,6 +115,8 @@ class TrainingConfig:
     """Weight of the total variation, which smooths."""
     repetition_weight: float = 0.2
     """Weight of the term against dots and hatches that repeat in even areas."""
+    stability_weight: float = 1.0
+    """Weight of the term against flicker: photos that change a little must be painted alike."""
     content_layers: tuple[str, ...] = ("relu3_3",)
     """Layers whose activations hold the content."""
     style_layers: tuple[str, ...] | None = None

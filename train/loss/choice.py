@@ -78,6 +78,7 @@ def make_loss(
         style_scales=config.style_scales,
         tv_weight=config.tv_weight,
         repetition_weight=config.repetition_weight,
+        stability_weight=config.stability_weight,
     )
 
 

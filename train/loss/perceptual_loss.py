@@ -13,6 +13,7 @@ from train.loss.gram_matrix import gram_matrix
 from train.loss.loss_network import LossNetwork
 from train.loss.repetition_loss import RepetitionLoss
 from train.loss.scales import reduced, usable_scales
+from train.loss.stability_loss import Disturbance, stability_loss
 
 # Far below the energy of any features, and far enough above 0 that the quotient stays in float32's range.
 _LEAST_ENERGY = 1e-20
@@ -61,6 +62,8 @@ class PerceptualLosses:
         tv: Total variation of the stylised images.
         repetition: How much more regular they are than photo and painting, see `RepetitionLoss`; mean over
             the scales.
+        stability: How much the painting of a changed photo differs, see `stability_loss`; 0 where it was not
+            compared.
         content_by_layer: The content term of each layer.
         style_by_layer: The style term of each layer, mean over the scales.
         style_by_scale: The style term of each scale, weighted mean over the style layers.
@@ -71,6 +74,7 @@ class PerceptualLosses:
     style: Tensor
     tv: Tensor
     repetition: Tensor
+    stability: Tensor
     content_by_layer: Mapping[str, Tensor]
     style_by_layer: Mapping[str, Tensor]
     style_by_scale: Mapping[int, Tensor]
@@ -83,6 +87,7 @@ class PerceptualLosses:
             style=self.style.detach(),
             tv=self.tv.detach(),
             repetition=self.repetition.detach(),
+            stability=self.stability.detach(),
             content_by_layer={layer: value.detach() for layer, value in self.content_by_layer.items()},
             style_by_layer={layer: value.detach() for layer, value in self.style_by_layer.items()},
             style_by_scale={scale: value.detach() for scale, value in self.style_by_scale.items()},
@@ -97,7 +102,8 @@ class PerceptualLoss(nn.Module):
       with `G` the Gram matrix. At scale 4 the loss network sees both pictures reduced four times: its
       features, 50 pixels wide, then describe strokes and shapes of 200;
     * total variation of the stylised image;
-    * repetition: lattices, which the paper's loss does not see: see `RepetitionLoss`; mean over the scales.
+    * repetition: lattices, which the paper's loss does not see: see `RepetitionLoss`; mean over the scales;
+    * stability: a photo that changes a little must be painted alike, see `stability_loss`.
 
     A crop too small for a scale (`usable_scales`) is compared at the others.
 
@@ -121,6 +127,7 @@ class PerceptualLoss(nn.Module):
         style_scales: Factors by which the style term reduces the images, rising from 1.
         tv_weight: Weight of the total variation.
         repetition_weight: Weight of the repetition.
+        stability_weight: Weight of the stability.
 
     Raises:
         ValueError: If there are no style or content layers, not as many weights as style layers, the scales
@@ -142,6 +149,7 @@ class PerceptualLoss(nn.Module):
         style_scales: Sequence[int] = (1,),
         tv_weight: float = 0.0,
         repetition_weight: float = 0.0,
+        stability_weight: float = 0.0,
     ) -> None:
         super().__init__()
         if not content_layers or not style_layers:
@@ -161,6 +169,7 @@ class PerceptualLoss(nn.Module):
         self.style_weight = style_weight
         self.tv_weight = tv_weight
         self.repetition_weight = repetition_weight
+        self.stability_weight = stability_weight
         self.style_scales = usable_scales(style_scales, style)
         self.repetition = nn.ModuleList(RepetitionLoss(reduced(style, scale)) for scale in self.style_scales)
         self.register_buffer(
@@ -177,12 +186,15 @@ class PerceptualLoss(nn.Module):
         """The loss network."""
         return self._features[0]
 
-    def forward(self, stylized: Tensor, content: Tensor) -> PerceptualLosses:
+    def forward(
+        self, stylized: Tensor, content: Tensor, disturbed: tuple[Tensor, Disturbance] | None = None
+    ) -> PerceptualLosses:
         """Compare stylised images with their photos and with the painting.
 
         Args:
             stylized: Stylised images of shape (N, 3, H, W), RGB in [0, 1]; gradients flow to these.
             content: The photos, of the same shape.
+            disturbed: Stylised photos that changed a little, and the change, for the stability.
 
         Returns:
             The total and its terms.
@@ -223,11 +235,13 @@ class PerceptualLoss(nn.Module):
                 for scale, term in zip(scales, self.repetition, strict=False)
             ]
             repetition = torch.stack(terms).mean()
+        stability_term = zero if disturbed is None else stability_loss(stylized, *disturbed)
         total = (
             self.content_weight * content_loss
             + self.style_weight * style_loss
             + self.tv_weight * tv_loss
             + self.repetition_weight * repetition
+            + self.stability_weight * stability_term
         )
         return PerceptualLosses(
             total,
@@ -235,6 +249,7 @@ class PerceptualLoss(nn.Module):
             style_loss,
             tv_loss,
             repetition,
+            stability_term,
             content_by_layer,
             dict(zip(self.style_layers, style.mean(0), strict=True)),
             dict(zip(scales, style_by_scale, strict=True)),

@@ -82,6 +82,7 @@ def loss_metrics(losses: PerceptualLosses, stage: str) -> dict[str, float]:
         f"{stage}/style_loss": losses.style.item(),
         f"{stage}/tv_loss": losses.tv.item(),
         f"{stage}/repetition_loss": losses.repetition.item(),
+        f"{stage}/stability_loss": losses.stability.item(),
     }
     parts: tuple[tuple[str, Mapping[Any, torch.Tensor]], ...] = (
         ("content_loss", losses.content_by_layer),

@@ -44,6 +44,7 @@ _BEFORE_THE_OPTION = {
     "optimizer": "adam",
     "crop_stages": 1,
     "repetition_weight": 0.0,
+    "stability_weight": 0.0,
     "generated_share": 0.0,
     "style_layer_weights": None,
     "style_scales": [1],

@@ -16,6 +16,7 @@ from fastnst.errors import FastnstError
 from train.config import Decay, TrainingConfig
 from train.loss.painting import Painting
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
+from train.loss.stability_loss import Disturbance, disturb
 from train.network.build import build_network
 from train.network.checkpoint import KEY
 from train.network.record import PaintingRecord, Quality, RunRecord
@@ -23,6 +24,9 @@ from train.network.trained_weights import TrainedWeights
 from train.photos.crop_schedule import CropSchedule
 from train.step.muon import Muon
 from train.step.teacher import Teacher
+
+# Steps from one comparison with a changed photo to the next.
+_STABILITY_EVERY = 2
 
 
 class StyleTransfer(pl.LightningModule):
@@ -79,7 +83,7 @@ class StyleTransfer(pl.LightningModule):
         self.tracking_run: dict[str, str] = {}
         self.seconds = 0.0
         self.schedule = CropSchedule(config.image_size, config.crop_stages, max_steps)
-        self._compare: Callable[[Tensor], PerceptualLosses] = self.compare
+        self._compare: Callable[[Tensor, Disturbance | None], PerceptualLosses] = self.compare
         self._max_steps = max_steps
         self._precision = precision
         self._seconds_before = 0.0
@@ -124,7 +128,7 @@ class StyleTransfer(pl.LightningModule):
             self.losses = None
             loss = self.teacher.distance(self.network(content), content)
         else:
-            losses = self._compare(content)
+            losses = self._compare(content, self._disturbed(content))
             self.losses = losses.detach()
             loss = losses.total
         self.last_loss = loss.detach()
@@ -138,10 +142,27 @@ class StyleTransfer(pl.LightningModule):
         """Keep the time, for the checkpoints that callbacks write."""
         self.seconds = self._seconds_before + time.monotonic() - self._started
 
-    def compare(self, content: Tensor) -> PerceptualLosses:
-        """Stylise photos, (N, 3, H, W) in [0, 1], and return the terms of the loss."""
-        losses: PerceptualLosses = self.loss(self.network(content), content)
+    def compare(self, content: Tensor, change: Disturbance | None = None) -> PerceptualLosses:
+        """Stylise photos, (N, 3, H, W) in [0, 1], and return the terms of the loss.
+
+        Args:
+            content: The photos.
+            change: The photos after a small change, for the stability; None does without.
+        """
+        if change is None:
+            without: PerceptualLosses = self.loss(self.network(content), content)
+            return without
+        both = torch.cat([content, change.content]).contiguous(memory_format=torch.channels_last)
+        stylized, disturbed = self.network(both).split(len(content))
+        losses: PerceptualLosses = self.loss(stylized, content, (disturbed, change))
         return losses
+
+    def _disturbed(self, content: Tensor) -> Disturbance | None:
+        """Return the photos after a small change, at every other step: half the time for the same effect."""
+        if not self.loss.stability_weight or self.global_step % _STABILITY_EVERY:
+            return None
+        # A function of the seed, the step and the process: a resumed run sees the same changes.
+        return disturb(content, seed=self.config.seed + self.global_step + (self.global_rank << 32))
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and the schedule of its learning rate."""

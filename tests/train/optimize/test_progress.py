@@ -22,7 +22,7 @@ def show(monkeypatch):
         progress = OptimizationProgress(steps)
         for step in range(steps + 1):
             content, style = torch.tensor(step / 100), torch.tensor(1 / (step + 1))
-            losses = PerceptualLosses(style, content, style, style, style, {}, {}, {})
+            losses = PerceptualLosses(*(style, content, style, style, style, style), {}, {}, {})
             progress.show(step, losses, torch.ones(1))
             assert progress.last.number == step
             now[0] += 4 * seconds if step == 0 else seconds

@@ -16,6 +16,7 @@ def test_losses_are_named_by_stage_term_and_layer(tiny_module):
             "val/style_loss": losses.style.item(),
             "val/tv_loss": losses.tv.item(),
             "val/repetition_loss": losses.repetition.item(),
+            "val/stability_loss": losses.stability.item(),
             "val/content_loss/relu2_2": losses.content_by_layer["relu2_2"].item(),
             "val/style_loss/relu1_2": losses.style_by_layer["relu1_2"].item(),
             "val/style_loss/scale/1": losses.style_by_scale[1].item(),

@@ -51,6 +51,24 @@ def test_the_optimizer_is_the_one_of_the_options(tiny_module):
     assert isinstance(tiny_module.configure_optimizers()["optimizer"], torch.optim.Adam)
 
 
+def test_every_other_step_compares_with_a_changed_photo(tiny_module, monkeypatch):
+    photos = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(1))
+    found = {}
+    for step in range(4):
+        monkeypatch.setattr(type(tiny_module), "global_step", step)
+        for weight in (0.0, 2.0):
+            tiny_module.loss.stability_weight = weight
+            total = tiny_module.training_step(photos, 0).item()
+            found[step, weight] = total, tiny_module.losses.stability.item()
+    for step in range(4):
+        (without, none), (total, stability) = found[step, 0.0], found[step, 2.0]
+        assert none == 0
+        assert (stability > 0) is (step % 2 == 0)
+        assert total == pytest.approx(without + 2 * stability, rel=1e-5)
+    assert found[0, 2.0] != found[2, 2.0]  # another change
+    assert found[1, 2.0] == found[3, 2.0]
+
+
 def test_a_compiled_step_is_the_same_step(tiny_module, monkeypatch):
     photos = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     eager = tiny_module.training_step(photos, 0)
