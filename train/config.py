@@ -163,8 +163,8 @@ class TrainingConfig:
     """Crops per step and device."""
     optimizer: Optimizer = "muon"
     """muon orthogonalises the steps of a kernel and needs fewer of them; adam is the paper's."""
-    learning_rate: float = 1e-3
-    """The highest learning rate."""
+    learning_rate: float | None = None
+    """The highest learning rate; by default 3e-3 for muon with wide blocks, else 1e-3."""
     warmup_steps: int = 100
     """Steps until the learning rate is at its highest."""
     decay: Decay = "cosine"
@@ -255,6 +255,8 @@ class TrainingConfig:
             )
         if self.seed >= 2**32:  # numpy's limit
             raise FastnstError(f"--seed must be below {2**32}, got {self.seed}")
+        if self.learning_rate is None:
+            self.learning_rate = 3e-3 if self.optimizer == "muon" and self.wide_blocks else 1e-3
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise FastnstError(f"--learning-rate must be above 0, got {self.learning_rate}")
         if self.teacher == "":
@@ -287,6 +289,11 @@ class TrainingConfig:
     def resolved_style_weight(self) -> float:
         """The weight of the style term, as given or from the strength."""
         return typing.cast("float", self.style_weight)
+
+    @property
+    def resolved_learning_rate(self) -> float:
+        """The highest learning rate, as given or the network's."""
+        return typing.cast("float", self.learning_rate)
 
     @property
     def resolved_style_layers(self) -> tuple[str, ...]:

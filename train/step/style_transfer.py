@@ -167,14 +167,15 @@ class StyleTransfer(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimizer and the schedule of its learning rate."""
         config, parameters = self.config, self.network.parameters()
+        rate = config.resolved_learning_rate
         optimizer: torch.optim.Optimizer
         if config.optimizer == "muon":
-            optimizer = Muon(parameters, config.learning_rate, by_adam=self.network.to_rgb.parameters())
+            optimizer = Muon(parameters, rate, by_adam=self.network.to_rgb.parameters())
         else:
             # Fused: one kernel for all parameters. It would unscale float16 gradients itself, after the
             # clipping.
             fused = self._precision != "16-mixed"
-            optimizer = torch.optim.Adam(parameters, config.learning_rate, fused=fused)
+            optimizer = torch.optim.Adam(parameters, rate, fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda step: learning_rate_factor(step, self.schedule, config.warmup_steps, config.decay),
