@@ -237,6 +237,7 @@ def _table(evaluation: Evaluation) -> list[str]:
         "checkerboard": (".2f", "1: no peaks at periods of 2 and 4 px"),
         "dots": (".0f", "in a megapixel of what is flat in the photo"),
         "repetition": (".2f", "0 to 1: a lattice in what is flat in the photo"),
+        "coarse_repetition": (".2f", "the same in pictures reduced 2 and 4 times"),
         "frame_colour": (".2f", "1: none along the borders"),
         "frame_contrast": (".2f", "1: none along the borders"),
         "colour_distance": (".1f", "in CIELAB, 0: the painting's own colours"),
@@ -247,7 +248,7 @@ def _table(evaluation: Evaluation) -> list[str]:
     ]
     heading = f"{evaluation.model} ({evaluation.megabytes:.2f} MB), painting of {evaluation.style_size} px"
     photos = f"{ours.photos} photo{'s' if ours.photos > 1 else ''} of {ours.size} px"
-    lines = [heading, photos, f"{'':<17}{'stylised':>9}{'photo':>9}", *rows]
+    lines = [heading, photos, f"{'':<19}{'stylised':>9}{'photo':>9}", *rows]
     if evaluation.direct is not None:
         lines.append(_direct_line(evaluation.direct))
     return lines
@@ -255,7 +256,7 @@ def _table(evaluation: Evaluation) -> list[str]:
 
 def _row(name: str, value: float | None, reference: float | None, form: str, note: str = "") -> str:
     shown = ["-" if number is None else f"{number:{form}}" for number in (value, reference)]
-    return f"{name:<17}{shown[0]:>9}{shown[1]:>9}  {note}".rstrip()
+    return f"{name:<19}{shown[0]:>9}{shown[1]:>9}  {note}".rstrip()
 
 
 def _parts(ours: Mapping[Any, float], photo: Mapping[Any, float], name: str = "{}") -> list[str]:

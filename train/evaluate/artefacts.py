@@ -13,6 +13,7 @@ from itertools import product
 from statistics import fmean
 
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
 
 from train.evaluate.cielab import colour_distance, rgb_to_lab
@@ -41,6 +42,7 @@ _BLOB_ELONGATION = 2.0  # longer ones are pieces of lines
 _REPETITION_TILE = 64
 _LEAST_LAG, _GREATEST_LAG = 3, 24  # pixels; what repeats at larger distances is a texture
 _DIRECTIONS = 48
+_COARSE_SCALES = (2, 4)
 _SHADING = 6.0  # pixels: what varies more slowly is shading
 
 _BAND, _RINGS = 8, 6  # pixels, and how many such rings are compared
@@ -54,6 +56,8 @@ class Artefacts:
         checkerboard: See `checkerboard`, mean over the pictures; 1 is none.
         dots: See `dots`, mean over the photos that have flat regions; 0 is none, None no such photo.
         repetition: See `repetition`, mean over the photos that have flat tiles; None if none has.
+        coarse_repetition: The greater of the same measures with pictures reduced 2 and 4 times: lattices with
+            periods of up to 96 pixels.
         frame_colour: See `frame`; 1 is none.
         frame_contrast: See `frame`; 1 is none.
         colour_distance: See `train.evaluate.cielab.colour_distance`, mean over the pictures; 0 is the
@@ -63,6 +67,7 @@ class Artefacts:
     checkerboard: float
     dots: float | None
     repetition: float | None
+    coarse_repetition: float | None
     frame_colour: float
     frame_contrast: float
     colour_distance: float
@@ -86,11 +91,19 @@ def measure_artefacts(images: Sequence[Image], photos: Sequence[Image], painting
     if not images or len(images) != len(photos):
         raise ValueError(f"artefacts are measured on photos in pairs, got {len(images)} and {len(photos)}")
     frame_colour, frame_contrast = frame(images)
+    repetitions = {
+        scale: _mean_of_known(
+            repetition(_reduced(image, scale), _reduced(photo, scale))
+            for image, photo in zip(images, photos, strict=True)
+        )
+        for scale in (1, *_COARSE_SCALES)
+    }
     return Artefacts(
         checkerboard=fmean(checkerboard(image) for image in images),
         dots=_mean_of_known(dots(image, photo) for image, photo in zip(images, photos, strict=True)),
-        repetition=_mean_of_known(
-            repetition(image, photo) for image, photo in zip(images, photos, strict=True)
+        repetition=repetitions[1],
+        coarse_repetition=max(
+            (found for scale in _COARSE_SCALES if (found := repetitions[scale]) is not None), default=None
         ),
         frame_colour=frame_colour,
         frame_contrast=frame_contrast,
@@ -220,6 +233,10 @@ def frame(images: Sequence[Image]) -> tuple[float, float]:
     inside = np.sqrt((lengths[:, 2:] ** 2).mean(axis=1))
     colour, contrast = (lengths[:, 0] + _INVISIBLE) / (inside + _INVISIBLE)
     return float(colour), float(contrast)
+
+
+def _reduced(image: Image, scale: int) -> Image:
+    return np.asarray(PIL.Image.fromarray(image).reduce(scale))
 
 
 def _mean_of_known(values: Iterable[float | None]) -> float | None:

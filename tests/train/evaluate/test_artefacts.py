@@ -244,12 +244,25 @@ def test_any_size_is_measured(size):
         assert found.repetition is None
 
 
+@pytest.mark.parametrize("period", [56, 80])
+def test_a_lattice_of_large_period_repeats_in_the_reduced_picture(period):
+    flat = np.full((320, 320, 3), 128, np.uint8)
+    noise = np.random.default_rng(0).normal(0, 6, flat.shape)
+    y, x = np.mgrid[:320, :320]
+    wave = 25 * np.cos(2 * np.pi * x / period) * np.cos(2 * np.pi * y / period)
+    lattice, plain = (as_levels(flat + noise + pattern) for pattern in (wave[..., None], 0))
+    found = measure_artefacts([lattice], [flat], flat)
+    assert found.repetition < 0.5 < found.coarse_repetition
+    assert measure_artefacts([plain], [flat], flat).coarse_repetition < 0.3
+
+
 def test_means_leave_out_photos_without_a_flat_region():
     flat, busy = make_photo(0), as_levels(make_noise(0, exponent=0.5))
     strewn = as_levels(flat + draw_dots(80, 0))
     found = measure_artefacts([strewn, busy], [flat, busy], flat)
     assert found.dots == dots(strewn, flat)
     assert found.repetition == repetition(strewn, flat)
+    assert found.coarse_repetition is None  # too few pixels are left
     assert found.checkerboard == pytest.approx((checkerboard(strewn) + checkerboard(busy)) / 2)
     assert found.colour_distance == pytest.approx(
         (colour_distance(strewn, flat) + colour_distance(busy, flat)) / 2

@@ -106,7 +106,7 @@ def test_the_numbers_are_those_of_the_photos_held_out(evaluate, given, tiny, pho
             if key == "style_by_scale":  # JSON's keys are text
                 value = {str(scale): missed for scale, missed in value.items()}
             assert found[name][key] == (value if value is None else pytest.approx(value, rel=1e-4)), key
-    lines = {line[:17].strip(): line[17:].split()[:2] for line in out.splitlines()}
+    lines = {line[:19].strip(): line[19:].split()[:2] for line in out.splitlines()}
     assert lines["C, content lost"] == [f"{quality.content:.4f}", "0.0000"]
     assert lines["S3, style missed"] == [f"{quality.style:.4f}", f"{of_photos.style:.4f}"]
     assert lines["S, one scale"][0] == f"{quality.style_at_trained_size:.4f}"
@@ -118,6 +118,7 @@ def test_the_numbers_are_those_of_the_photos_held_out(evaluate, given, tiny, pho
         assert lines[layer][0] == f"{quality.style_by_layer[layer]:.4f}"
     assert lines["checkerboard"][0] == f"{artefacts.checkerboard:.2f}"
     assert lines["colour distance"][0] == f"{artefacts.colour_distance:.1f}"
+    assert lines["coarse repetition"] == ["-", "-"]
     assert lines["repetition"] == ["-", "-"]  # no tile of 64 pixels in photos of 48
     assert out.startswith(f"{tmp_path / 'inversion.onnx'} (0.00 MB), painting of 40 px\n3 photos of 48 px\n")
     assert "measuring photo 3 of 3" in err
