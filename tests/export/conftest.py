@@ -17,27 +17,30 @@ from export import style_file as onnx_export
 from export.graph.build import build_model
 from export.style_file import ExportedStyle, export_onnx
 from train.config import TrainingConfig
+from train.network.build import StyleNetwork, build_network
 from train.network.checkpoint import KEY, NETWORK_PREFIX, load_checkpoint
 from train.network.record import FORMAT
-from train.network.transformer_net import TransformerNet
+from train.network.shape import NetworkShape
 
 ROOT = Path(__file__).parents[2]
+
+# The paper's network, but for its sizes.
+SMALL = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=9)
 
 WriteCheckpoint = Callable[..., Path]
 
 
-def _write_checkpoint(path: Path, *, width: int = 4, residual_blocks: int = 1, **record: Any) -> Path:
+def _write_checkpoint(path: Path, *, shape: NetworkShape = SMALL, **record: Any) -> Path:
     """Write a checkpoint as `StyleTransfer` and Lightning do; `record` replaces entries."""
     torch.manual_seed(0)
-    network = TransformerNet(width, residual_blocks)
+    network = build_network(shape)
     for name, parameter in network.named_parameters():
         if parameter.ndim == 1:  # as after training: no two norms are alike
             torch.nn.init.uniform_(parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5)))
     config = TrainingConfig(
         style=Path("/home/someone/paintings/kandinsky.jpg"),
         data="/home/someone/coco/train2017",
-        width=width,
-        residual_blocks=residual_blocks,
+        **shape._asdict(),
         batch_size=4,
         images=2400,
         loss_network="vgg16",
@@ -97,7 +100,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def network(checkpoint: Path) -> TransformerNet:
+def network(checkpoint: Path) -> StyleNetwork:
     return load_checkpoint(checkpoint).network()
 
 
@@ -123,7 +126,7 @@ def export_process(
 
 
 @pytest.fixture(scope="session")
-def plain(network: TransformerNet, export_process: subprocess.Popen[str]) -> onnx.ModelProto:
+def plain(network: StyleNetwork, export_process: subprocess.Popen[str]) -> onnx.ModelProto:
     """The model as it is traced, which takes seconds."""
     return build_model(network)
 

@@ -23,6 +23,7 @@ from export.verification import example_photos, stylize_in_pytorch
 from fastnst import FastnstError, __version__
 from fastnst.model.metadata import read_metadata
 from train.network.checkpoint import load_checkpoint
+from train.network.shape import NETWORKS
 from train.network.transformer_net import TransformerNet
 
 
@@ -229,7 +230,7 @@ def test_half_refuses_weights_that_float16_cannot_hold(model):
 
 
 def test_the_papers_network_in_half_is_below_4_megabytes(write_checkpoint, tmp_path):
-    path = write_checkpoint(tmp_path / "paper.ckpt", width=32, residual_blocks=5)
+    path = write_checkpoint(tmp_path / "paper.ckpt", shape=NETWORKS["full"])
     exported = export_onnx(path, tmp_path / "paper.onnx", half=True)
     assert 3_300_000 < exported.path.stat().st_size < 4_000_000
     assert exported.verification.max_abs_error <= 2

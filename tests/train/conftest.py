@@ -43,6 +43,7 @@ class TinyStyle(NamedTuple):
             "name": "tiny",
             "width": 4,
             "residual_blocks": 1,
+            "wide_blocks": 1,
             "style_size": 32,
             "images": 24,
             "image_size": 32,

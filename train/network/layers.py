@@ -127,6 +127,7 @@ class WideBlock(nn.Module):
         self.expand = nn.Conv2d(channels, 2 * channels, kernel_size=1)
         self.project = nn.Conv2d(2 * channels, channels, kernel_size=1)
         # The block starts close to the identity: no norm follows the sum.
+        assert self.project.bias is not None
         with torch.no_grad():
             self.project.weight.mul_(0.3)
             self.project.bias.zero_()

@@ -6,8 +6,10 @@ import torch
 
 from fastnst.errors import FastnstError
 from tests.train.network.record_entries import entries
+from train.network.build import build_network
 from train.network.checkpoint import KEY, load_checkpoint
 from train.network.record import FORMAT, PaintingRecord, Quality, RunRecord
+from train.network.shape import NetworkShape
 from train.network.transformer_net import TransformerNet
 from train.run.saving import AtomicCheckpointIO
 
@@ -39,7 +41,25 @@ def test_a_checkpoint_is_read_back_as_the_style_that_it_holds(tmp_path):
 
 def test_a_checkpoint_from_before_there_were_other_outer_kernels_is_read(tmp_path):
     state = make_state(options={"width": 4, "residual_blocks": 1})
-    assert load_checkpoint(save(tmp_path / "wave.ckpt", state)).record.network_shape == (4, 1, 9)
+    assert load_checkpoint(save(tmp_path / "wave.ckpt", state)).record.network_shape == (4, 1, 9, 0)
+
+
+def test_a_checkpoint_of_a_wide_network_gives_it_back(tmp_path):
+    shape = NetworkShape(width=2, residual_blocks=1, outer_kernel_size=5, wide_blocks=3)
+    trained = build_network(shape)
+    state = make_state(options=shape._asdict())
+    state["state_dict"] = {f"network.{name}": value for name, value in trained.state_dict().items()}
+    checkpoint = load_checkpoint(save(tmp_path / "wave.ckpt", state))
+    assert checkpoint.record.network_shape == shape
+    image = torch.rand(1, 3, 20, 33)
+    assert torch.equal(checkpoint.network()(image), trained.eval()(image))
+
+
+def test_weights_of_another_network_than_the_record_says_are_one_line(tmp_path):
+    state = make_state(options={"width": 4, "residual_blocks": 1, "outer_kernel_size": 9, "wide_blocks": 1})
+    checkpoint = load_checkpoint(save(tmp_path / "wave.ckpt", state))
+    with pytest.raises(FastnstError, match="holds the weights of another network than it says"):
+        checkpoint.network()
 
 
 def test_a_record_is_read_back_as_it_was_written():

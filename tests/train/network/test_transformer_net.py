@@ -2,26 +2,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
+from tests.train.network.look_inside import names_of_gradients, shapes_of
+from train.network.build import build_network
 from train.network.shape import NETWORKS
-from train.network.transformer_net import TransformerNet, pad_to_stride
+from train.network.transformer_net import TransformerNet
 
 
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
     return TransformerNet(width=4, residual_blocks=1).eval().requires_grad_(False)
-
-
-def shapes_of(network, image):
-    """Return the output shape of each convolution, in the order in which they run."""
-    shapes = []
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(lambda module, given, out: shapes.append(tuple(out.shape[1:])))
-    network(image)
-    return shapes
 
 
 @torch.no_grad()
@@ -35,11 +26,11 @@ def test_layer_shapes_are_those_of_the_paper():
 
 @pytest.mark.parametrize(("name", "count"), [("fast", 153), ("tiny", 50)])
 def test_the_smaller_networks_have_the_thousands_of_parameters_that_are_documented(name, count):
-    parameters = TransformerNet(*NETWORKS[name]).parameters()
+    parameters = build_network(NETWORKS[name]).parameters()
     assert round(sum(parameter.numel() for parameter in parameters) / 1000) == count
 
 
-def test_the_default_network_has_the_papers_1_68_million_parameters():
+def test_the_full_network_has_the_papers_1_68_million_parameters():
     convolutions = [(3, 32, 9), (32, 64, 3), (64, 128, 3), *10 * [(128, 128, 3)]]
     convolutions += [(128, 64, 3), (64, 32, 3), (32, 3, 9)]
     weights = sum(i * o * k * k for i, o, k in convolutions)
@@ -99,16 +90,6 @@ def test_training_takes_faster_forms_of_the_same_network():
     torch.testing.assert_close(trained.detach(), network.eval()(image).detach(), rtol=0, atol=1e-5)
 
 
-def names_of_gradients(result):
-    """Return the names of all the functions in a result's graph."""
-    names, waiting = "", [result.grad_fn]
-    while waiting:
-        function = waiting.pop()
-        names += f" {function.name()}"
-        waiting += [following for following, _ in function.next_functions if following is not None]
-    return names
-
-
 def test_the_gradient_reaches_every_parameter():
     torch.manual_seed(0)
     network = TransformerNet(width=4, residual_blocks=2)
@@ -116,19 +97,3 @@ def test_the_gradient_reaches_every_parameter():
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
-
-
-@settings(deadline=None)
-@given(height=st.integers(1, 50), width=st.integers(1, 50))
-def test_padding_goes_to_the_next_multiple_of_four_and_leaves_the_image_as_it_is(height, width):
-    image = torch.arange(height * width, dtype=torch.float32).view(1, 1, height, width)
-    padded = pad_to_stride(image)
-    assert padded.shape[-2:] == (max(16, -(-height // 4) * 4), max(16, -(-width // 4) * 4))
-    assert torch.equal(padded[..., :height, :width], image)
-
-
-def test_padding_reflects_large_images_and_repeats_the_edge_of_small_ones():
-    large = torch.arange(18.0).view(1, 1, 1, 18).expand(1, 1, 16, 18)
-    assert pad_to_stride(large)[0, 0, 0, 16:].tolist() == [16, 17, 16, 15]
-    small = torch.arange(3.0).view(1, 1, 1, 3)
-    assert pad_to_stride(small)[0, 0, 5].tolist() == [0, 1, *14 * [2]]

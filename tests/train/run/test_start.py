@@ -15,36 +15,35 @@ from fastnst.style_library import Style
 from tests.train.network.record_entries import entries
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
+from train.network.build import build_network
 from train.network.checkpoint import KEY
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.trained_weights import read_trained_weights
-from train.network.transformer_net import TransformerNet
 from train.photos.sources import open_photos, validation_images
 from train.run import start as start_module
 from train.run.start import choose_start, find_starts
 from train.step.style_transfer import StyleTransfer
 
 
-def make_network(seed=0, width=4, residual_blocks=1, outer_kernel_size=9):
+# The wide network and the paper's, but for their sizes.
+WIDE = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=5, wide_blocks=1)
+FULL = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=9)
+
+
+def make_network(seed=0, shape=WIDE, **changes):
     torch.manual_seed(seed)
-    network = TransformerNet(width, residual_blocks, outer_kernel_size)
+    shape = shape._replace(**changes)
+    network = build_network(shape)
+    network.shape = shape
     for name, parameter in network.named_parameters():
         if parameter.ndim == 1:  # as after training: no two norms are alike
             torch.nn.init.uniform_(parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5)))
     return network.eval()
 
 
-def shape_of(network):
-    return NetworkShape(network.width, network.residual_blocks, network.outer_kernel_size)
-
-
 def metadata_of(network):
-    return {
-        "fastnst.format": "1",
-        "network.width": str(network.width),
-        "network.residual_blocks": str(network.residual_blocks),
-        "network.outer_kernel_size": str(network.outer_kernel_size),
-    }
+    shape = {f"network.{key}": str(value) for key, value in network.shape._asdict().items()}
+    return {"fastnst.format": "1", **shape}
 
 
 def write_weights(path, network, metadata=None):
@@ -60,7 +59,7 @@ def write_weights(path, network, metadata=None):
 
 
 def write_checkpoint(path, network):
-    options = shape_of(network)._asdict()
+    options = network.shape._asdict()
     state = {
         "global_step": 7,
         "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
@@ -70,10 +69,9 @@ def write_checkpoint(path, network):
     return path
 
 
-def config(init, width=4, residual_blocks=1):
-    return TrainingConfig(
-        style=Path("painting.png"), init=str(init), width=width, residual_blocks=residual_blocks
-    )
+def config(init, **changes):
+    shape = WIDE._asdict() | changes
+    return TrainingConfig(style=Path("painting.png"), init=str(init), **shape)
 
 
 @pytest.fixture
@@ -86,9 +84,9 @@ def bundled(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.fixture(scope="module")
-def network():
-    return make_network()
+@pytest.fixture(scope="module", params=[WIDE, FULL], ids=["wide", "full"])
+def network(request):
+    return make_network(shape=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +104,7 @@ def exported(network, tmp_path_factory):
 def assert_weights(weights, network, **tolerance):
     expected = network.state_dict()
     assert weights.state.keys() == expected.keys()
-    assert weights.shape == shape_of(network)
+    assert weights.shape == network.shape
     for name, value in weights.state.items():
         assert value.dtype == torch.float32
         torch.testing.assert_close(value, expected[name], **{"rtol": 0, "atol": 0} | tolerance)
@@ -132,7 +130,7 @@ def test_an_exported_style_gives_the_weights_that_it_was_made_of(network, export
 def test_a_style_exported_in_half_gives_them_in_its_precision(network, exported):
     weights = read_trained_weights(str(exported[1]))
     assert_weights(weights, network, rtol=2**-11, atol=2**-24)
-    kernel = "residuals.0.block.1.weight"
+    kernel = "to_rgb.weight"
     assert not torch.equal(weights.state[kernel], network.state_dict()[kernel])  # float16 it was
 
 
@@ -147,13 +145,14 @@ def test_the_styles_that_come_with_fastnst_can_be_gone_on_from():
     weights = [read_trained_weights(style.name) for style in style_library.list_bundled_styles()]
     assert len(weights) == len(style_library.BUNDLED_STYLES)
     for each in weights:
-        network = TransformerNet(*each.shape)
+        network = build_network(each.shape)
         network.load_state_dict(each.state)
 
 
-def test_a_file_from_before_outer_kernels_could_be_chosen_has_those_of_9(network, tmp_path):
+def test_a_file_from_before_outer_kernels_and_wide_blocks_could_be_chosen_is_the_papers(tmp_path):
+    network = make_network(shape=FULL)
     metadata = metadata_of(network)
-    del metadata["network.outer_kernel_size"]
+    del metadata["network.outer_kernel_size"], metadata["network.wide_blocks"]
     path = write_weights(tmp_path / "old.onnx", network, metadata)
     assert_weights(read_trained_weights(str(path)), network)
 
@@ -164,20 +163,20 @@ def test_random_weights_read_nothing(monkeypatch):
     assert find_starts(config("none")) == []
 
 
-def test_another_network_is_one_line_that_says_what_differs(network, bundled, tmp_path):
-    write_weights(bundled / "wave.onnx", network)
-    path = write_checkpoint(tmp_path / "sea.ckpt", make_network(0, *NETWORKS["fast"]))
+def test_another_network_is_one_line_that_says_what_differs(bundled, tmp_path):
+    write_weights(bundled / "wave.onnx", make_network())
+    path = write_checkpoint(tmp_path / "sea.ckpt", make_network(0, NETWORKS["fast"]))
     for options, line in (
         (
             {"init": "wave", "width": 8},
-            "--init wave has width 4, 1 residual block and outer kernels of 9; "
-            "this run has width 8, 1 residual block and outer kernels of 9: "
-            "give --width 4 --residual-blocks 1 --outer-kernel-size 9, or --init none",
+            "--init wave has width 4, 1 wide block, 1 residual block and outer kernels of 5; "
+            "this run has width 8, 1 wide block, 1 residual block and outer kernels of 5: "
+            "give --width 4 --residual-blocks 1 --outer-kernel-size 5 --wide-blocks 1, or --init none",
         ),
         (
-            {"init": path, "width": 6, "residual_blocks": 3},
+            {"init": path, "width": 6, "residual_blocks": 3, "wide_blocks": 0},
             f"--init {path} has width 12, 3 residual blocks and outer kernels of 5; "
-            "this run has width 6, 3 residual blocks and outer kernels of 9: "
+            "this run has width 6, 3 residual blocks and outer kernels of 5: "
             "give --network fast, or --init none",
         ),
     ):
@@ -278,7 +277,7 @@ def test_auto_is_random_weights_where_no_bundled_style_fits(bundled, capsys):
     assert find_starts(config("auto", width=6)) == []
     assert capsys.readouterr().err == (
         "starting from random weights: "
-        "no bundled style has width 6, 1 residual block and outer kernels of 9\n"
+        "no bundled style has width 6, 1 wide block, 1 residual block and outer kernels of 5\n"
     )
 
 
@@ -333,7 +332,7 @@ def test_starting_draws_no_random_numbers_and_keeps_the_layout(bundled, tiny, ti
     started = StyleTransfer(
         tiny_module.config, tiny_module.style, tiny_module.loss, 12, "32-true", start=chosen
     )
-    kernel = started.network.residuals[0].block[1].weight
+    kernel = started.network.revision[0].block[1].weight
     assert kernel.is_contiguous(memory_format=torch.channels_last)
     assert kernel.requires_grad
     assert kernel.grad is None
@@ -355,5 +354,5 @@ def test_random_weights_stay_as_they_are(bundled, tiny, tiny_module):
         assert chosen is None
         assert started.started_from == {}
         torch.manual_seed(3)
-        for name, value in TransformerNet(*tiny_module.config.network_shape).state_dict().items():
+        for name, value in build_network(tiny_module.config.network_shape).state_dict().items():
             assert torch.equal(value, started.network.state_dict()[name])
