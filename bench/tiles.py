@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fastnst import Stylizer
-from fastnst.stylizer import DEFAULT_TILE
-from fastnst.tiling.tiles import cut_into_tiles, receptive_field
+from fastnst.model.metadata import read_metadata
+from fastnst.style_library import find_style
+from fastnst.tiling.tiles import cut_into_tiles, default_side, receptive_field
 
 Pixels = NDArray[np.uint8]
 
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--model", default="wave", help="a style's name or ONNX file")
     parser.add_argument("--image", help="a photo, resized to --size (default: scikit-image's rocket)")
     parser.add_argument("--size", default="4000x3000", help="width x height")
-    parser.add_argument("--tile", type=int, default=DEFAULT_TILE)
+    parser.add_argument("--tile", type=int, help="side of a tile in pixels (default: as fastnst paints)")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--only", choices=("whole", "tiled"), help=argparse.SUPPRESS)
     parser.add_argument("--result", help=argparse.SUPPRESS)
@@ -47,7 +48,8 @@ def main() -> None:
     error = np.mean((whole.astype(np.float32) - tiled) ** 2, dtype=np.float64)
     print(f"PSNR {10 * np.log10(255**2 / max(error, 1e-9)):.1f} dB, greatest difference", end=" ")
     print(int(np.abs(whole.astype(np.int16) - tiled).max()))
-    rows = cut_into_tiles(height, width, options.tile, receptive_field(Stylizer(options.model).metadata))
+    margin = receptive_field(Stylizer(options.model).metadata)
+    rows = cut_into_tiles(height, width, options.tile or default_side(margin), margin)
     borders = [row[0].top for row in rows[1:]], [tile.left for tile in rows[0][1:]]
     print(f"gradient across the borders of {len(rows)}x{len(rows[0])} tiles over that elsewhere:", end=" ")
     print(f"tiled {_seam(tiled, *borders):.4f}, whole {_seam(whole, *borders):.4f}")
@@ -55,7 +57,8 @@ def main() -> None:
 
 def _paint(options: argparse.Namespace, height: int, width: int) -> None:
     image = _photo(options.image, height, width)
-    tile = options.tile if options.only == "tiled" else max(height, width)
+    margin = receptive_field(read_metadata(find_style(options.model)))
+    tile = options.tile or default_side(margin) if options.only == "tiled" else max(height, width)
     stylizer = Stylizer(options.model, device="cpu", threads=options.threads, tile=tile)
     start = time.perf_counter()
     stylizer(image, out=image)

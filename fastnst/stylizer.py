@@ -25,7 +25,7 @@ from fastnst.model.values import Images
 from fastnst.style_library import find_style
 from fastnst.tiling.fixed_norms import can_measure
 from fastnst.tiling.painting import paint_in_tiles
-from fastnst.tiling.tiles import receptive_field
+from fastnst.tiling.tiles import default_side, receptive_field
 
 if TYPE_CHECKING:
     from fastnst.video.stylizer import VideoStylizer
@@ -35,7 +35,6 @@ __all__ = ["Stylizer"]
 LEAST_TILE = 256
 """The smallest side of a tile in pixels; smaller tiles would be mostly margin."""
 
-DEFAULT_TILE = 768
 # Bytes per pixel that ONNX Runtime takes for the full network (32 channels): 650 at 1 megapixel, 490 at 12.
 _BYTES_PER_PIXEL = 680
 # The fraction of the free memory for the network; the rest is for the picture's other copies.
@@ -64,7 +63,8 @@ class Stylizer:
             `gpu`, `cuda`, `cuda:1`, `tensorrt`, `migraphx`, `rocm`, `directml`, `openvino` or `coreml`.
         threads: Threads on the CPU; None takes one per core.
         tile: Side in pixels of the tiles that a larger picture is painted in, at least 256. By default, only
-            pictures that do not fit into the free memory are painted in tiles, of 768 pixels.
+            pictures that do not fit into the free memory are painted in tiles, of 768 pixels, or of 960 by
+            networks that see far.
         on_progress: Called with the finished fraction, in (0, 1], of a picture that is painted in tiles.
         input_range: The values that a model from elsewhere takes: `0..255`, `0..1`, `-1..1`, `imagenet` (0 to
             1 less ImageNet's mean, divided by its deviation) or `caffe` (0 to 255 less ImageNet's mean). By
@@ -189,7 +189,7 @@ class Stylizer:
         height, width = images.shape[1:3]
         if self._needs_tiles(height, width):
             for image, result in zip(images, results, strict=True):
-                self._paint_in_tiles(image, result, self._tile or DEFAULT_TILE)
+                self._paint_in_tiles(image, result)
             return
         pixels = math.prod(self.model.canvas(height, width))
         count = self.model.input.batch or max(self._room(len(images) * pixels) // pixels, 1)
@@ -199,7 +199,7 @@ class Stylizer:
                 result[...] = self.model(part)
             except OutOfMemoryError:
                 if len(part) == 1 and not self._untileable:
-                    self._paint_in_tiles(part[0], result[0], DEFAULT_TILE)
+                    self._paint_in_tiles(part[0], result[0])
                 elif len(part) == 1 or (self.model.input.batch and self._untileable):
                     raise
                 else:
@@ -244,14 +244,15 @@ class Stylizer:
             return "looks at the whole picture in ways that tiles do not allow"
         return ""
 
-    def _paint_in_tiles(self, image: Images, out: Images, side: int) -> None:
+    def _paint_in_tiles(self, image: Images, out: Images) -> None:
+        margin = receptive_field(self.metadata)
         paint_in_tiles(
             image,
             out,
             self.model,
             self._file.read_bytes(),
             partial(open_changed, self.model.session),
-            side=side,
-            margin=receptive_field(self.metadata),
+            side=self._tile or default_side(margin),
+            margin=margin,
             progress=self._on_progress,
         )

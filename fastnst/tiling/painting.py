@@ -11,13 +11,12 @@ import numpy as np
 from fastnst.model.image_model import ImageModel
 from fastnst.model.values import Images
 from fastnst.tiling.fixed_norms import fix_statistics, measure_statistics
-from fastnst.tiling.tiles import Tile, cut_into_tiles, sample_tiles
+from fastnst.tiling.tiles import Tile, cut_into_tiles, default_side, sample_tiles
 
 Progress = Callable[[float], None]
 
-# The statistics are taken from tiles of at most this side with their margins, and of no more of them than fit
-# into this many bytes: those of a picture of 12 megapixels, or as much of a larger one.
-_SAMPLE_SIDE = 768
+# The statistics are taken from no more tiles than fit into this many bytes: those of a picture of 12
+# megapixels, or as much of a larger one.
 _SAMPLE_BYTES = 640_000_000
 # What is kept of a pixel between the full network's layers, in bytes.
 _KEPT_BYTES_PER_PIXEL = 33
@@ -57,7 +56,7 @@ def paint_in_tiles(
     say = progress or (lambda _: None)
     statistics = measure_statistics(
         data,
-        _sample(height, width, min(side, _SAMPLE_SIDE), margin),
+        _sample(height, width, min(side, default_side(margin)), margin),
         lambda tile: model.pack(
             _extended(image[tile.outer_top : tile.outer_bottom, tile.outer_left : tile.outer_right], model)
         ),

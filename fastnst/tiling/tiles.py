@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,11 @@ from fastnst.model.metadata import whole_number
 ALIGNMENT = 32
 """Tiles begin at multiples of so many pixels, which the strides of networks divide."""
 
+_DEFAULT_SIDE = 768
+
 # The receptive field assumed for models made elsewhere; they rarely see farther than fastnst's own.
 _UNKNOWN_RECEPTIVE_FIELD = 128
-# A file that claims more residual blocks is not believed: its tiles would be all margin.
+# A file that claims more blocks of a kind is not believed: its tiles would be all margin.
 _MOST_BLOCKS = 50
 
 
@@ -78,6 +81,11 @@ class Tile:
 
 
 def _scaled(margin: int, size: int, of: int) -> int:
+    """Return a margin's rows or columns in activations of `size`, made of `of` pixels."""
+    stride = 2.0 ** round(math.log2(of / size))
+    # What a network pads to its strides is no part of the margin.
+    if 0 <= size * stride - of < ALIGNMENT:
+        return round(margin / stride)
     return round(margin * size / of)
 
 
@@ -92,7 +100,21 @@ def receptive_field(metadata: Mapping[str, str]) -> int:
         return _UNKNOWN_RECEPTIVE_FIELD
     # 4 and 4 of the outer kernels, 1 + 2 of the strides, 4 + 2 of the upsampling, and two kernels at a
     # quarter of the size in each block.
-    return -(-(17 + 8 * blocks) // ALIGNMENT) * ALIGNMENT
+    sees = 17 + 8 * blocks
+    wide_blocks = min(whole_number(metadata, keys.NETWORK_WIDE_BLOCKS) or 0, _MOST_BLOCKS)
+    if wide_blocks:
+        # 2 + 4 of the strides, 8 more of the upsampling, and 3 at an eighth of the size in each wide block.
+        sees += 11 + 24 * wide_blocks
+    return -(-sees // ALIGNMENT) * ALIGNMENT
+
+
+def default_side(margin: int) -> int:
+    """Return the side of tiles, in pixels with their margins, that memory holds and margins do not fill.
+
+    Args:
+        margin: Pixels around each part.
+    """
+    return max(_DEFAULT_SIDE, 6 * margin)
 
 
 def cut_into_tiles(height: int, width: int, side: int, margin: int) -> list[list[Tile]]:

@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastnst.tiling.tiles import Tile, cut_into_tiles, sample_tiles
+from fastnst.tiling.tiles import Tile, cut_into_tiles, default_side, receptive_field, sample_tiles
+from train.network.build import build_network
+from train.network.instance_norm import InstanceNorm2d
+from train.network.shape import NETWORKS
 
 
 @settings(deadline=None, max_examples=60)
@@ -45,6 +49,39 @@ def test_the_inner_activations_are_those_of_the_part():
 def test_what_the_network_pads_to_its_stride_belongs_to_the_border():
     tile = Tile(32, 101, 0, 10, 0, 101, 0, 10)
     assert tile.inner(np.zeros((1, 1, 26, 3))).shape == (1, 1, 18, 3)
+
+
+@pytest.mark.parametrize("margin", [32, 64, 128, 160])
+@pytest.mark.parametrize("stride", [1, 2, 4, 8])
+def test_a_last_part_of_few_pixels_is_not_taken_for_padding(margin, stride):
+    for part in range(1, 33):
+        height = margin + part
+        padded = -(-height // 8) * 8  # as the network pads the picture's border
+        y = np.arange(0, padded, stride)[None, None, :, None]
+        inner = Tile(margin, height, 0, 8, 0, height, 0, 8).inner(y.repeat(8 // stride, 3))
+        assert inner[0, 0, :, 0].tolist() == list(range(margin, padded, stride))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_margins_are_as_wide_as_the_networks_see(name):
+    """With fixed norms, a pixel at a tile's border is made of no pixel beyond the margin."""
+    margin = receptive_field({f"network.{key}": str(each) for key, each in NETWORKS[name]._asdict().items()})
+    torch.manual_seed(0)
+    network = build_network(NETWORKS[name]).double().eval()
+    for module in network.modules():
+        if isinstance(module, InstanceNorm2d):
+            module.forward = lambda x: x
+    image = torch.rand(1, 3, 32, 640, dtype=torch.float64, requires_grad=True)
+    stylized = network(image)
+    for column, side in ((320, -1), (319, 1)):
+        (gradient,) = torch.autograd.grad(stylized[0, :, 16, column].sum(), image, retain_graph=True)
+        seen = gradient.abs().amax((0, 1, 2)).nonzero()
+        farthest = 320 - seen.min() if side < 0 else seen.max() - 319
+        assert farthest <= margin < farthest + 64
+
+
+def test_tiles_are_larger_where_margins_are_wide():
+    assert [default_side(margin) for margin in (32, 64, 128, 160)] == [768, 768, 768, 960]
 
 
 @pytest.mark.parametrize(("rows", "columns", "most"), [(10, 10, 20), (3, 40, 12), (40, 3, 12), (30, 30, 1)])

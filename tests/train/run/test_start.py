@@ -24,7 +24,6 @@ from train.run import start as start_module
 from train.run.start import choose_start, find_starts
 from train.step.style_transfer import StyleTransfer
 
-
 # The wide network and the paper's, but for their sizes.
 WIDE = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=5, wide_blocks=1)
 FULL = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=9)
