@@ -18,6 +18,7 @@ import fastnst
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from train.config import OPTION_GROUPS, TrainingConfig
 from train.run.lock import run_lock
+from train.terminal import is_first_process
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from train.run.run import run
 
         # Processes that Lightning starts belong to the run that holds the lock.
-        lock = run_lock(config.checkpoint_path) if _process_number() == 0 else contextlib.nullcontext()
+        lock = run_lock(config.checkpoint_path) if is_first_process() else contextlib.nullcontext()
         with lock:
             return INTERRUPTED if run(config, preset).interrupted else 0
     except FastnstError as error:
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"train: error{where}: {error}", file=sys.stderr)  # noqa: T201 - the one line
         return MISTAKE
     except KeyboardInterrupt:
-        if _process_number() == 0:
+        if is_first_process():
             print("train: interrupted", file=sys.stderr)  # noqa: T201 - before or after training itself
         return INTERRUPTED
 
@@ -72,7 +73,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
         preset = given.preset
         if preset not in ("auto", *preset_names()):
             raise FastnstError(f"there is no preset {preset!r}; there are {', '.join(preset_names())}")
-        if _process_number() == 0:
+        if is_first_process():
             print(f"fastnst {fastnst.__version__}: loading PyTorch", file=sys.stderr, flush=True)  # noqa: T201
         if preset == "auto":
             preset = "default" if _has_gpu() else "quick"

@@ -18,13 +18,13 @@ _NUMBERS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RA
 
 def say(text: str) -> None:
     """Print a line on standard error."""
-    if _is_first_process():
+    if is_first_process():
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def print_path(path: Path) -> None:
     """Print the one line of standard output, which a script hands to the export."""
-    if _is_first_process():
+    if is_first_process():
         print(path, flush=True)  # noqa: T201
 
 
@@ -44,14 +44,15 @@ def set_up_terminal() -> None:
     handler = _AboveTheBar()
     handler.setFormatter(logging.Formatter("%(message)s"))
     log.handlers = [handler]
-    log.setLevel(logging.INFO if _is_first_process() else logging.ERROR)
+    log.setLevel(logging.INFO if is_first_process() else logging.ERROR)
     log.propagate = False
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"lightning\.")
 
 
-def _is_first_process() -> bool:
+def is_first_process() -> bool:
+    """Return whether this process is the first, or the only one, of those that train together."""
     return not any(int(os.environ.get(number) or 0) for number in _NUMBERS)
 
 
