@@ -12,6 +12,7 @@ import torch.distributed
 from torch import Tensor
 
 from fastnst.errors import FastnstError
+from train.machine.stop_signal import StopSignal
 from train.photos.cache import PhotoCache
 from train.photos.crop_schedule import CropSchedule
 from train.photos.folder import PhotoFolder
@@ -33,6 +34,7 @@ class PhotoDataModule(pl.LightningDataModule):
         workers: Processes that decode.
         cache_gb: Gigabytes on each machine for decoded photos of a folder, kept for the next epochs; None for
             a quarter of the free memory.
+        stop: Ends the wait for photos.
 
     Attributes:
         skipped: Names of the unreadable photos met so far.
@@ -48,6 +50,7 @@ class PhotoDataModule(pl.LightningDataModule):
         seed: int,
         workers: int,
         cache_gb: float | None = None,
+        stop: StopSignal | None = None,
     ) -> None:
         super().__init__()
         self.photos = photos
@@ -58,6 +61,7 @@ class PhotoDataModule(pl.LightningDataModule):
         self._seed = seed
         self._workers = workers
         self._cache_gb = cache_gb
+        self._stop = stop
         self._position: Any = None  # of the last batch that training took
         self._positions: list[Any] = []  # one for each process, from a checkpoint
 
@@ -77,6 +81,8 @@ class PhotoDataModule(pl.LightningDataModule):
             world_size=world_size,
             position=self._positions[rank] if self._positions else None,
             cache=self._photo_cache(self.trainer),
+            # Several processes save together, so that one cannot leave the others.
+            stop=self._stop if world_size == 1 else None,
         )
 
     def _check_same_source(self, world_size: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import datasets
@@ -86,26 +86,47 @@ def find_photos(folder: Path) -> tuple[list[str], int]:
     photos: list[str] = []
     shards = 0
     visited = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in visited:  # a link that leads back up
-            folders.clear()
+    folders = [str(folder)]
+    while folders:
+        identity, entries = _content(folders.pop())
+        if identity in visited:  # a link that leads back up
             continue
-        visited.add((status.st_dev, status.st_ino))
-        # Hidden files are not photos: macOS leaves "._photo.jpg" beside each photo on a foreign disk.
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        for name in files:
-            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  pathlib takes a minute for a million
-            if name.startswith("."):
+        visited.add(identity)
+        for entry in entries:
+            # Hidden files are not photos: macOS leaves "._photo.jpg" beside each photo on a foreign disk.
+            if entry.name.startswith("."):
                 continue
+            if _holds(entry.is_dir):
+                if not entry.name.startswith("__MACOSX"):
+                    folders.append(entry.path)
+                continue
+            suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  pathlib takes a minute for a million
             if suffix in PHOTO_SUFFIXES:
-                photos.append(os.path.join(parent, name))  # noqa: PTH118
+                if _holds(entry.is_file):  # no pipe, socket or device
+                    photos.append(entry.path)
             elif suffix in SHARD_SUFFIXES:
                 shards += 1
     encodable = [name for name in photos if name.isascii() or _is_utf8(name)]
     if len(encodable) < len(photos):
         _log.warning("%d photos are left out: their names are not UTF-8", len(photos) - len(encodable))
     return encodable, shards
+
+
+def _content(folder: str) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:
+    """Return a folder's identity and what it holds, by name; one that cannot be read counts as empty."""
+    try:
+        status = Path(folder).stat()
+        with os.scandir(folder) as entries:
+            return (status.st_dev, status.st_ino), sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return (0, 0), []
+
+
+def _holds(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _is_utf8(name: str) -> bool:

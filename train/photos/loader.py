@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fastnst.errors import FastnstError
+from train.machine.stop_signal import StopSignal
 from train.photos.batches import Crops
 from train.photos.cache import PhotoCache
 from train.photos.crop_schedule import CropSchedule
@@ -75,6 +76,7 @@ class PhotoLoader:
         crop_scale: Least and greatest fraction of a photo's area that a whole crop takes, in (0, 1].
         cache: Keeps the decoded photos of a folder for the next epochs; None decodes them each time. Batches
             are the same. Loaders share it if folder, image size and crop scale are the same.
+        stop: Ends the wait for a batch; None waits.
 
     Attributes:
         cache: As given.
@@ -82,6 +84,7 @@ class PhotoLoader:
     Raises:
         FastnstError: If `position` belongs to other photos or another rank; while iterating, if too many
             photos in a row cannot be read, or a stream breaks for good.
+        StoppedWaiting: While iterating, if `stop` is requested and the next batch is not ready.
     """
 
     def __init__(
@@ -97,8 +100,10 @@ class PhotoLoader:
         position: dict[str, Any] | None = None,
         crop_scale: tuple[float, float] = (0.25, 1.0),
         cache: PhotoCache | None = None,
+        stop: StopSignal | None = None,
     ) -> None:
         self.cache = cache
+        self._stop = stop or StopSignal()
         crops = Crops(batch_size, schedule, seed, crop_scale)
         self._batches: SampledBatches | StreamBatches
         if not isinstance(photos, PhotoStream):
@@ -116,7 +121,7 @@ class PhotoLoader:
         position = self._batches.position
         failure = None
         # A DataLoader for each iteration: none ends, so there are no workers to keep for another.
-        for made in DataLoader(
+        loader = DataLoader(
             self._batches,
             batch_size=None,
             num_workers=self._workers,
@@ -125,7 +130,8 @@ class PhotoLoader:
             worker_init_fn=_leave_interrupts_to_the_trainer,
             # Without its own it draws from the global generator, and resuming would change dropout's draws.
             generator=torch.Generator(),
-        ):
+        )
+        for made in self._each(iter(loader)):
             # Raised here: the message of a worker's exception would contain its traceback.
             if isinstance(made, str):
                 raise FastnstError(made)
@@ -133,6 +139,15 @@ class PhotoLoader:
                 _log.warning("no more decoded photos are kept: %s; training goes on without", failure)
             position = self._batches.after(position, made.state)
             yield PhotoBatch(made.images, position, made.skipped)
+
+    def _each(self, items: Iterator[_T]) -> Iterator[_T]:
+        while True:
+            try:
+                with self._stop.waiting():
+                    item = next(items)
+            except StopIteration:
+                return
+            yield item
 
 
 def _unchanged(made: _T) -> _T:

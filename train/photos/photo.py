@@ -8,7 +8,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fastnst.errors import FastnstError
 from train.generated.photo.image import GeneratedImage
+from train.machine.regular_file import open_regular_file
 from train.photos.crops import reduction_for_crops
 
 _log = logging.getLogger(__name__)
@@ -181,13 +182,12 @@ def _opened(photo: Photo, generated_side: float) -> Iterator[Image.Image]:
         return
     if photo.source is None:
         raise UnreadablePhotoError(f"{photo.name}: the row holds no photo")
-    source = io.BytesIO(photo.source) if isinstance(photo.source, bytes) else photo.source
     # Pillow warns of odd metadata, which does no harm here, and of a decompression bomb from 89 megapixels,
     # which still trains. From 179 megapixels on it raises, and the photo is left out.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Image.open(source, formats=_known_formats()) as image:
+            with _content(photo.source) as file, Image.open(file, formats=_known_formats()) as image:
                 if not _has_draft(image):
                     image.load()  # TIFF turns itself upright here, and its size with it
                 yield image
@@ -196,8 +196,12 @@ def _opened(photo: Photo, generated_side: float) -> Iterator[Image.Image]:
         # Decoders raise nearly anything for a broken file (struct.error, SyntaxError, IndexError,
         # MemoryError, ...), and one photo must not end a long run.
         except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
             raise UnreadablePhotoError(f"{photo.name}: {reason}") from error
+
+
+def _content(source: str | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else open_regular_file(source)
 
 
 def _known_formats() -> tuple[str, ...]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import lightning.pytorch as pl
@@ -18,6 +15,7 @@ from torch import Tensor
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
+from train.machine.stop_signal import StoppedWaiting, StopSignal
 from train.step.style_transfer import StyleTransfer
 
 # On a GPU, checking for a bad loss waits for the device, so it happens only every so many steps.
@@ -36,28 +34,30 @@ class RollingCheckpoint(Checkpoint):
         path: The checkpoint file.
         every_seconds: Time between two checkpoints.
         resumed: Whether the file already holds this run.
+        stop: Notes Ctrl-C and SIGTERM.
 
     Attributes:
         interrupted: Whether Ctrl-C or SIGTERM ended the run.
         saved: Whether the file holds this run.
     """
 
-    def __init__(self, path: Path, every_seconds: float, *, resumed: bool = False) -> None:
+    def __init__(
+        self, path: Path, every_seconds: float, *, resumed: bool = False, stop: StopSignal | None = None
+    ) -> None:
         self.path = path
         self.interrupted = False
         self.saved = resumed
+        self._stop = stop or StopSignal()
+        self._unsaved = False
         self._every = every_seconds
         self._last = 0.0
         self._first_bad_step: Tensor | None = None
-        self._handlers: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock and install the signal handlers."""
         self._last = time.monotonic()
         self._first_bad_step = torch.full((), -1, dtype=torch.int64, device=pl_module.device)
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._handlers[number] = signal.signal(number, self._interrupt)
+        self._stop.install()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Check the loss, and save when it is time."""
@@ -65,6 +65,7 @@ class RollingCheckpoint(Checkpoint):
         assert pl_module.last_loss is not None
         assert self._first_bad_step is not None
         step = trainer.global_step
+        self._unsaved = True
         bad = ~torch.isfinite(pl_module.last_loss) & (self._first_bad_step < 0)
         self._first_bad_step = torch.where(bad, step, self._first_bad_step)
         alone_on_cpu = pl_module.device.type == "cpu" and trainer.world_size == 1
@@ -73,6 +74,7 @@ class RollingCheckpoint(Checkpoint):
         if trainer.world_size > 1 and step % _AGREE_EVERY_STEPS:
             return
         # All processes save together, so they must come to the same decision.
+        self.interrupted = self._stop.requested
         due = self.interrupted or time.monotonic() - self._last >= self._every
         if trainer.world_size > 1:
             due, self.interrupted = trainer.strategy.broadcast((due, self.interrupted))
@@ -83,15 +85,17 @@ class RollingCheckpoint(Checkpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore the signal handlers."""
-        self._release_signals()
+        self._stop.release()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Restore the signal handlers."""
-        self._release_signals()
-        if isinstance(exception, KeyboardInterrupt):
-            self.interrupted = True
+        """Restore the signal handlers; save what a stopped wait for photos has left whole."""
+        self._stop.release()
+        self.interrupted |= self._stop.requested or isinstance(exception, KeyboardInterrupt)
+        if isinstance(exception, StoppedWaiting) and self._unsaved:
+            assert isinstance(pl_module, StyleTransfer)
+            self.save(trainer, pl_module)
 
     def save(self, trainer: pl.Trainer, module: StyleTransfer) -> None:
         """Save now, if the state is good.
@@ -109,6 +113,7 @@ class RollingCheckpoint(Checkpoint):
             self._stop_diverged(trainer, trainer.global_step)
         trainer.save_checkpoint(self.path)
         self.saved = True
+        self._unsaved = False
         self._last = time.monotonic()
 
     def _raise_if_diverged(self, trainer: pl.Trainer) -> None:
@@ -131,16 +136,6 @@ class RollingCheckpoint(Checkpoint):
             f"the loss is not finite at step {step}; {kept}. A lower --learning-rate, or --precision "
             "32-true, usually helps (with --fresh, since they change the run)"
         )
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        # The current step is finished and saved first. A second Ctrl-C does not wait for it.
-        self.interrupted = True
-        self._release_signals()
-
-    def _release_signals(self) -> None:
-        while self._handlers:
-            number, handler = self._handlers.popitem()
-            signal.signal(number, handler)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from fastnst.errors import FastnstError
 from train.config import GENERATED_DATA, TrainingConfig
 from train.machine.out_of_memory import advise_on_memory
+from train.machine.stop_signal import StoppedWaiting, StopSignal
 from train.network.checkpoint import StyleCheckpoint
 from train.photos.data_module import PhotoDataModule
 from train.photos.sources import validation_images
@@ -98,8 +99,9 @@ def train(settled: SettledRun) -> TrainedRun:
     """
     config, previous = settled.config, settled.previous
     pl.seed_everything(config.seed, verbose=False)
+    stop = StopSignal()
     rolling = RollingCheckpoint(
-        config.checkpoint_path, config.checkpoint_seconds, resumed=previous is not None
+        config.checkpoint_path, config.checkpoint_seconds, resumed=previous is not None, stop=stop
     )
     shown = validation_images(settled.photos, PREVIEW_SIZE)[:PREVIEW_PHOTOS]
     preview = PreviewGrid(config.preview_path, shown, config.preview_seconds)
@@ -126,6 +128,7 @@ def train(settled: SettledRun) -> TrainedRun:
         seed=config.seed,
         workers=_workers(config, settled.device, trainer.num_devices),
         cache_gb=config.cache_gb,
+        stop=stop,
     )
     logger = _open_logger(config, previous)
     if logger is not None:
@@ -181,6 +184,8 @@ def _fit(
             then="with --fresh, since they change the run",
         ):
             trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
+    except StoppedWaiting:  # the last whole step is saved
+        return
     except SystemExit:
         if rolling.interrupted:  # a second Ctrl-C: Lightning exits at once
             raise KeyboardInterrupt from None

@@ -20,6 +20,7 @@ from PIL import Image
 from tests.train.make_photos import encode, make_jpeg, make_pixels, write_shards
 from tests.train.photos.numbered_photos import numbered_photo, put_slowly
 from train.photos import cache as photo_cache
+from train.photos import photo
 from train.photos.cache import PhotoCache
 from train.photos.crop_schedule import CropSchedule
 from train.photos.data_module import PhotoDataModule
@@ -141,10 +142,8 @@ def test_batches_are_the_same_with_and_without(folder, workers):
 
 def test_a_photo_is_decoded_once(folder, monkeypatch):
     decoded = []
-    opened = Image.open
-    monkeypatch.setattr(
-        Image, "open", lambda file, **options: decoded.append(file) or opened(file, **options)
-    )
+    opened = photo.open_regular_file
+    monkeypatch.setattr(photo, "open_regular_file", lambda name: decoded.append(name) or opened(name))
     batches(folder, 16, cache=PhotoCache.create(len(folder)))
     good = [name for name in decoded if "corrupt" not in name]
     assert sorted(good) == sorted(

@@ -182,3 +182,18 @@ def test_real_coco_photos():
     images = validation_images(photos, 128)
     assert len(images) == 8
     assert all(max(image.shape) == 128 and image.std() > 10 for image in images)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_only_regular_files_are_photos(tmp_path):
+    paths = write_folder(tmp_path, 3)
+    (tmp_path / "linked.jpg").symlink_to(paths[0])
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    (tmp_path / "nowhere.jpg").symlink_to("nothing")
+    (tmp_path / "itself.jpg").symlink_to("itself.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "folder.jpg" / "inside.jpg").write_bytes(make_plain(50))
+    photos = open_photos(str(tmp_path), validation_photos=0)
+    found = sorted(Path(name).name for name in names(photos))
+    assert found == ["0000.jpg", "0001.jpg", "0002.jpg", "inside.jpg", "linked.jpg"]

@@ -3,6 +3,7 @@ import json
 import os
 import pickle
 import random
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import torch
 from PIL import Image
 
 from fastnst.errors import FastnstError
-from tests.train.make_photos import make_plain, number_of, write_folder, write_shards
+from tests.train.make_photos import encode, make_plain, number_of, write_folder, write_shards
 from train.generated.photo.image import GeneratedImage
+from train.machine.stop_signal import StoppedWaiting, StopSignal
 from train.photos import stream_batches
+from train.photos.batches import Crops
 from train.photos.crop_schedule import CropSchedule
 from train.photos.generated import GeneratedPhotos, generated_photo
 from train.photos.loader import PhotoLoader
@@ -432,3 +435,54 @@ def test_the_processes_of_a_run_are_in_the_same_stage(folder, stream):
     for rank in range(2):
         for made in (ranks[rank], batches(stream, 6, rank=rank, **options)):
             assert [batch.images.shape[-1] for batch in made] == 4 * [32] + 2 * [64]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_photos_that_change_while_they_are_read_are_read_or_skipped(tmp_path, workers):
+    paths = write_folder(tmp_path, 24)
+    photos = open_photos(str(tmp_path), validation_photos=0)
+    larger = encode(Image.new("L", (400, 300), 99))
+    changes = [
+        Path.unlink,
+        lambda path: path.write_bytes(path.read_bytes()[:300]),
+        lambda path: path.write_bytes(larger),
+        lambda path: path.chmod(0),  # which root does not notice
+        lambda path: (path.unlink(), os.mkfifo(path)),
+        lambda path: (path.unlink(), path.mkdir()),
+    ]
+    loader = iter(PhotoLoader(photos, batch_size=4, schedule=CropSchedule(8), seed=7, workers=workers))
+    skipped: set[str] = set()
+    for number in range(40):
+        batch = next(loader)
+        assert batch.images.shape == (4, 3, 8, 8)
+        skipped |= {Path(name).name for name in batch.skipped}
+        if number < len(changes):
+            for path in paths[number::12]:
+                changes[number](path)
+    loader.close()
+    changed = {path.name for number in range(len(changes)) for path in paths[number::12]}
+    unreadable = {path.name for number in (0, 1, 4, 5) for path in paths[number::12]}
+    assert unreadable <= skipped <= changed
+
+
+def test_a_stop_ends_the_wait_for_a_batch(folder, monkeypatch):
+    stop = StopSignal()
+    decode, made = Crops.decode, []
+
+    def decode_until_stopped(crops, photo):
+        made.append(photo)
+        if len(made) == 6:
+            signal.raise_signal(signal.SIGTERM)
+            pytest.fail("it went on")
+        return decode(crops, photo)
+
+    monkeypatch.setattr(Crops, "decode", decode_until_stopped)
+    loader = PhotoLoader(folder, batch_size=4, schedule=CropSchedule(8), seed=7, workers=0, stop=stop)
+    stop.install()
+    try:
+        with pytest.raises(StoppedWaiting):
+            list(loader)
+    finally:
+        stop.release()
+    with pytest.raises(StoppedWaiting):  # nor does another wait begin
+        list(loader)

@@ -1,4 +1,6 @@
 import math
+import os
+import socket
 from io import BytesIO
 
 import numpy as np
@@ -263,3 +265,39 @@ def test_readable_photos_leaves_out_the_others_and_gives_up_in_the_end(monkeypat
     assert list(readable_photos([bad] * 4 + [good] + [bad] * 4)) == [good]
     with pytest.raises(FastnstError, match="5 photos in a row cannot be read, the last bad"):
         list(readable_photos([bad] * 5))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+@pytest.mark.parametrize(
+    "make",
+    [
+        os.mkfifo,
+        lambda path: path.symlink_to("/dev/zero"),
+        os.mkdir,
+        lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
+        lambda path: None,
+    ],
+)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_file_that_became_something_else_is_an_unreadable_photo(tmp_path, make, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    path = (tmp_path / "0.jpg").relative_to(tmp_path)
+    make(path)
+    with pytest.raises(UnreadablePhotoError, match=r"0\.jpg: (not a regular file|No such)"):
+        decode_photo(Photo(str(path), str(path)), 8)
+
+
+def test_a_photo_that_shrinks_while_it_is_open_is_unreadable(tmp_path, monkeypatch):
+    """Pillow maps uncompressed files by their names; a map whose file is cut off kills the process."""
+    path = tmp_path / "0.bmp"
+    Image.fromarray(make_pixels(400, 300)).save(path)
+    whole = Image.open
+
+    def open_and_cut(*arguments, **options):
+        image = whole(*arguments, **options)
+        os.truncate(path, 1000)
+        return image
+
+    monkeypatch.setattr(Image, "open", open_and_cut)
+    with pytest.raises(UnreadablePhotoError, match=r"0\.bmp: "):
+        decode_photo(Photo(str(path), str(path)), 8)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from unittest.mock import Mock
 
 import onnx
@@ -25,6 +26,7 @@ from train.loss.painting import load_painting
 from train.loss.vgg import DownloadError, VGGFeatures, load_vgg_state
 from train.network.checkpoint import load_checkpoint
 from train.network.transformer_net import TransformerNet
+from train.photos.batches import Crops
 from train.step.style_transfer import StyleTransfer
 
 pytestmark = pytest.mark.slow
@@ -285,6 +287,32 @@ def test_sigterm_saves_too(tiny, train, tmp_path, interrupt_in_step):
     interrupt_in_step(3, signal.SIGTERM)
     assert train(tiny.arguments(tmp_path))[0] == 130
     assert load_checkpoint(tmp_path / "tiny.ckpt").steps == 3
+
+
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
+def test_a_signal_ends_the_wait_for_photos(finished, tiny, train, tmp_path, monkeypatch, number, workers):
+    """Decoding hangs, as reading from a server does that no longer answers."""
+    decode, trainer, decoded = Crops.decode, os.getpid(), []
+
+    def hang(crops, photo):
+        decoded.append(photo)
+        if len(decoded) == 12:
+            time.sleep(0.3)  # until training waits for this photo
+            os.kill(trainer, number)
+            time.sleep(200)
+        return decode(crops, photo)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Crops, "decode", hang)
+        code, out, err = train(tiny.arguments(tmp_path, workers=workers, cache_gb=0))
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1] == (
+        f"interrupted: {tmp_path / 'tiny.ckpt'} is saved; the same command goes on from there"
+    )
+    assert 1 <= load_checkpoint(tmp_path / "tiny.ckpt").steps <= 5
+    code, _, err = train(tiny.arguments(tmp_path))
+    assert code == 0, err
+    assert_same_state(tmp_path / "tiny.ckpt", finished[0] / "tiny.ckpt")
 
 
 def test_a_second_interrupt_does_not_wait(tiny, train, tmp_path, interrupt_in_step):
