@@ -9,9 +9,11 @@ BIN := .venv/bin
 # Recipes read these from the environment, which keeps paths with spaces or quotes whole.
 export STYLE DATA NAME CKPT MODEL
 
-# Only the command line counts: some systems set NAME or DATA in the environment.
+# Only the command line counts: some systems set NAME or DATA in the environment. Its values are taken as they are:
+# make would read $a in a file's name as a variable of its own.
 $(foreach variable,STYLE DATA NAME CKPT MODEL ARGS FRESH,\
-	$(if $(filter environment,$(origin $(variable))),$(eval $(variable) :=)))
+	$(if $(filter environment,$(origin $(variable))),$(eval $(variable) :=),\
+	$(eval override $(variable) := $$(value $(variable)))))
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo train export evaluate gallery test coverage check format bench clean
@@ -40,22 +42,22 @@ install: .venv/.installed-$(RUNTIME)  ## Make .venv with what training, exportin
 demo: install  ## Draw a painting, train a style from it, paint photos: no download, minutes, demo/index.html
 	@test -z "$$STYLE$$NAME" || { echo 'make demo: error: it draws its own painting; train a style of yours with' \
 		'make train STYLE=painting.jpg' >&2; exit 2; }
-	@$(BIN)/python -m export.demo $${DATA:+--data "$$DATA"} $(if $(filter-out 0 no false,$(FRESH)),--fresh) $(ARGS)
+	@$(BIN)/python -m export.demo $${DATA:+--data="$$DATA"} $(if $(filter-out 0 no false,$(FRESH)),--fresh) $(ARGS)
 
 train: install  ## Train a style from STYLE=painting.jpg and export it; run again to continue
 	@test -n "$$STYLE" || { echo 'make train: error: give the painting: make train STYLE=painting.jpg' >&2; exit 2; }
-	@checkpoint=$$($(BIN)/python -m train --style "$$STYLE" $${DATA:+--data "$$DATA"} $${NAME:+--name "$$NAME"} \
+	@checkpoint=$$($(BIN)/python -m train --style="$$STYLE" $${DATA:+--data="$$DATA"} $${NAME:+--name="$$NAME"} \
 		$(if $(filter-out 0 no false,$(FRESH)),--fresh) $(ARGS)) || exit $$?; \
-	$(BIN)/python -m export "$$checkpoint" --unless-current
+	$(BIN)/python -m export --unless-current -- "$$checkpoint"
 
 export: install  ## Export CKPT=checkpoints/name.ckpt to ONNX
 	@test -n "$$CKPT" || { echo 'make export: error: give the checkpoint: make export CKPT=checkpoints/name.ckpt' >&2; exit 2; }
-	@$(BIN)/python -m export "$$CKPT" $(ARGS)
+	@$(BIN)/python -m export $(ARGS) -- "$$CKPT"
 
 evaluate: install  ## Measure the style MODEL=name-or-file of STYLE=painting.jpg on photos of DATA=folder
 	@test -n "$$MODEL" -a -n "$$STYLE" -a -n "$$DATA" || { echo 'make evaluate: error: give the style, its painting and photos:' \
 		'make evaluate MODEL=name STYLE=painting.jpg DATA=folder' >&2; exit 2; }
-	@$(BIN)/python -m train.evaluate --model "$$MODEL" --style "$$STYLE" --data "$$DATA" $(ARGS)
+	@$(BIN)/python -m train.evaluate --model="$$MODEL" --style="$$STYLE" --data="$$DATA" $(ARGS)
 
 gallery: install  ## Repaint the pictures of both READMEs
 	@$(BIN)/python checkpoints/gallery/paint_styles.py

@@ -21,7 +21,11 @@ def make(tmp_path):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / ".venv" / ".installed-cpu").touch()
     python = binaries / "python"
-    python.write_text('#!/bin/sh\nfor argument; do printf "%s\\n" "$argument"; done > arguments\nexit 0\n')
+    # Python's part: it notes what it is given, and prints what training prints.
+    python.write_text(
+        '#!/bin/sh\nfor argument; do printf "%s\\n" "$argument"; done > arguments.${2%%.*}\n'
+        'cp "arguments.${2%%.*}" arguments\ntest "$2" != train || cat checkpoint\n'
+    )
     python.chmod(0o755)
 
     def run(*arguments, **environment):
@@ -42,13 +46,13 @@ def test_evaluate_hands_its_values_over_whole(make):
     done, given = make(
         "evaluate",
         "MODEL=my style.onnx",
-        "STYLE=it's $$5.jpg",
+        "STYLE=it's $5.jpg",
         "DATA=a b",
         "ARGS=--photos 3 --direct-steps 9",
     )
     assert done.returncode == 0, done.stderr
     assert given == [
-        *("-m", "train.evaluate", "--model", "my style.onnx", "--style", "it's $5.jpg", "--data", "a b"),
+        *("-m", "train.evaluate", "--model=my style.onnx", "--style=it's $5.jpg", "--data=a b"),
         *("--photos", "3", "--direct-steps", "9"),
     ]
 
@@ -87,4 +91,60 @@ def test_demo_takes_data_and_fresh_and_refuses_what_it_would_ignore(make):
             "make demo: error: it draws its own painting; train a style of yours with make"
         )
     given = make("demo", "DATA=my photos", "FRESH=1")[1]
-    assert given == ["-m", "export.demo", "--data", "my photos", "--fresh"]
+    assert given == ["-m", "export.demo", "--data=my photos", "--fresh"]
+
+
+NAMES = [
+    *(
+        "my$art.jpg",
+        "$(HOME).jpg",
+        "${HOME}.jpg",
+        "$$.jpg",
+        "$(shell touch owned).jpg",
+        "a#b.jpg",
+        "a b  c.jpg",
+    ),
+    *(
+        "it's.jpg",
+        'the "Scream".jpg',
+        "a;touch owned",
+        "`touch owned`.jpg",
+        "$`.jpg",
+        "a&b|c<d>e.jpg",
+        "*.jpg",
+    ),
+    *(
+        "[a]?.jpg",
+        "~root.jpg",
+        "a\\nb\\.jpg",
+        "a=b:=c.jpg",
+        "100%.jpg",
+        "a:b,c.jpg",
+        "-x.jpg",
+        "{a,b}.jpg",
+        "神奈川.jpg",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_of_a_file_arrives_as_it_is(make, tmp_path, name):
+    (tmp_path / "checkpoint").write_text(f"{name}.ckpt\n")
+    done, exported = make(
+        "train", f"STYLE={name}", f"DATA={name}", f"NAME={name}", "ARGS=--images 5", "FRESH=1"
+    )
+    assert done.returncode == 0, done.stderr
+    trained = (tmp_path / "arguments.train").read_text().splitlines()
+    assert trained == [
+        *("-m", "train", f"--style={name}", f"--data={name}", f"--name={name}", "--fresh", "--images", "5")
+    ]
+    assert exported == ["-m", "export", "--unless-current", "--", f"{name}.ckpt"]
+    assert make("export", f"CKPT={name}", "ARGS=--half")[1] == ["-m", "export", "--half", "--", name]
+    given = make("evaluate", f"MODEL={name}", f"STYLE={name}", f"DATA={name}")[1]
+    assert given == ["-m", "train.evaluate", f"--model={name}", f"--style={name}", f"--data={name}"]
+    assert not (tmp_path / "owned").exists()
+
+
+def test_what_args_quote_arrives_whole(make):
+    given = make("demo", "ARGS=--style-author 'A. $N. Other' --seed 5")[1]
+    assert given == ["-m", "export.demo", "--style-author", "A. $N. Other", "--seed", "5"]

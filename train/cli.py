@@ -16,6 +16,7 @@ import jsonargparse
 
 import fastnst
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from train.command import describe_os_error
 from train.config import OPTION_GROUPS, TrainingConfig
 from train.run.lock import run_lock
 from train.terminal import is_first_process
@@ -42,14 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with lock:
             return INTERRUPTED if run(config, preset).interrupted else 0
     except FastnstError as error:
-        number = _process_number()
-        where = f" in process {number}" if number else ""
-        print(f"train: error{where}: {error}", file=sys.stderr)  # noqa: T201 - the one line
-        return MISTAKE
+        return _mistake(str(error))
+    except OSError as error:
+        return _mistake(describe_os_error(error))
     except KeyboardInterrupt:
         if is_first_process():
             print("train: interrupted", file=sys.stderr)  # noqa: T201 - before or after training itself
         return INTERRUPTED
+
+
+def _mistake(line: str) -> int:
+    number = _process_number()
+    where = f" in process {number}" if number else ""
+    print(f"train: error{where}: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201 - the one line
+    return MISTAKE
 
 
 def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:

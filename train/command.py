@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -64,6 +65,30 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
     except BrokenPipeError:  # the reader of the results has gone: Python must not flush to it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        say(f"{name}: error: {describe_os_error(error)}")
+        return MISTAKE
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return one line of what the system could not do, such as open a file whose name is too long.
+
+    Args:
+        error: Raised by the system.
+
+    Raises:
+        OSError: The error itself, if it says neither a file nor that the disk is full.
+    """
+    if is_full(error):
+        return f"the disk is full{f': cannot write {error.filename}' if error.filename else ''}"
+    if error.filename is None or error.strerror is None:
+        raise error
+    return f"{error.strerror}: {' '.join(str(error.filename).split())}"
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether an error says that there is no room left: on the disk, in a quota, or in a file."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import math
 import typing
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +48,11 @@ _STRENGTH_FACTOR = 1.6
 LEAST_SIZE = 16
 MOST_SIZE = 4096
 
+MOST_NAME_BYTES = 200
+"""The longest name of a style: its files add to it, and file systems allow 255 bytes."""
+
+# Unicode's categories of control characters, of bytes that are no UTF-8, and of line and paragraph breaks.
+_NOT_IN_NAMES = ("Cc", "Cs", "Zl", "Zp")
 
 # The groups of --help, each by the option that it begins with.
 OPTION_GROUPS = {
@@ -217,8 +223,9 @@ class TrainingConfig:
         """
         if self.name is None:
             self.name = self.style.stem
-        if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
-            raise FastnstError(f"--name {self.name!r} must be a plain file name without folders")
+            self._check_name("give the style another NAME (--name)")
+        else:
+            self._check_name("choose another")
         if self.style_layers is None and self.loss_network != AUTO_LOSS_NETWORK:
             self.style_layers = DEFAULT_STYLE_LAYERS[self.loss_network]
         if self.loss_network == COMPACT_LOSS_NETWORK and self.loss_network_weights is not None:
@@ -326,6 +333,16 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain Python values, as checkpoints and loggers hold them."""
         return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+
+    def _check_name(self, advice: str) -> None:
+        name = self.style_name
+        if not name or name != Path(name).name or name.startswith("."):
+            raise FastnstError(f"--name {name!r} must be a plain file name without folders: {advice}")
+        if any(unicodedata.category(character) in _NOT_IN_NAMES for character in name):
+            raise FastnstError(f"--name {name!r} has characters that no line of text has: {advice}")
+        if len(name.encode()) > MOST_NAME_BYTES:
+            size = f"{len(name.encode())} bytes, more than {MOST_NAME_BYTES}"
+            raise FastnstError(f"--name {name[:20]!r}... has {size}: {advice}")
 
     def _check_style_layer_weights(self) -> None:
         if self.style_layer_weights is None:

@@ -192,6 +192,8 @@ def test_devices_are_read_as_lightning_reads_them():
         ([*STYLE, "--crop-scale", "[0.5]"], "--crop-scale: .*2 elements"),
         ([*STYLE, "--config", "no-such-file.yaml"], "no-such-file.yaml"),
         ([*STYLE, "--name", "a/b"], "--name"),
+        ([*STYLE, "--name", "a" * 300], "--name 'a+'... has 300 bytes, more than 200: choose another"),
+        ([*STYLE, "--name", "a\nb"], r"--name 'a\\nb' has characters that no line of text has"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(capsys, arguments, names):
@@ -202,6 +204,15 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, arguments, names):
     assert captured.err.count("\n") == 1
     assert re.search(names, captured.err)
     assert "<class" not in captured.err
+
+
+def test_names_from_outside_leave_one_line(capsys, tmp_path):
+    assert main(["--style", "a\nb.jpg", "--name=x", f"--output={tmp_path}", "--preset=quick"]) == 2
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "train: error: there is no painting a b.jpg: give it with --style FILE"
+    ]
+    assert main([*STYLE, f"--output={tmp_path / ('a' * 300)}", "--preset=quick"]) == 2
+    assert "File name too long" in capsys.readouterr().err.splitlines()[1]
 
 
 def test_a_broken_file_of_options_is_one_line(tmp_path):

@@ -23,6 +23,9 @@ def test_the_exit_code_is_the_commands_own(returned, code, capsys):
     [
         (FastnstError("no brush:\n  buy one"), 2, "paint: error: no brush: buy one\n"),
         (KeyboardInterrupt(), 130, "paint: interrupted\n"),
+        (OSError(28, "No space left on device"), 2, "paint: error: the disk is full\n"),
+        (OSError(28, "No space", "a.csv"), 2, "paint: error: the disk is full: cannot write a.csv\n"),
+        (OSError(36, "File name too long", "aaa"), 2, "paint: error: File name too long: aaa\n"),
     ],
 )
 def test_a_mistake_and_an_interruption_are_one_line(error, code, line, capsys):
@@ -48,6 +51,8 @@ def test_a_reader_that_has_gone_ends_a_command_without_a_word():
 def test_a_bug_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         run_command("paint", lambda: 1 // 0)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        run_command("paint", lambda: os.close(10**6))
 
 
 def test_a_mistake_on_the_command_line_says_where_help_is():

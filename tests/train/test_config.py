@@ -60,7 +60,7 @@ def test_the_defaults_train_the_papers_network_on_its_layers():
 @pytest.mark.parametrize(
     ("option", "values"),
     {
-        "name": ["", "a/b", ".hidden", ".."],
+        "name": ["", "a/b", ".hidden", "..", "a\nb", "a\x1b[2J", "a\u2028b", "a\udcff", "a" * 201, "é" * 101],
         "style_size": [15, -1, 4097, 10**9],
         "width": [0],
         "residual_blocks": [-1],
@@ -159,3 +159,17 @@ def test_every_option_is_described():
 
 def test_the_help_names_each_precision_that_there_is():
     assert all(precision in meanings()["precision"] for precision in ("auto", *PRECISIONS))
+
+
+@pytest.mark.parametrize("painting", ["a\nb.jpg", ".hidden.jpg", "a" * 240 + ".jpg"])
+def test_a_painting_whose_name_is_no_name_of_a_style_asks_for_one(painting):
+    with pytest.raises(FastnstError, match=r"give the style another NAME \(--name\)"):
+        TrainingConfig(style=Path(painting))
+    assert TrainingConfig(style=Path(painting), name="ok" * 100).style_name == "ok" * 100
+
+
+@pytest.mark.parametrize(
+    "name", ["it's $5", "a #b", "神奈川沖浪裏", "zwnj\u200c", "👩\u200d🎨", "null", "-x", "[a] *"]
+)
+def test_any_other_name_is_fine(name):
+    assert TrainingConfig(style=Path("wave.jpg"), name=name).checkpoint_path.stem == name

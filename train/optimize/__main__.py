@@ -28,6 +28,7 @@ from train.config import (
     DEFAULT_STYLE_LAYERS,
     DEFAULT_STYLE_WEIGHT,
     LEAST_SIZE,
+    MOST_NAME_BYTES,
     MOST_SIZE,
     LossNetworkName,
     TrainingConfig,
@@ -198,6 +199,8 @@ def _parse(arguments: Sequence[str] | None) -> _Options:
 def _output_path(content: Path, style: Path, output: Path | None) -> Path:
     """Return the file to write, after checking now what would otherwise cost the result in the end."""
     name = f"{content.stem}-{style.stem}.png"
+    if len(os.fsencode(name)) > MOST_NAME_BYTES and (output is None or output.is_dir()):
+        raise FastnstError("the names of photo and painting are too long for one name: give one with -o")
     path = Path(name) if output is None else output / name if output.is_dir() else output
     output_format(path.suffix)
     if not path.parent.is_dir():
