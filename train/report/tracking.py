@@ -190,6 +190,7 @@ def _wandb_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> Wa
     import wandb
 
     config.output.mkdir(parents=True, exist_ok=True)
+    _give_wandb_folders(config.output)
     offline = _wandb_mode() != "online"
     # Once for the process as well, or else wandb warns of what it is about to do.
     wandb.setup(_quiet_settings(offline))
@@ -210,6 +211,24 @@ def _wandb_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> Wa
             options["settings"] = _quiet_settings(offline=True)
             logger = WandbLogger(offline=True, resume=None, **options)
     return logger
+
+
+def _give_wandb_folders(output: Path) -> None:
+    """Have wandb keep its logs and copies beside its runs if the user's home cannot be written to.
+
+    Its own process would otherwise print its log on the terminal.
+    """
+    from wandb import env
+
+    for variable, usual in ((env.CACHE_DIR, env.get_cache_dir()), (env.DATA_DIR, env.get_data_dir())):
+        folder = Path(usual)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            writable = os.access(folder, os.W_OK)
+        except OSError:
+            writable = False
+        if not writable:
+            os.environ[variable] = str(output.resolve() / "wandb" / ".home")
 
 
 def _quiet_settings(offline: bool) -> Any:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
+from train.command import is_full
 from train.machine.stop_signal import StoppedWaiting, StopSignal
 from train.step.style_transfer import StyleTransfer
 
@@ -105,16 +106,25 @@ class RollingCheckpoint(Checkpoint):
             module: Its module.
 
         Raises:
-            FastnstError: If a loss or a weight is not finite.
+            FastnstError: If a loss or a weight is not finite, or the file cannot be written; the line says
+                what is kept.
         """
         self._raise_if_diverged(trainer)
         # Even with a finite loss, the step may have made weights that are not finite.
         if not all(bool(torch.isfinite(parameter).all()) for parameter in module.network.parameters()):
             self._stop_diverged(trainer, trainer.global_step)
-        trainer.save_checkpoint(self.path)
+        try:
+            trainer.save_checkpoint(self.path)
+        except FastnstError as error:
+            raise FastnstError(f"{error}; {self._kept()}") from error
         self.saved = True
         self._unsaved = False
         self._last = time.monotonic()
+
+    def _kept(self) -> str:
+        if self.saved:
+            return f"the last good checkpoint is {self.path}, and the run goes on from it"
+        return "no checkpoint of this run had been written yet"
 
     def _raise_if_diverged(self, trainer: pl.Trainer) -> None:
         if self._first_bad_step is None:
@@ -128,12 +138,8 @@ class RollingCheckpoint(Checkpoint):
     def _stop_diverged(self, trainer: pl.Trainer, step: int) -> NoReturn:
         if not trainer.is_global_zero:
             raise SystemExit(0)  # the first process tells the user, once
-        if self.saved:
-            kept = f"the last good checkpoint is {self.path}, and the run goes on from it"
-        else:
-            kept = "no checkpoint of this run had been written yet"
         raise FastnstError(
-            f"the loss is not finite at step {step}; {kept}. A lower --learning-rate, or --precision "
+            f"the loss is not finite at step {step}; {self._kept()}. A lower --learning-rate, or --precision "
             "32-true, usually helps (with --fresh, since they change the run)"
         )
 
@@ -163,9 +169,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise TypeError("checkpoints are local files: storage_options is not supported")
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path) as temporary:
-                torch.save(checkpoint, temporary)
-        # PyTorch's writer reports a full disk as a RuntimeError.
+            with atomic_write(path) as temporary, temporary.open("wb") as file:
+                torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+            cause = _cause(error)
+            reason = "the disk is full" if is_full(cause) else getattr(cause, "strerror", None)
+            reason = reason or " ".join(str(cause).split())
             raise FastnstError(f"cannot write the checkpoint {path}: {reason}") from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the system's error behind that of PyTorch's writer, which speaks of positions in the file."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return error

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import pickle
 
@@ -114,7 +115,7 @@ def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def half(state, file):
-        file.write_bytes(b"half a checkpoint")
+        file.write(b"half a checkpoint")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", half)
@@ -124,19 +125,42 @@ def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("file write failed")])
-def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path, monkeypatch, error):
+@pytest.fixture
+def full_disk():
+    """Limit the size of files, which stands for a disk that is full: PyTorch's writer is told no more."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limits")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    @contextlib.contextmanager
+    def limit(room):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
+
+
+@pytest.mark.parametrize("room", [0, 1000, 20_000, 398_000])
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path, full_disk, room):
     path = save(tmp_path / "wave.ckpt", make_state())
     before = path.read_bytes()
-
-    def full(state, file):
-        raise error
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(FastnstError, match=r"cannot write the checkpoint .*(No space|write failed)"):
-        save(path, make_state())
+    with (
+        full_disk(room),
+        pytest.raises(FastnstError, match=r"^cannot write the checkpoint .*wave\.ckpt: the disk is full$"),
+    ):
+        save(path, {"weights": torch.zeros(100_000)})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        FastnstError, match=r"cannot write the checkpoint .*wave\.ckpt: (Not a dir|File exists)"
+    ):
+        save(tmp_path / "file" / "wave.ckpt", make_state())
 
 
 def test_a_missing_checkpoint_says_how_to_make_one(tmp_path):

@@ -1,5 +1,7 @@
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 from unittest.mock import Mock, patch
 
@@ -15,6 +17,8 @@ from train.report.tracking import (
     make_logger,
     run_identity,
 )
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -130,3 +134,34 @@ def test_any_style_has_a_name_that_wandb_takes(style):
     assert name.startswith("style-")
     if style == "kandinsky":
         assert name == "style-kandinsky"
+
+
+OFFLINE = """
+import sys
+from pathlib import Path
+from train.config import TrainingConfig
+from train.report.tracking import close_logger, describe_logger, log_model_artifact, make_logger, run_identity
+
+output = Path(sys.argv[1])
+logger = make_logger(TrainingConfig(style=Path("wave.jpg"), output=output), {})
+print(describe_logger(logger))
+logger.log_metrics({"a": 1.0}, 1)
+close_logger(logger)
+(output / "wave.onnx").touch()
+log_model_artifact(run_identity(logger), output / "wave.onnx")
+"""
+
+
+@pytest.mark.slow
+def test_wandb_says_nothing_of_a_home_that_cannot_be_written_to(environment, tmp_path):
+    kept = {name: value for name, value in environment.items() if not name.startswith("XDG_")}
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, tmp_path],
+        cwd=ROOT,
+        env=kept | {"HOME": "/dev/null/nobody"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("curves: wandb is offline")
+    assert len(list(tmp_path.glob("wandb/offline-run-*"))) == 2

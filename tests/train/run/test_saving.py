@@ -88,3 +88,23 @@ def test_a_resumed_run_names_the_checkpoint_that_it_came_from(tiny_module, tmp_p
     with pytest.raises(FastnstError, match=r"last good checkpoint is .*tiny\.ckpt"):
         rolling.on_train_batch_end(trainer, tiny_module)
     rolling.on_train_end(trainer, tiny_module)
+
+
+@pytest.mark.parametrize(
+    ("resumed", "kept"),
+    [
+        (True, r"the last good checkpoint is .*tiny\.ckpt, and the run goes on from it"),
+        (False, "no checkpoint"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_written_says_what_is_kept(tiny_module, tmp_path, resumed, kept):
+    rolling = RollingCheckpoint(tmp_path / "tiny.ckpt", 0.0, resumed=resumed)
+
+    def fail(path):
+        raise FastnstError(f"cannot write the checkpoint {path}: the disk is full")
+
+    trainer = Trainer(tiny_module, save_checkpoint=fail)
+    rolling.on_train_start(trainer, tiny_module)
+    with pytest.raises(FastnstError, match=rf"tiny\.ckpt: the disk is full; {kept}"):
+        rolling.on_train_batch_end(trainer, tiny_module)
+    rolling.on_train_end(trainer, tiny_module)
