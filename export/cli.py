@@ -133,14 +133,17 @@ def _output_path(checkpoint: Path, output: Path | None, *, int8: bool) -> Path:
 
 def _track(style: ExportedStyle) -> None:
     """Add the file to the wandb run that trained it, if one did."""
-    run = style.checkpoint.record.tracking_run
+    run, folder = style.checkpoint.record.tracking_run, style.checkpoint.path.parent
     if not run:
         return
     try:
-        from train.report.tracking import log_model_artifact
+        from train.report.tracking import log_model_artifact, ran_beside
 
+        if not ran_beside(run, folder):
+            say(f"not added to a wandb run: the files of the run are not in {folder / 'wandb'}")
+            return
         say("adding it to the run's artifacts on wandb")
-        log_model_artifact(run, style.path)
+        log_model_artifact(run, folder, style.path)
     except Exception as error:  # noqa: BLE001 - whatever fails there, the style is exported
         say(f"export: warning: not added to the wandb run: {error}")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from fastnst.atomic_write import atomic_write
+from fastnst.atomic_write import atomic_write, remove_partial_writes
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 
 _OUR_PACKAGES = ("fastnst", "train", "export")
@@ -110,7 +110,7 @@ def naming_missing_packages(work: str) -> Iterator[None]:
 
 
 def write_result(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole, or leave what is there as it is.
+    """Write a file whole, or leave what is there as it is; delete what killed processes left of it.
 
     Args:
         path: The file.
@@ -120,6 +120,7 @@ def write_result(path: Path, write: Callable[[Path], object]) -> None:
         FastnstError: If the file cannot be written.
     """
     try:
+        remove_partial_writes(path.parent, path.stem)
         with atomic_write(path) as temporary:
             write(temporary)
     except OSError as error:

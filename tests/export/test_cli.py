@@ -113,7 +113,9 @@ def test_a_measure_on_generated_photos_is_said(traced, write_checkpoint, tmp_pat
     assert "S3          0.0281 style missed: on generated photos: not to be compared" in output
 
 
-def test_the_file_becomes_an_artifact_of_the_run(traced, write_checkpoint, tmp_path, monkeypatch):
+def test_the_file_becomes_an_artifact_of_a_run_that_was_recorded_beside_it(
+    traced, write_checkpoint, tmp_path, monkeypatch, capsys
+):
     run = {"logger": "wandb", "id": "abc", "project": "fastnst", "mode": "offline", "folder": "runs"}
     path = write_checkpoint(tmp_path / "tracked.ckpt", tracking_run=run)
     logged = []
@@ -121,7 +123,16 @@ def test_the_file_becomes_an_artifact_of_the_run(traced, write_checkpoint, tmp_p
         "train.report.tracking.log_model_artifact", lambda *arguments: logged.append(arguments)
     )
     assert main([str(path)]) == 0
-    assert logged == [(run, tmp_path / "tracked.onnx")]
+    assert logged == []
+    assert (
+        f"not added to a wandb run: the files of the run are not in {tmp_path / 'wandb'}"
+        in capsys.readouterr().err
+    )
+    recorded = tmp_path / "wandb" / "run-20260101_000000-abc" / "run-abc.wandb"
+    recorded.parent.mkdir(parents=True)
+    recorded.touch()
+    assert main([str(path)]) == 0
+    assert logged == [(run, tmp_path, tmp_path / "tracked.onnx")]
 
 
 def test_a_failing_tracker_does_not_fail_the_export(traced, write_checkpoint, tmp_path, monkeypatch, capsys):
@@ -129,7 +140,7 @@ def test_a_failing_tracker_does_not_fail_the_export(traced, write_checkpoint, tm
         raise ConnectionError("no network")
 
     path = write_checkpoint(tmp_path / "tracked.ckpt", tracking_run={"logger": "wandb"})
-    monkeypatch.setattr("train.report.tracking.log_model_artifact", fail)
+    monkeypatch.setattr("train.report.tracking.ran_beside", fail)
     assert main([str(path)]) == 0
     captured = capsys.readouterr()
     assert "warning: not added to the wandb run: no network" in captured.err

@@ -84,3 +84,12 @@ def test_a_result_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(FastnstError, match=r"cannot write .*result\.txt: No space left on device"):
         write_result(path, run_out_of_space)
     assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("result.txt", "first")]
+
+
+def test_a_result_takes_the_place_of_what_a_killed_process_left(tmp_path):
+    left = tmp_path / ".wave.abcd1234.partial.onnx"
+    another = tmp_path / ".sea.abcd1234.partial.onnx"
+    for path in (left, another):
+        path.write_bytes(b"half a style")
+    write_result(tmp_path / "wave.onnx", lambda temporary: temporary.write_bytes(b"a style"))
+    assert sorted(tmp_path.iterdir()) == [another, tmp_path / "wave.onnx"]

@@ -22,6 +22,7 @@ from torch import Tensor
 from fastnst.errors import FastnstError
 from train.loss.loss_network import LossNetwork
 from train.machine.answer_within import answer_within
+from train.network.checkpoint import forbidden_in_pickle
 
 
 @dataclass(frozen=True)
@@ -248,6 +249,8 @@ def load_vgg_state(architecture: str, weights: str | os.PathLike[str] | None = N
     # A damaged file makes the unpickler raise nearly anything.
     except Exception as error:
         reason = f"{error.strerror}" if isinstance(error, OSError) and error.strerror else "not readable"
+        if (asked := forbidden_in_pickle(error)) is not None:
+            reason = f"it asks for {asked}, which could run code"
         raise FastnstError(
             f"cannot read the loss network's weights {path}: {reason}; "
             "give a .pth or .safetensors file in torchvision's naming"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from train.network.record import FORMAT, RunRecord
 KEY = "fastnst"
 """Where a Lightning checkpoint holds the run's record."""
 NETWORK_PREFIX = "network."
+
+# PyTorch's words for a function or a class that it does not load.
+_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,11 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
             state = torch.load(file, map_location="cpu", weights_only=True)
         # On a damaged file, the unpickler may raise any exception.
         except Exception as error:
+            if (asked := forbidden_in_pickle(error)) is not None:
+                raise FastnstError(
+                    f"{path} asks for {asked}, which could run code: only tensors and plain values are read, and "
+                    "a checkpoint of fastnst holds nothing else"
+                ) from error
             raise FastnstError(
                 f"{path} is damaged or no checkpoint: train again, or take another copy"
             ) from error
@@ -96,3 +105,13 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
         return StyleCheckpoint(path, state, state["global_step"], RunRecord.from_entries(entries))
     except (KeyError, TypeError) as error:
         raise FastnstError(f"{path} is no checkpoint of fastnst") from error
+
+
+def forbidden_in_pickle(error: Exception) -> str | None:
+    """Return what a file asked for that PyTorch does not load, such as `posix.system`; None if nothing.
+
+    Args:
+        error: Raised by `torch.load` with `weights_only`.
+    """
+    found = _FORBIDDEN.search(str(error))
+    return None if found is None else found[1]

@@ -8,6 +8,7 @@ import logging
 import netrc
 import os
 import re
+import shlex
 import urllib.parse
 import warnings
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from train.config import TrainingConfig
 from train.network.record import Quality
 
 log = logging.getLogger(__name__)
+
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def make_logger(
@@ -59,8 +62,8 @@ def describe_logger(logger: Logger | None) -> str:
         # Processes other than the first hold a stand-in that answers anything.
         if getattr(run, "offline", False) is True:
             # Each resumed part of a run, and its exported model, is a folder with the run's id.
-            parts = Path(run.dir).parent.parent / f"offline-run-*-{run.id}"
-            return f"curves: wandb is offline; log in and `wandb sync {_short(parts)}` uploads them"
+            parts = f"{_short(Path(run.dir).parent.parent)}/offline-run-*-{run.id}"
+            return f"curves: wandb is offline; log in and `wandb sync {parts}` uploads them"
         return f"curves: {run.url}"
     if isinstance(logger, TensorBoardLogger):
         return f"curves: tensorboard --logdir {_short(Path(logger.root_dir))}"
@@ -133,27 +136,48 @@ def close_logger(logger: Logger | None) -> None:
         logger.experiment.finish()
 
 
-def log_model_artifact(run: Mapping[str, str], model: Path) -> None:
+def ran_beside(run: Mapping[str, str], folder: Path) -> bool:
+    """Return whether a wandb run was recorded in a folder.
+
+    A checkpoint from elsewhere may name any project of the user's account; the files of the run, which wandb
+    wrote beside the checkpoint, did not come with it.
+
+    Args:
+        run: What a checkpoint says that `run_identity` returned.
+        folder: The checkpoint's folder.
+    """
+    known = run.get("logger") == "wandb" and _RUN_ID.fullmatch(str(run.get("id"))) is not None
+    return known and any(
+        path.is_file()
+        for name in ("wandb", ".wandb")  # which wandb takes if it is there
+        for path in folder.glob(f"{name}/*run-*-{run['id']}/run-{run['id']}.wandb")
+    )
+
+
+def log_model_artifact(run: Mapping[str, str], folder: Path, model: Path) -> None:
     """Add an exported model to the wandb run that trained it, as an artifact of type `model`.
 
     A failure is logged and passed over: the model itself is done.
 
     Args:
-        run: What `run_identity` returned when it was trained; nothing happens when it is empty.
+        run: What `run_identity` returned when it was trained; nothing happens when it is empty, or if the
+            run was not recorded in the folder.
+        folder: The folder of the checkpoint and of wandb's files.
         model: The ONNX file.
     """
-    if run.get("logger") != "wandb":
+    if not ran_beside(run, folder):
         return
     import wandb
 
     try:
+        _give_wandb_folders(folder)
         online = run["mode"] == "online"
         artifact = wandb.Artifact(artifact_name(model.stem), type="model")
         artifact.add_file(str(model))
         with wandb.init(
             id=run["id"],
             project=run["project"],
-            dir=run["folder"],
+            dir=folder,
             mode="online" if online else "offline",
             # Offline parts of one run are put together when they are synced.
             resume="allow" if online else None,
@@ -192,12 +216,13 @@ def _wandb_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> Wa
     config.output.mkdir(parents=True, exist_ok=True)
     _give_wandb_folders(config.output)
     offline = _wandb_mode() != "online"
+    run_id = str(previous_run.get("id", ""))  # the user's own project, whatever the checkpoint says
     # Once for the process as well, or else wandb warns of what it is about to do.
     wandb.setup(_quiet_settings(offline))
     options: dict[str, Any] = {
         "name": config.style_name,
-        "project": previous_run.get("project", config.wandb_project),
-        "id": previous_run.get("id"),
+        "project": config.wandb_project,
+        "id": run_id if _RUN_ID.fullmatch(run_id) else None,
         "save_dir": config.output,
         "log_model": False,  # a checkpoint a minute would fill the user's account
         "settings": _quiet_settings(offline),
@@ -253,6 +278,6 @@ def _wandb_mode() -> str:
 
 
 def _short(path: Path) -> str:
-    # Relative to where the user stands, where that is shorter.
+    # Relative to where the user stands, where that is shorter, and as a shell takes it.
     relative = os.path.relpath(path)
-    return min(relative, str(path), key=len)
+    return shlex.quote(min(relative, str(path), key=len))

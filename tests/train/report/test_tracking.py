@@ -1,5 +1,6 @@
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from train.report.tracking import (
     describe_logger,
     log_model_artifact,
     make_logger,
+    ran_beside,
     run_identity,
 )
 
@@ -112,7 +114,54 @@ def test_a_table_goes_on_from_the_step_that_the_run_goes_on_from(tmp_path):
 
 def test_models_of_runs_without_wandb_are_no_artifacts(monkeypatch, tmp_path):
     monkeypatch.setattr("wandb.init", lambda **_: pytest.fail("a run was opened"))
-    log_model_artifact({}, tmp_path / "wave.onnx")
+    log_model_artifact({}, tmp_path, tmp_path / "wave.onnx")
+
+
+def run_recorded_in(folder, run_id="abc"):
+    """Leave the file that wandb leaves of a run, and return the run's identity."""
+    path = folder / "wandb" / f"offline-run-20260101_000000-{run_id}" / f"run-{run_id}.wandb"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    return {"logger": "wandb", "id": run_id, "project": "p", "mode": "offline", "folder": "/elsewhere"}
+
+
+@pytest.mark.parametrize("run_id", ["other", "*", "../abc", "", "a" * 65, 7, None])
+def test_a_run_of_another_machine_is_not_opened(monkeypatch, tmp_path, run_id):
+    monkeypatch.setattr("wandb.init", lambda **_: pytest.fail("a run was opened"))
+    run = run_recorded_in(tmp_path)
+    assert ran_beside(run, tmp_path)
+    foreign = run | {"id": run_id, "mode": "online"}
+    assert not ran_beside(foreign, tmp_path)
+    (tmp_path / "wave.onnx").touch()
+    log_model_artifact(foreign, tmp_path, tmp_path / "wave.onnx")
+
+
+def test_a_resumed_run_goes_on_in_the_users_own_project(monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr(wandb, "setup", lambda _: None)
+    monkeypatch.setattr(wandb, "init", lambda **options: opened.append(options) or Mock())
+    with patch.dict(os.environ):
+        for run_id in ("abc", "../../abc"):
+            run = {
+                "logger": "wandb",
+                "id": run_id,
+                "project": "of-a-stranger",
+                "mode": "online",
+                "folder": "/",
+            }
+            _ = make_logger(config(tmp_path, "wandb"), run).experiment
+    assert [(options["project"], options["id"]) for options in opened] == [
+        ("fastnst", "abc"),
+        ("fastnst", None),
+    ]
+    assert {options["dir"] for options in opened} == {str(tmp_path)}
+
+
+def test_the_line_that_says_where_the_curves_are_is_a_command(tmp_path):
+    board = make_logger(config(tmp_path / "my styles", "tensorboard"), {})
+    _, _, command = describe_logger(board).partition(": ")
+    assert shlex.split(command)[:2] == ["tensorboard", "--logdir"]
+    assert Path(shlex.split(command)[2]).resolve() == tmp_path / "my styles" / "tensorboard"
 
 
 def test_an_artifact_that_fails_is_a_warning(monkeypatch, tmp_path, caplog):
@@ -120,10 +169,10 @@ def test_an_artifact_that_fails_is_a_warning(monkeypatch, tmp_path, caplog):
         raise OSError("no network")
 
     monkeypatch.setattr("wandb.init", fail)
-    run = {"logger": "wandb", "id": "1", "project": "p", "mode": "offline", "folder": str(tmp_path)}
+    run = run_recorded_in(tmp_path)
     (tmp_path / "wave.onnx").touch()
     with caplog.at_level(logging.WARNING):
-        log_model_artifact(run, tmp_path / "wave.onnx")
+        log_model_artifact(run, tmp_path, tmp_path / "wave.onnx")
     assert "not added to the wandb run: no network" in caplog.text
 
 
@@ -148,7 +197,7 @@ print(describe_logger(logger))
 logger.log_metrics({"a": 1.0}, 1)
 close_logger(logger)
 (output / "wave.onnx").touch()
-log_model_artifact(run_identity(logger), output / "wave.onnx")
+log_model_artifact(run_identity(logger), output, output / "wave.onnx")
 """
 
 

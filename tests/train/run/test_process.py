@@ -179,7 +179,7 @@ def test_the_exported_model_becomes_an_artifact_of_the_run_that_trained_it(
     record = load_checkpoint(killed_and_resumed[0] / "tiny.ckpt").record
     model = tmp_path / "tiny.onnx"
     model.write_bytes(b"a model")
-    log_model_artifact(record.tracking_run, model)
+    log_model_artifact(record.tracking_run, killed_and_resumed[0], model)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     added = WandbRun.ended_in(max(killed_and_resumed[0].glob("wandb/offline-run-*/*.wandb")))
     assert added.id == wandb_run.id
