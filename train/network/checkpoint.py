@@ -85,8 +85,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
         except Exception as error:
             if (asked := forbidden_in_pickle(error)) is not None:
                 raise FastnstError(
-                    f"{path} asks for {asked}, which could run code: only tensors and plain values are read, and "
-                    "a checkpoint of fastnst holds nothing else"
+                    f"{path} asks for {asked}, which could run code: a checkpoint of fastnst holds only "
+                    "tensors and plain values"
                 ) from error
             raise FastnstError(
                 f"{path} is damaged or no checkpoint: train again, or take another copy"

@@ -188,7 +188,7 @@ def test_a_file_that_runs_code_is_refused(tmp_path):
     with pytest.raises(FastnstError, match=r"attack\.ckpt asks for \w+\.mkdir, which could run code"):
         load_checkpoint(tmp_path / "attack.ckpt")
     (tmp_path / "old.ckpt").write_bytes(pickle.dumps({"a": print}, 2))  # PyTorch's format before 1.6
-    with pytest.raises(FastnstError, match=r"old\.ckpt asks for \w+\.print, which could run code"):
+    with pytest.raises(FastnstError, match=r"old\.ckpt asks for print, which could run code"):
         load_checkpoint(tmp_path / "old.ckpt")
     assert not (tmp_path / "attacked").exists()
 
