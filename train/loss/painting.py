@@ -41,6 +41,11 @@ class Painting:
     at_measured_size: NDArray[np.uint8]
     sha256: str
 
+    @property
+    def pixels_sha256(self) -> str:
+        """The SHA-256 of the pixels, which shows whether two versions read a painting alike."""
+        return hashlib.sha256(self.pixels.tobytes()).hexdigest()
+
     def to_tensor(self) -> Tensor:
         """Return the painting as float32 of shape (1, 3, H, W) in [0, 1]."""
         return image_to_tensor(self.pixels)

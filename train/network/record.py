@@ -52,6 +52,8 @@ class PaintingRecord:
         height: Height, likewise.
         author: Who painted it; empty if unknown.
         licence: Its rights; empty if unknown.
+        pixels_sha256: SHA-256 of its pixels as the run began, which another version may read in other
+            colours; empty in older checkpoints.
     """
 
     name: str
@@ -60,6 +62,7 @@ class PaintingRecord:
     height: int
     author: str
     licence: str
+    pixels_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ class RunRecord:
             TypeError: If an entry is of another type.
         """
         values = _fields_of(cls, {"init": {}} | dict(entries))
-        values["style"] = PaintingRecord(**_fields_of(PaintingRecord, values["style"]))
+        style = {"pixels_sha256": ""} | dict(values["style"])
+        values["style"] = PaintingRecord(**_fields_of(PaintingRecord, style))
         if values["quality"] is not None:
             # Records older than S3 hold another measure: they count as not measured.
             old = "style_by_scale" not in values["quality"]

@@ -133,6 +133,12 @@ def _previous_run(config: TrainingConfig, painting: Painting) -> StyleCheckpoint
         )
     # Also for a finished style: with other options it would be another one.
     check_resumable(config, checkpoint.record.options)
+    began_with = checkpoint.record.style.pixels_sha256
+    if began_with not in ("", painting.pixels_sha256) and not checkpoint.record.finished:
+        say(
+            f"{config.style} is read in other colours than when this run began, by another version of "
+            "fastnst or Pillow: the run goes on with them"
+        )
     return checkpoint
 
 

@@ -211,6 +211,7 @@ class StyleTransfer(pl.LightningModule):
                 height=height,
                 author=self.config.style_author,
                 licence=self.config.style_licence,
+                pixels_sha256=self.style.pixels_sha256,
             ),
             precision=self._precision,
             world_size=self.trainer.world_size,

@@ -90,6 +90,10 @@ def test_a_record_from_before_there_was_init_is_read(tmp_path):
     assert load_checkpoint(save(tmp_path / "wave.ckpt", state)).record.init == {}
 
 
+def test_a_record_from_before_there_was_a_hash_of_the_pixels_is_read():
+    assert RunRecord.from_entries(entries()).style.pixels_sha256 == ""
+
+
 def test_a_measure_of_one_scale_counts_as_none():
     quality = {"content": 0.5, "style": 0.1, "content_by_layer": {}, "style_by_layer": {}, "photos": 8}
     assert RunRecord.from_entries(entries(quality=quality | {"size": 512})).quality is None

@@ -269,6 +269,22 @@ def test_a_resumed_run_does_not_choose_its_start_again(
     assert resumed.record.init == stopped.record.init
 
 
+def test_a_painting_that_is_read_in_other_colours_is_said(tiny, train, tmp_path, interrupt_in_step):
+    interrupt_in_step(5, signal.SIGINT)
+    assert train(tiny.arguments(tmp_path))[0] == 130
+    path = tmp_path / "tiny.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["fastnst"]["style"]["pixels_sha256"] = "0" * 64
+    torch.save(checkpoint, path)
+    interrupt_in_step(7, signal.SIGINT)
+    code, _, err = train(tiny.arguments(tmp_path))
+    assert code == 130, err
+    assert err.count("is read in other colours than when this run began") == 1
+    code, _, err = train(tiny.arguments(tmp_path))
+    assert code == 0, err
+    assert "other colours" not in err
+
+
 def test_a_checkpoint_from_before_there_was_init_goes_on(tiny, train, tmp_path, interrupt_in_step):
     interrupt_in_step(5, signal.SIGINT)
     assert train(tiny.arguments(tmp_path))[0] == 130
