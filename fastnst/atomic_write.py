@@ -32,7 +32,7 @@ _UMASK = _umask()
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str], *, replace: bool = True) -> Iterator[Path]:
     """Yield the path of a temporary file that takes the name `path` once the block has ended well.
 
     The temporary file is hidden, lies in the same folder, so that renaming is atomic, and keeps the suffix,
@@ -41,11 +41,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: The file to write. Its folder must exist.
+        replace: Whether a file of that name is replaced. False keeps one that appears at any time before the
+            end, whichever process writes it.
 
     Yields:
         The path to write to.
 
     Raises:
+        FileExistsError: If there is such a file and it is not to be replaced.
         OSError: If the folder is missing, full or read-only.
     """
     target = Path(path)
@@ -68,13 +71,47 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_UMASK)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, target)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
+        if replace:
+            os.replace(temporary, target)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
+        else:
+            _rename_to_new(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     finally:
         if sys.platform != "win32":
             os.close(descriptor)
+
+
+def _rename_to_new(temporary: Path, target: Path) -> None:
+    """Rename a file to a name that no file has.
+
+    Raises:
+        FileExistsError: If there is a file of that name.
+    """
+    if sys.platform == "win32":
+        temporary.rename(target)  # which replaces nothing there
+        return
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # the file system (FAT, many network drives) has no hard links
+        with target.open("xb"):  # an empty file holds the name: no other process can take it any more
+            pass
+        os.replace(temporary, target)  # noqa: PTH105 - as above
+    else:
+        temporary.unlink()
+
+
+def hidden_name(target: Path, token: str) -> str:
+    """Return the name of a hidden file that belongs to `target`, and that `remove_partial_writes` finds.
+
+    Args:
+        target: The file that it belongs to.
+        token: Eight characters of a to z, 0 to 9 and _.
+    """
+    return f".{_shortened(target.stem, target.suffix)}.{token}.partial{target.suffix}"
 
 
 def remove_partial_writes(folder: Path, stems: str | Collection[str]) -> None:
@@ -95,8 +132,7 @@ def remove_partial_writes(folder: Path, stems: str | Collection[str]) -> None:
         match = _PARTIAL.fullmatch(partial.name)
         if match is not None and _is_of(match["stem"], match["suffix"] or "", stems):
             with contextlib.suppress(OSError):  # another user's, or open on Windows: it stays
-                if not _is_being_written(partial):
-                    partial.unlink(missing_ok=True)
+                _remove_unless_locked(partial)
 
 
 def _is_of(shortened: str, suffix: str, stems: Collection[str]) -> bool:
@@ -111,14 +147,15 @@ def _shortened(stem: str, suffix: str) -> str:
     return stem
 
 
-def _is_being_written(partial: Path) -> bool:
+def _remove_unless_locked(partial: Path) -> None:
     if sys.platform == "win32":
-        return False
+        partial.unlink(missing_ok=True)  # which fails while it is open
+        return
     with partial.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
-        except OSError:
-            return False
-    return False
+            return
+        except OSError:  # a file system without locks
+            pass
+        partial.unlink(missing_ok=True)  # before the lock is given back, as a process may be waiting for it

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from fastnst.cli.stylize import stylize
 from fastnst.cli.video import video
 from fastnst.cli.webcam import webcam
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.interruption import handle_stop_signals
 from fastnst.version import __version__
 
 
@@ -106,6 +106,5 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # a file's name that is no text comes out as it is
-    # As an exception, a polite kill lets half-written files be removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    handle_stop_signals()
     cli.main()

@@ -25,7 +25,7 @@ class Progress:
 
     def __init__(self, count: int, *, done: int = 0, failed: int = 0) -> None:
         self._count, self._done, self._before = count, done, failed
-        self._painted = 0
+        self._painted = self._skipped = 0
         self.failed = failed
         self._bar: Any = None
         self._start = time.monotonic()
@@ -49,6 +49,12 @@ class Progress:
         self._painted += 1
         self._print(line, error=False)
 
+    def skipped(self) -> None:
+        """Count an image whose result another process wrote."""
+        self._skipped += 1
+        if self._bar is not None:
+            self._bar.update(1)
+
     def failure(self, message: str) -> None:
         """Print the line of an image that failed on stderr."""
         self.failed += 1
@@ -69,8 +75,10 @@ class Progress:
 
     def _summarise(self) -> None:
         rate = self._rate()
-        left = self._count + self._before - self._painted - self.failed
+        left = self._count + self._before - self._painted - self._skipped - self.failed
         counts = f"{self._painted:,} painted, {self._done:,} skipped (done before), {self.failed:,} failed"
+        if self._skipped:
+            counts += f", {self._skipped:,} done by another run"
         click.echo(
             f"fastnst: {counts}{f', {left:,} not done' if left else ''}"
             f" in {_duration(time.monotonic() - self._start)}{f' ({rate})' if rate else ''}",

@@ -84,7 +84,8 @@ def stylize(
     becomes OUTPUT/b/x.STYLE.jpg for the IMAGE a.
 
     Nothing is replaced without --overwrite. Among several images, those whose result exists are skipped, so
-    that the same command continues after an interruption. A line says if an image is newer than its result.
+    that the same command continues after an interruption, and several runs of it share the work. A line says
+    if an image is newer than its result.
 
     Each line of output is a result, a tab, and the milliseconds that painting took. An image that fails
     gets a line on stderr, the others are painted, and the exit code is 2.
@@ -152,7 +153,7 @@ class _Options:
 
 def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     """Paint one image from standard input, to standard output, or both."""
-    from fastnst.files.batch import write_result
+    from fastnst.files.batch import result_exists, write_result
     from fastnst.image.encode import WRITABLE_SUFFIXES, encode_image, output_format
 
     if len(images) > 1:
@@ -168,7 +169,7 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     elif result.is_dir():
         raise FastnstError(f"{result} is a folder: for standard input, -o names a file")
     elif result.exists() and not options.overwrite:
-        raise FastnstError(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
+        raise FastnstError(result_exists(result))
     else:
         suffix = suffix or result.suffix
         output_format(suffix)
@@ -182,7 +183,7 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
         painted, own_format if suffix is None else output_format(suffix), quality=options.quality
     )
     if result is not None:
-        write_result(result, data)
+        write_result(result, data, replace=options.overwrite)
         click.echo(f"{result}\t{milliseconds:.0f} ms")
         return
     stream = sys.stdout.buffer
@@ -197,7 +198,7 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
 
 def _stylize_files(images: Sequence[str], options: _Options) -> None:
     """Paint files, folders and patterns, each image for itself."""
-    from fastnst.files.batch import Outcome, paint_batch
+    from fastnst.files.batch import Outcome, paint_batch, result_exists
     from fastnst.files.plan import plan_results
     from fastnst.image.encode import encode_image, output_format
     from fastnst.style_library import list_styles
@@ -228,14 +229,31 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
     with Progress(len(plan.tasks), done=len(plan.done), failed=len(plan.problems)) as progress:
 
         def report(outcome: Outcome) -> None:
-            if outcome.error is None:
+            if outcome.is_skipped:
+                if is_one:
+                    raise FastnstError(result_exists(outcome.task.result))
+                progress.skipped()
+            elif outcome.error is None:
                 progress.painted(f"{outcome.task.result}\t{outcome.milliseconds:.0f} ms")
             elif is_one:
                 raise FastnstError(outcome.error)
             else:
                 progress.failure(outcome.error)
 
-        paint_batch(plan.tasks, paint, read=options.read, encode=encode, report=report)
+        def wait(task: Task) -> None:
+            if is_one:
+                raise FastnstError(f"{task.result} is being painted by another run: wait for it")
+            click.echo(f"fastnst: waits for another run, which is painting {task.result}", err=True)
+
+        paint_batch(
+            plan.tasks,
+            paint,
+            read=options.read,
+            encode=encode,
+            report=report,
+            replace=options.overwrite,
+            on_wait=wait,
+        )
     if progress.failed:
         click.get_current_context().exit(MISTAKE)
 

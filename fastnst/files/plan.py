@@ -106,6 +106,8 @@ def _add(plan: Plan, task: Task, *, overwrite: bool, is_named: bool) -> None:
     source, result = task.source, task.result
     if result.is_dir():
         plan.problems.append(f"{result} is a folder: choose another name with -o")
+    elif result.is_symlink() and not result.exists() and not overwrite:
+        plan.problems.append(f"{result} is a link that leads nowhere: --overwrite replaces it")
     elif overwrite or not result.exists() or not source.exists():
         plan.tasks.append(task)  # a missing image fails later, with its name
     elif is_named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -37,6 +38,44 @@ def test_the_old_file_stays_when_writing_fails(tmp_path: Path, error: type[BaseE
         fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("has_hard_links", [True, False])
+def test_a_file_that_appears_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_hard_links: bool
+) -> None:
+    def no_link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not has_hard_links:
+        monkeypatch.setattr(os, "link", no_link)
+    path = tmp_path / "photo.wave.jpg"
+    with atomic_write(path, replace=False) as temporary:
+        temporary.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
+    mode = path.stat().st_mode
+    path.unlink()
+
+    def write() -> None:
+        with atomic_write(path, replace=False) as temporary:
+            temporary.write_bytes(b"new")
+            path.write_bytes(b"another program's")
+
+    with pytest.raises(FileExistsError):
+        write()
+    assert path.read_bytes() == b"another program's"
+    assert path.stat().st_mode == mode
+    path.unlink()
+    path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError):
+        write_new(path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.is_symlink()
+
+
+def write_new(path: Path) -> None:
+    with atomic_write(path, replace=False) as temporary:
+        temporary.write_bytes(b"new")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,13 @@ def test_an_interruption_leaves_nothing_half_written(
     assert process.stdout is not None
     process.stdout.readline()  # the first is done
     process.send_signal(number)
+    out = process.stdout.read()  # communicate() would leave out what is in the reader's buffer
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "Traceback" not in err
     done = list(output.iterdir())
     assert 0 < len(done) < 400
+    assert out.count("\n") + 1 == len(done)
     assert (
         f"fastnst: {len(done)} painted, 0 skipped (done before), 0 failed, {400 - len(done)} not done in"
         in err
@@ -99,6 +102,37 @@ def test_an_interruption_leaves_nothing_half_written(
         assert not path.name.startswith(".")
         with Image.open(path) as image:
             image.load()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes in another way")
+def test_a_second_signal_ends_the_process_whatever_it_does(models: Path, tmp_path: Path, photo: Path) -> None:
+    script = (
+        "import time, fastnst.files.plan as plan\n"
+        "from fastnst.cli import main\n"
+        "def hang(*_, **__):\n"
+        "    print('hangs', flush=True)\n"
+        "    while True:\n"
+        "        try: time.sleep(60)\n"
+        "        except BaseException: print('first', flush=True)\n"
+        "plan.plan_results = hang\n"
+        "main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "stylize", "-m", str(models / "invert.onnx"), str(photo)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "hangs\n"
+    process.terminate()
+    process.terminate()  # as `timeout` does, which counts as one
+    assert process.stdout.readline() == "first\n"
+    time.sleep(0.6)
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    process.communicate()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGKILL")
@@ -130,6 +164,27 @@ def test_a_killed_run_leaves_whole_results_and_goes_on(models: Path, tmp_path: P
     assert f"fastnst: {30 - done} painted, {done} skipped (done before), 0 failed".encode() in result.stderr
     assert len(results(output)) == 30
     assert list(output.rglob(".*")) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_two_runs_over_one_tree_share_the_work(models: Path, tmp_path: Path) -> None:
+    tree, output = tmp_path / "tree", tmp_path / "out"
+    tree.mkdir()
+    for index in range(60):
+        Image.fromarray(pixels(150, 200, seed=index)).save(tree / f"{index:02}.png")
+    command = [*FASTNST, "stylize", "-m", str(models / "invert.onnx"), "-r", str(tree), "-o", str(output)]
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    assert runs[2].stdout is not None
+    lines = [runs[2].stdout.readline().split("\t")[0]]
+    runs[2].kill()  # which ends its claims
+    for process in runs:
+        out, err = process.communicate(timeout=60)
+        lines += [line.split("\t")[0] for line in out.splitlines()]
+        assert process.returncode in (0, -signal.SIGKILL), err
+    assert sorted(lines) == sorted(set(lines))
+    assert len(results(output)) == 60
 
 
 def results(folder: Path) -> list[Path]:

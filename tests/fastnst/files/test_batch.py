@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from fastnst import FastnstError
-from fastnst.files.batch import DiskFullError, Outcome, paint_batch, write_result
+from fastnst.files.batch import DiskFullError, Outcome, ResultExistsError, paint_batch, write_result
+from fastnst.files.claim import Claim, ClaimedError
 from fastnst.files.plan import Task
 from fastnst.image.encode import encode_image
 from fastnst.image.file import Picture, read_image
@@ -198,6 +199,78 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_whole(
     assert len(outcomes) == 10
 
 
+def test_a_result_that_another_program_writes_meanwhile_stays(tasks: list[Task]) -> None:
+    def appear(number: int) -> None:
+        tasks[number].result.write_bytes(b"precious")
+
+    def read(path: Path) -> Picture:
+        if path.stem == "05":
+            tasks[5].result.parent.mkdir(exist_ok=True)
+            appear(5)
+        assert path.stem != "29"
+        return read_image(path)
+
+    painted = []
+
+    def paint(image: np.ndarray) -> np.ndarray:
+        painted.append(int(image[0, 0, 0]))
+        if painted[-1] == 7:
+            appear(7)
+        if painted[-1] == 10:
+            appear(29)
+        return invert(image)
+
+    def late_encode(task: Task, picture: Picture) -> bytes:
+        if task.source.stem == "09":
+            appear(9)
+        return encode(task, picture)
+
+    outcomes = run(tasks, paint=paint, read=read, encode=late_encode, workers=2)
+    assert numbers(outcomes) == list(range(30))
+    assert [outcome.error for outcome in outcomes] == [None] * 30
+    assert [number for number in range(30) if outcomes[number].is_skipped] == [5, 7, 9, 29]
+    assert painted == [number for number in range(29) if number != 5]
+    for number, task in enumerate(tasks):
+        assert (task.result.read_bytes() == b"precious") == (number in (5, 7, 9, 29))
+    assert list(tasks[0].result.parent.glob(".*")) == []
+    again = run(tasks, replace=True)
+    assert not any(outcome.is_skipped for outcome in again)
+    with Image.open(tasks[5].result) as image:
+        assert (np.asarray(image) == 255 - 5).all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_what_another_process_is_painting_comes_last(tasks: list[Task]) -> None:
+    tasks[0].result.parent.mkdir()
+    done, given_up = Claim(tasks[2].result), Claim(tasks[4].result)
+    with pytest.raises(ClaimedError):
+        Claim(tasks[2].result)
+    waits: list[Task] = []
+
+    def on_wait(task: Task) -> None:
+        waits.append(task)
+        if task is tasks[2]:
+            task.result.write_bytes(b"another's")
+            done.release()
+        else:
+            threading.Timer(0.05, given_up.release).start()
+
+    outcomes = run(tasks[:8], on_wait=on_wait)
+    assert waits == [tasks[2], tasks[4]]
+    assert numbers(outcomes) == [0, 1, 3, 5, 6, 7, 2, 4]
+    assert [outcome.is_skipped for outcome in outcomes] == [False] * 6 + [True, False]
+    assert tasks[2].result.read_bytes() == b"another's"
+    assert tasks[4].result.exists()
+    assert list(tasks[0].result.parent.glob(".*")) == []
+    with pytest.raises(KeyboardInterrupt):
+        run(tasks[8:], paint=interrupted)
+    assert list(tasks[0].result.parent.glob(".*")) == []
+
+
+def interrupted(_: np.ndarray) -> np.ndarray:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("where", ["paint", "report"])
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
 def test_an_interruption_finishes_what_is_being_written(
@@ -256,6 +329,8 @@ def test_a_result_that_cannot_be_written(
         raise OSError(code, os.strerror(code))
 
     write_result(tmp_path / "a" / "b" / "x.png", b"old")
+    with pytest.raises(ResultExistsError, match="exists: --overwrite replaces it"):
+        write_result(tmp_path / "a" / "b" / "x.png", b"new")
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(FastnstError, match=says) as raised:
         write_result(tmp_path / "a" / "b" / "x.png", bytes(1000))

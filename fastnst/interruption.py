@@ -1,0 +1,84 @@
+"""Signals that end a command: the first one politely, the second one at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+# What passes a signal on, such as `timeout` and shells, often sends it twice.
+_ONE_SIGNAL_SECONDS = 0.5
+
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+class _Interruption:
+    """What is known of the first signal."""
+
+    depth = 0
+    first: int | None = None
+    is_raised = False
+
+
+def handle_stop_signals() -> None:
+    """Have SIGINT and SIGTERM end this process, as commands do; called by the main thread.
+
+    The first signal raises `KeyboardInterrupt` or, for SIGTERM, `SystemExit` with code 143 in the main
+    thread, so that half-written files are removed. A second one, half a second later or more, ends the
+    process whatever it is doing: a thread watches for it, as Python's handlers wait for the main thread.
+    """
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_end_at_second, args=(reading, writing), name="signals", daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A shell's background jobs, and what nohup starts, may ignore SIGINT.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _note)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let the first signal raise its exception only after this block, which must be short."""
+    _Interruption.depth += 1
+    try:
+        yield
+    finally:
+        _Interruption.depth -= 1
+        _raise_if_due()
+
+
+def _note(number: int, _: FrameType | None) -> None:
+    if _Interruption.first is None:
+        _Interruption.first = number
+        _raise_if_due()
+
+
+def _raise_if_due() -> None:
+    if _Interruption.first is None or _Interruption.depth or _Interruption.is_raised:
+        return
+    _Interruption.is_raised = True
+    if _Interruption.first == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + _Interruption.first)
+
+
+def _end_at_second(reading: socket.socket, _writing: socket.socket) -> None:
+    first: float | None = None
+    while True:
+        for number in reading.recv(64):
+            if number not in (signal.SIGINT, signal.SIGTERM):
+                continue
+            now = time.monotonic()
+            if first is None:
+                first = now
+            elif now - first > _ONE_SIGNAL_SECONDS:
+                if sys.stderr.isatty():
+                    os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())
+                os._exit(128 + number)
