@@ -262,6 +262,13 @@ def _say_what_is_skipped(plan: Plan) -> None:
     if plan.skipped:
         first = f"{plan.skipped[0]}{', ...' if len(plan.skipped) > 1 else ''}"
         click.echo(f"fastnst: skipped {len(plan.skipped)} that are earlier results ({first})", err=True)
+    if plan.unread:
+        from fastnst.image.formats import count_formats
+
+        count = len(plan.unread)
+        click.echo(
+            f"fastnst: left out {count:,} that fastnst does not read ({count_formats(plan.unread)})", err=True
+        )
     if plan.outdated:
         first = f"{plan.outdated[0].result}{', ...' if len(plan.outdated) > 1 else ''}"
         click.echo(

@@ -29,6 +29,7 @@ class Plan:
         problems: A line for each argument or image that cannot be done.
         skipped: Images that are themselves results of other images among them.
         done: Images whose result exists and stays.
+        unread: Images in folders that fastnst does not read.
         outdated: Those of `done` that have changed since their result was written.
     """
 
@@ -37,6 +38,7 @@ class Plan:
     skipped: list[Path]
     done: list[Task] = field(default_factory=list)
     outdated: list[Task] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
 
 
 def plan_results(
@@ -70,14 +72,14 @@ def plan_results(
         FastnstError: If `output` does not fit the arguments.
     """
     identities = FolderIdentities()
-    images, problems = find_images(arguments, identities, recursive=recursive, output=output)
+    images, problems, unread = find_images(arguments, identities, recursive=recursive, output=output)
     images, skipped = _without_results(images, {style, *styles})
     is_named = len(arguments) == 1 and len(images) == 1 and images[0].is_named
     several = len(images) > 1 or len(arguments) > 1 or Path(arguments[0]).is_dir()
     folder, file = destination(output, several=several)
     if file is not None:
         output_format(file.suffix)
-    plan = Plan([], problems, skipped)
+    plan = Plan([], problems, skipped, unread=unread)
     taken: dict[str, Path] = {}
     for image in images:
         source = image.path

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastnst.image.file import READABLE_SUFFIXES
+from fastnst.image.formats import READABLE_SUFFIXES, count_formats, unread_format
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,10 @@ def find_images(
     *,
     recursive: bool = False,
     output: str | None = None,
-) -> tuple[list[FoundImage], list[str]]:
+) -> tuple[list[FoundImage], list[str], list[Path]]:
     """Return the images that the arguments name, each once, and a line for each that names none.
+
+    The last item is the images in folders that are left out, as fastnst does not read their format.
 
     Folders give the images in them, by name; patterns are expanded here too, for shells that do not.
 
@@ -63,6 +65,7 @@ def find_images(
     """
     found: dict[str, FoundImage] = {}
     problems: list[str] = []
+    unread: list[Path] = []
     for text in arguments:
         path = Path(text)
         tree, is_named = None, False
@@ -75,7 +78,13 @@ def find_images(
                 else:
                     files = sorted(file for file in path.iterdir() if _is_image(file))
                     unreadable = []
-                if not files and not unreadable:
+                others = [file for file in files if unread_format(file) is not None]
+                files = [file for file in files if unread_format(file) is None]
+                if files:
+                    unread += others
+                elif others:
+                    problems.append(f"{path} holds no images that fastnst reads ({count_formats(others)})")
+                elif not unreadable:
                     problems.append(f"{path} holds no images{_advice(path, recursive)}")
             elif glob.has_magic(text) and not path.exists():
                 matches = glob.glob(text, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
@@ -91,7 +100,7 @@ def find_images(
             identity = identities.of(file)
             below = Path() if tree is None else file.parent.relative_to(path)
             found.setdefault(identity, FoundImage(file, identity, below, tree, is_named))
-    return list(found.values()), problems
+    return list(found.values()), problems, unread
 
 
 def _search_tree(top: Path, output: str | None) -> tuple[list[Path], list[str]]:
@@ -145,4 +154,6 @@ def _advice(folder: Path, recursive: bool) -> str:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    """Return whether a file's name says that it is an image, also of a format that fastnst does not read."""
+    is_known = path.suffix.lower() in READABLE_SUFFIXES or unread_format(path) is not None
+    return is_known and not path.name.startswith(".") and path.is_file()

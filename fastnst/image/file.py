@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fastnst.errors import FastnstError
 from fastnst.image.color_profile import conversion_to_srgb, to_srgb
 from fastnst.image.color_tags import COLOR_SPACE, GAMMA
+from fastnst.image.formats import READABLE_FORMATS, is_heic, is_raw, register_heic, why_unread
 
 Convert = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
@@ -27,21 +28,6 @@ _BYTES_PER_PIXEL = 8
 _STRIP_ROWS = 256
 
 _MOST_BYTES = 2**31  # the largest file: files are read whole, and layered images are that large
-
-# Pillow's name of each format that is read. Left out are those that run other programs or hold no picture.
-# fmt: off
-_READABLE = (
-    "JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP", "MPO", "JPEG2000", "PPM", "TGA", "DIB", "ICO",
-    "ICNS", "PCX", "QOI", "SGI", "PSD", "DDS", "SUN", "MSP", "XBM",
-)
-
-READABLE_SUFFIXES = frozenset({
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".tif", ".tiff", ".avif", ".avifs", ".gif",
-    ".bmp", ".dib", ".mpo", ".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".icns",
-    ".pcx", ".qoi", ".sgi", ".psd", ".dds",
-})
-# fmt: on
-"""The suffixes of the files that a folder is searched for."""
 
 # The EXIF entries that still hold for the painted copy. The rest describes the file's layout, thumbnail and
 # orientation, or is a maker's note, whose offsets no longer hold.
@@ -111,8 +97,9 @@ def read_image(
     Raises:
         FastnstError: If the file is missing, empty, damaged, no image, too large, or animated.
     """
+    path = source if isinstance(source, Path) else None
     if name is None:
-        name = str(source) if isinstance(source, Path) else "standard input"
+        name = "standard input" if path is None else str(path)
     try:
         size = source.stat().st_size if isinstance(source, Path) else 0
         if size > max(_MOST_BYTES, 16 * max_pixels):
@@ -129,18 +116,26 @@ def read_image(
     if not data:
         raise FastnstError(f"{name} is empty")
     try:
+        if path is not None and is_raw(path):
+            raise UnidentifiedImageError
         return _decode(data, name, max_pixels, first_frame, reduce_above)
     except FastnstError:
         raise
     except UnidentifiedImageError:
-        raise FastnstError(f"{name} is no image that fastnst reads, or its header is damaged") from None
+        reason = why_unread(data, path) or "is no image that fastnst reads, or its header is damaged"
+        raise FastnstError(f"{name} {reason}") from None
     except Image.DecompressionBombError:
         raise FastnstError(f"{name} is larger than {max_pixels:,} pixels: resize it") from None
     except MemoryError:
         raise FastnstError(f"{name} does not fit into memory: resize it") from None
     except Exception as error:  # noqa: BLE001 - damaged files make Pillow's decoders raise anything
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise FastnstError(f"{name} is damaged or cut short: {reason[0]}") from None
+        lines = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise FastnstError(f"{name} is damaged or cut short: {lines[0]}") from None
+
+
+# An MPO is a photo with a preview or a gain map behind it, a PSD's first frame is the whole picture, and an
+# HEIC file opens at its main picture.
+_STILL = ("MPO", "PSD", "HEIF")
 
 
 class _UnknownScaleError(Exception):
@@ -162,11 +157,10 @@ def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_a
             raise FastnstError(
                 f"{name} has {width}x{height} = {width * height:,} pixels, more than {max_pixels:,}: {advice}"
             )
-        # An MPO is a photo with a preview or a gain map behind it, a PSD's first frame is the whole picture.
-        if image.format not in ("MPO", "PSD") and getattr(image, "n_frames", 1) > 1 and not first_frame:
+        # Counting frames would read the whole file.
+        if not first_frame and image.format not in _STILL and getattr(image, "is_animated", False):
             raise FastnstError(
-                f"{name} has {getattr(image, 'n_frames', 0)} frames: fastnst stylises still images; "
-                "--first-frame takes the first"
+                f"{name} has several frames: fastnst stylises still images; --first-frame takes the first"
             )
         # Pillow turns a TIFF upright as it loads it, and then no longer says that it did.
         stored = _exif(image) if image.format == "TIFF" else None
@@ -204,11 +198,13 @@ def _open(data: bytes) -> Image.Image:
     """Open an image, trying Pillow's common formats first: loading all others takes a quarter of a second."""
     for load in (Image.preinit, Image.init):
         load()
-        formats = [known for known in _READABLE if known in Image.OPEN]
+        formats = [known for known in READABLE_FORMATS if known in Image.OPEN]
         try:
             return Image.open(io.BytesIO(data), formats=formats)
         except UnidentifiedImageError:
             if load is Image.init:
+                if is_heic(data) and register_heic():
+                    return Image.open(io.BytesIO(data), formats=["HEIF"])
                 raise
     raise AssertionError  # the second round returns or raises
 

@@ -14,6 +14,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
+from fastnst.image import formats
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import encoded, pixels, png_header
 
@@ -147,6 +148,63 @@ def test_a_single_image_has_no_summary(run: Run, invert: Path, photo: Path) -> N
     assert again.stderr.startswith("fastnst: 0 painted, 1 skipped (done before), 0 failed in ")
 
 
+def test_what_a_folder_holds_of_formats_that_are_not_read(
+    run: Run, fails: Fails, invert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(formats._FORMAT_OF, ".heic", "HEIC")  # as without pillow-heif
+    monkeypatch.setattr(formats, "_HAS_HEIC", False)
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50)
+    for name in ("1.HEIC", "2.heic", "3.jxl", "4.dng", "notes.txt", ".hidden.heic"):
+        (folder / name).write_bytes(heic)
+    assert fails("stylize", "-m", invert, folder) == (
+        f"{folder} holds no images that fastnst reads (2 HEIC, 1 JPEG XL, 1 camera raw: "
+        "pip install pillow-heif, with which fastnst reads it)"
+    )
+    Image.fromarray(pixels(4, 5)).save(folder / "5.png")
+    for arguments in ([folder], ["-r", tmp_path]):
+        result = run("stylize", "-m", invert, *arguments, "-o", tmp_path / "out", "--overwrite")
+        assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
+        assert result.stderr.startswith("fastnst: left out 4 that fastnst does not read (2 HEIC, 1 JPEG XL, ")
+        assert result.stderr.count("\n") == 1
+    for name, data, says in (
+        ("1.HEIC", heic, "is HEIC: pip install pillow-heif"),
+        ("photo.jpg", heic, "is HEIC: pip install pillow-heif"),
+        ("3.jxl", b"x", "is JPEG XL, which fastnst does not read: convert it to PNG"),
+        ("photo.png", b"\xff\x0ax", "is JPEG XL"),
+        ("4.dng", encoded(pixels(4, 5), "TIFF"), "is a camera's raw file"),
+    ):
+        (folder / name).write_bytes(data)
+        assert says in fails("stylize", "-m", invert, folder / name)
+    # What the suffix says does not matter if the content is an image.
+    (folder / "3.jxl").write_bytes(encoded(pixels(4, 5)))
+    assert run("stylize", "-m", invert, folder / "3.jxl").exit_code == 0
+
+
+def test_heic_with_pillow_heif(run: Run, invert: Path, tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    image = Image.new("RGB", (64, 48), (200, 40, 20))
+    image.paste((20, 40, 200), (0, 0, 32, 24))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x013B] = 6, "An artist"
+    heic = tmp_path / "phone" / "photo.heic"
+    heic.parent.mkdir()
+    other = pillow_heif.from_pillow(Image.new("RGB", (64, 48)))
+    file = pillow_heif.from_pillow(image)
+    file.save(heic, quality=100, chroma=444, exif=exif.tobytes())
+    assert run("stylize", "-m", invert, heic.parent).exit_code == 0
+    with Image.open(heic.with_name("photo.invert.png")) as painted:
+        assert painted.size == (48, 64)
+        assert painted.getexif()[0x013B] == "An artist"
+        # Turned a quarter to the right, the corner lies above on the right.
+        np.testing.assert_allclose(np.asarray(painted)[5, 40], [235, 215, 55], atol=12)
+        np.testing.assert_allclose(np.asarray(painted)[50, 5], [55, 215, 235], atol=12)
+    file.add_from_heif(other[0])
+    file.save(heic, quality=100)
+    assert run("stylize", "-m", invert, heic, "--overwrite").exit_code == 0  # its main picture
+
+
 def test_stylize_a_folder_twice(run: Run, invert: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -214,7 +272,7 @@ def test_stylize_first_frame_and_pixel_limit(run: Run, fails: Fails, invert: Pat
     frames = [Image.fromarray(pixels(20, 20, i)) for i in range(2)]
     path = tmp_path / "moving.webp"
     frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
-    assert "has 2 frames" in fails("stylize", "-m", invert, path)
+    assert "has several frames" in fails("stylize", "-m", invert, path)
     assert run("stylize", "-m", invert, path, "--first-frame").exit_code == 0
     says = fails("stylize", "-m", invert, path, "--first-frame", "--max-pixels", 399, "--overwrite")
     assert "more than 399: resize it, or allow it with --max-pixels 400" in says

@@ -260,7 +260,7 @@ def test_quality() -> None:
 def test_animations_and_pages_are_refused_or_read_first(file_format: str) -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "lime", "blue")]
     data = encoded(frames[0], file_format, save_all=True, append_images=frames[1:])
-    with pytest.raises(FastnstError, match=r"has 3 frames.*--first-frame"):
+    with pytest.raises(FastnstError, match=r"has several frames.*--first-frame"):
         read(data)
     first = read(data, first_frame=True).pixels[0, 0]
     np.testing.assert_allclose(first, (255, 0, 0), atol=5)
