@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from fastnst.errors import FastnstError
+from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.image.color_profile import conversion_to_srgb, to_srgb
 from fastnst.image.color_tags import COLOR_SPACE, GAMMA
 from fastnst.image.formats import READABLE_FORMATS, is_heic, is_raw, register_heic, why_unread
+from fastnst.image.netpbm import without_comments
 
 Convert = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
@@ -24,6 +26,9 @@ MAX_PIXELS = 400_000_000
 
 _BYTES_PER_PIXEL = 8
 """The memory of an image that is painted in tiles: Pillow's copy has 4 bytes a pixel, ours 3."""
+
+_MANY_PIXELS = 100_000_000
+"""An image of more pixels takes minutes: a small file may have as many."""
 
 _STRIP_ROWS = 256
 
@@ -157,6 +162,12 @@ def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_a
             raise FastnstError(
                 f"{name} has {width}x{height} = {width * height:,} pixels, more than {max_pixels:,}: {advice}"
             )
+        if width * height > _MANY_PIXELS and reduce_above is None:
+            warnings.warn(
+                f"{name} has {width * height:,} pixels, which take minutes: --max-pixels refuses such images",
+                FastnstWarning,
+                stacklevel=3,
+            )
         # Counting frames would read the whole file.
         if not first_frame and image.format not in _STILL and getattr(image, "is_animated", False):
             raise FastnstError(
@@ -196,6 +207,7 @@ def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_a
 
 def _open(data: bytes) -> Image.Image:
     """Open an image, trying Pillow's common formats first: loading all others takes a quarter of a second."""
+    data = without_comments(data)
     for load in (Image.preinit, Image.init):
         load()
         formats = [known for known in READABLE_FORMATS if known in Image.OPEN]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 from fastnst import FastnstError, FastnstWarning
+from fastnst.image import file
 from fastnst.image.encode import encode_image, output_format
 from fastnst.image.file import Picture, read_image
 from tests.fastnst.make_images import encoded, pixels, png16, png_header
@@ -384,3 +386,49 @@ def test_formats_by_suffix() -> None:
 def test_a_format_that_cannot_hold_the_picture() -> None:
     with pytest.raises(FastnstError, match="cannot write 20000x1 pixels as WEBP"):
         encode_image(Picture(np.zeros((1, 20_000, 3), np.uint8)), "WEBP")
+
+
+def tiff_of_pages(count: int) -> bytes:
+    """A TIFF whose pages all show the file's first byte as one pixel."""
+    tags = ((256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, 0), (278, 1), (279, 1))
+    page = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, n) for tag, n in tags)
+    starts = [8 + (len(page) + 4) * number for number in range(count)]
+    return b"II*\0\x08\0\0\0" + b"".join(page + struct.pack("<I", n) for n in [*starts[1:], 0])
+
+
+def gif_of_frames(count: int) -> bytes:
+    gif = encoded(Image.new("P", (1, 1)), "GIF")
+    start = gif.index(b",")
+    return gif[:start] + gif[start:-1] * count + b";"
+
+
+# Each of them took seconds to minutes: what is read first decides.
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (tiff_of_pages(40_000), "has several frames"),
+        (gif_of_frames(100_000), "has several frames"),
+        (b"P6\n#" + b"x" * 10_000_000 + b"\n1 1\n255\nabc", "its header has more than 65,536 bytes"),
+        (b"P5\n" + b"#x\n" * 3_000_000 + b"1 1\n255\na", "its header has more than 65,536 bytes"),
+        (b"P2\n1 1\n255\n" + b"#x\n" * 1_000_000 + b"65\n", None),
+        (b"P6 # one\n1 # two\n#three\n 1 255\nAAA", None),
+        (b"P6\n1", "is damaged or cut short"),
+    ],
+    ids=["TIFF", "GIF", "PPM", "PGM", "plain PGM", "comments", "cut short"],
+)
+@pytest.mark.timeout(20)
+def test_files_that_are_long_for_no_good_reason(data: bytes, says: str | None) -> None:
+    if says is None:
+        np.testing.assert_array_equal(read_image(io.BytesIO(data)).pixels, np.full((1, 1, 3), 65))
+    else:
+        with pytest.raises(FastnstError, match=says):
+            read_image(io.BytesIO(data))
+
+
+def test_a_small_file_of_many_pixels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(Image.new("1", (300, 400)))
+    monkeypatch.setattr(file, "_MANY_PIXELS", 300 * 400 - 1)
+    with pytest.warns(FastnstWarning, match="has 120,000 pixels, which take minutes: --max-pixels refuses"):
+        read_image(io.BytesIO(data))
+    with pytest.raises(FastnstError, match="300x400 = 120,000 pixels, more than 100,000"):
+        read_image(io.BytesIO(data), max_pixels=100_000)
