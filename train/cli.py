@@ -16,6 +16,7 @@ import jsonargparse
 
 import fastnst
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.terminal import one_line, set_up_streams
 from train.command import describe_os_error
 from train.config import OPTION_GROUPS, TrainingConfig
 from train.run.lock import run_lock
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 for a finished style, 2 for a mistake, 130 when interrupted.
     """
+    set_up_streams()
     try:
         config, preset = parse_arguments(sys.argv[1:] if arguments is None else arguments)
         # Imported late: it takes seconds, which a mistake or --help should not.
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _mistake(line: str) -> int:
     number = _process_number()
     where = f" in process {number}" if number else ""
-    print(f"train: error{where}: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201 - the one line
+    print(f"train: error{where}: {one_line(line)}", file=sys.stderr)  # noqa: T201 - the one line
     return MISTAKE
 
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from fastnst.atomic_write import atomic_write, remove_partial_writes
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.terminal import lost_output, one_line, printable, set_up_streams
 
 _OUR_PACKAGES = ("fastnst", "train", "export")
 
@@ -54,10 +55,15 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
         The exit code: the command's own, 2 for a mistake, 130 when interrupted, 1 if the reader of
         standard output has gone.
     """
+    set_up_streams()
     try:
-        return command() or 0
+        code = command() or 0
+        if (lost := lost_output()) is not None:
+            say(f"{name}: error: the output cannot be written: {lost.strerror or lost}")
+            code = code or MISTAKE
+        return code
     except FastnstError as error:
-        say(f"{name}: error: {' '.join(str(error).split())}")
+        say(f"{name}: error: {one_line(error)}")
         return MISTAKE
     except KeyboardInterrupt:
         say(f"{name}: interrupted")
@@ -129,9 +135,9 @@ def write_result(path: Path, write: Callable[[Path], object]) -> None:
 
 def say(line: str) -> None:
     """Print a line on standard error: it stays on the terminal when the results are redirected."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is this module's business
+    print(printable(line), file=sys.stderr, flush=True)  # noqa: T201 - the terminal is this module's business
 
 
 def print_result(line: object) -> None:
     """Print a line of the result on standard output."""
-    print(line, flush=True)  # noqa: T201 - as above
+    print(printable(line), flush=True)  # noqa: T201 - as above

@@ -12,6 +12,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastnst.terminal import printable
+
 # Lightning, torchrun and cluster managers number the processes that they start.
 _NUMBERS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
@@ -19,13 +21,13 @@ _NUMBERS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RA
 def say(text: str) -> None:
     """Print a line on standard error."""
     if is_first_process():
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def print_path(path: Path) -> None:
     """Print the one line of standard output, which a script hands to the export."""
     if is_first_process():
-        print(path, flush=True)  # noqa: T201
+        print(printable(path), flush=True)  # noqa: T201
 
 
 def clock(seconds: float) -> str:
@@ -71,5 +73,5 @@ class _AboveTheBar(_StreamHandler):
         """Write a message on a line of its own."""
         from tqdm import tqdm  # which --help need not wait for
 
-        tqdm.write(self.format(record), file=self.stream)
+        tqdm.write(printable(self.format(record)), file=self.stream)
         self.flush()

@@ -156,7 +156,8 @@ class _Demo:
         )
         write_result(page, lambda temporary: temporary.write_text(html, encoding="utf-8"))
         minutes, seconds = divmod(round(time.monotonic() - started), 60)
-        say(f"\ndone in {minutes}:{seconds:02}; look at")
+        say("")
+        say(f"done in {minutes}:{seconds:02}; look at")
         return page
 
     def _write_photos(self) -> Path:
@@ -178,7 +179,9 @@ class _Demo:
 
     def _step(self, what: str, module: Sequence[object]) -> None:
         arguments = ["-m", *map(str, module)]
-        say(f"\n== {what}\n$ {shlex.join([_relative(sys.executable), *arguments])}")
+        say("")
+        say(f"== {what}")
+        say(f"$ {shlex.join([_relative(sys.executable), *arguments])}")
         code = self.run(arguments)
         if code:
             raise _StoppedError(code)

@@ -5,7 +5,6 @@ Only click is imported here: a command imports what it needs when it runs, so th
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from fastnst.cli.video import video
 from fastnst.cli.webcam import webcam
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.interruption import handle_stop_signals
+from fastnst.terminal import lost_output, set_up_streams
 from fastnst.version import __version__
 
 
@@ -65,7 +65,11 @@ class _OneLineErrors(click.Group):
             complain(f"{error.filename or 'the output cannot be written'}: {error.strerror or error}")
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - open until the process ends
             code = MISTAKE
-        sys.exit(code if isinstance(code, int) else 0)
+        code = code if isinstance(code, int) else 0
+        if (lost := lost_output()) is not None:
+            complain(f"the output cannot be written: {lost.strerror or lost}")
+            code = code or MISTAKE
+        sys.exit(code)
 
 
 _EXAMPLES = """\b
@@ -104,7 +108,6 @@ def main() -> None:
     # NumPy's OpenBLAS starts a thread for each core when it is imported, which costs more than all that these
     # commands compute with it: products with 3x3 matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a file's name that is no text comes out as it is
+    set_up_streams()
     handle_stop_signals()
     cli.main()

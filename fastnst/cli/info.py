@@ -10,7 +10,7 @@ import click
 
 from fastnst.cli.one_line import warnings_as_lines
 from fastnst.model import keys
-from fastnst.printable import printable
+from fastnst.terminal import printable
 
 if TYPE_CHECKING:
     from fastnst.model.values import ValueRange
@@ -106,8 +106,8 @@ def _as_lines(stylizer: Stylizer) -> list[str]:
         ("size", f"{stylizer.path.stat().st_size / 1e6:.2f} MB"),
         ("runs on", ", ".join(device_name(provider) for provider in stylizer.providers)),
     ]
-    # The file may hold any text.
-    rows = [(printable(heading, 60), printable(value, 1000)) for heading, value in rows]
+    # The file's author wrote the keys and the values.
+    rows = [(printable(heading, 60), printable(" ".join(value.split()), 1000)) for heading, value in rows]
     width = max(len(heading) for heading, _ in rows)
     return [f"{heading:<{width}}  {value}" for heading, value in rows]
 

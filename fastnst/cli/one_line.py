@@ -1,4 +1,4 @@
-"""Errors and warnings on the terminal: one line each."""
+"""What commands print on the terminal: results, notes, warnings and errors, one line each."""
 
 from __future__ import annotations
 
@@ -6,15 +6,32 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from fastnst.errors import FastnstWarning
+from fastnst.terminal import lost_output, one_line, printable
 
 
 def complain(message: str) -> None:
     """Print an error on stderr as one line."""
-    click.echo(f"fastnst: error: {' '.join(message.split())}", err=True)
+    click.echo(f"fastnst: error: {one_line(message)}", err=True)
+
+
+def note(message: str) -> None:
+    """Print what a user should know on stderr as one line."""
+    click.echo(f"fastnst: {one_line(message)}", err=True)
+
+
+def print_result(result: Path, told: str) -> None:
+    """Print a result that is written, and what is told of it, on stdout, as one line with a tab.
+
+    Where stdout is full, a line on stderr says so, and the work goes on.
+    """
+    click.echo(f"{printable(result)}\t{told}")
+    if (error := lost_output()) is not None:
+        note(f"warning: {result} is written, but standard output cannot be: {error.strerror or error}")
 
 
 @contextlib.contextmanager
@@ -31,7 +48,7 @@ def warnings_as_lines() -> Iterator[None]:
     lock = threading.Lock()
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        line = f"fastnst: warning: {' '.join(str(message).split())}"
+        line = f"fastnst: warning: {one_line(message)}"
         with lock:
             is_new = line not in shown
             shown.add(line)

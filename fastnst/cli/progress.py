@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
+
+from fastnst.cli.one_line import complain, note, print_result
 
 
 class Progress:
@@ -44,10 +49,11 @@ class Progress:
         if self._done or self._count + self._before > 1:
             self._summarise()
 
-    def painted(self, line: str) -> None:
+    def painted(self, result: Path, milliseconds: float) -> None:
         """Print the line of a result on stdout."""
         self._painted += 1
-        self._print(line, error=False)
+        with self._above_the_bar():
+            print_result(result, f"{milliseconds:.0f} ms")
 
     def skipped(self) -> None:
         """Count an image whose result another process wrote."""
@@ -58,13 +64,15 @@ class Progress:
     def failure(self, message: str) -> None:
         """Print the line of an image that failed on stderr."""
         self.failed += 1
-        self._print(f"fastnst: error: {' '.join(message.split())}", error=True)
+        with self._above_the_bar():
+            complain(message)
 
-    def _print(self, line: str, *, error: bool) -> None:
+    @contextlib.contextmanager
+    def _above_the_bar(self) -> Iterator[None]:
         if self._bar is not None:
             # The line takes the bar's place, which is drawn again below.
             click.echo("\r\x1b[K", nl=False, err=True)
-        click.echo(line, err=error)
+        yield
         if self._bar is not None:
             self._bar.update(1)
             self._bar.render_progress()
@@ -79,10 +87,9 @@ class Progress:
         counts = f"{self._painted:,} painted, {self._done:,} skipped (done before), {self.failed:,} failed"
         if self._skipped:
             counts += f", {self._skipped:,} done by another run"
-        click.echo(
-            f"fastnst: {counts}{f', {left:,} not done' if left else ''}"
-            f" in {_duration(time.monotonic() - self._start)}{f' ({rate})' if rate else ''}",
-            err=True,
+        note(
+            f"{counts}{f', {left:,} not done' if left else ''}"
+            f" in {_duration(time.monotonic() - self._start)}{f' ({rate})' if rate else ''}"
         )
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastnst.cli.one_line import complain
+from fastnst.cli.one_line import complain, note
 from fastnst.errors import FastnstError
 from fastnst.model import keys
 from fastnst.model.metadata import read_metadata
+from fastnst.terminal import printable
 
 if TYPE_CHECKING:
     from fastnst.style_library import Style
@@ -44,9 +45,9 @@ def styles(as_json: bool) -> None:
         return
     if not found:
         folders = ", ".join(str(folder) for _, folder in style_folders())
-        click.echo(f"fastnst: no styles in {folders}", err=True)
+        note(f"no styles in {folders}")
         return
-    rows = [("style", "C", "S", "MB", "style image", "from", "file")]
+    rows: list[tuple[str, ...]] = [("style", "C", "S", "MB", "style image", "from", "file")]
     for style, metadata, error in found:
         if error is not None:
             complain(error)
@@ -62,6 +63,7 @@ def styles(as_json: bool) -> None:
                 str(style.path),
             )
         )
+    rows = [tuple(printable(cell) for cell in row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from fastnst.cli.device_options import device_options
-from fastnst.cli.one_line import complain, warnings_as_lines
+from fastnst.cli.one_line import complain, note, print_result, warnings_as_lines
 from fastnst.cli.painter_options import PainterOptions, painter_options
 from fastnst.cli.progress import Progress, TileProgress
 from fastnst.errors import MISTAKE, FastnstError
+from fastnst.terminal import is_closed, lost_output
 
 if TYPE_CHECKING:
     from fastnst.files.batch import Paint
@@ -164,6 +165,8 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     if from_stdin and sys.stdin.isatty():
         raise FastnstError("standard input is a terminal: pipe an image into it, or name a file")
     if result is None:
+        if is_closed(1):
+            raise FastnstError("standard output is closed: give -o FILE")
         if sys.stdout.isatty():
             raise FastnstError("standard output is a terminal: redirect it, or give -o FILE")
     elif result.is_dir():
@@ -184,12 +187,14 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     )
     if result is not None:
         write_result(result, data, replace=options.overwrite)
-        click.echo(f"{result}\t{milliseconds:.0f} ms")
+        print_result(result, f"{milliseconds:.0f} ms")
         return
     stream = sys.stdout.buffer
     try:
         stream.write(data)
         stream.flush()
+        if (lost := lost_output()) is not None:
+            raise lost
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader has gone, which is its own business
             raise
@@ -234,7 +239,7 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
                     raise FastnstError(result_exists(outcome.task.result))
                 progress.skipped()
             elif outcome.error is None:
-                progress.painted(f"{outcome.task.result}\t{outcome.milliseconds:.0f} ms")
+                progress.painted(outcome.task.result, outcome.milliseconds)
             elif is_one:
                 raise FastnstError(outcome.error)
             else:
@@ -243,7 +248,7 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
         def wait(task: Task) -> None:
             if is_one:
                 raise FastnstError(f"{task.result} is being painted by another run: wait for it")
-            click.echo(f"fastnst: waits for another run, which is painting {task.result}", err=True)
+            note(f"waits for another run, which is painting {task.result}")
 
         paint_batch(
             plan.tasks,
@@ -261,20 +266,17 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
 def _say_what_is_skipped(plan: Plan) -> None:
     if plan.skipped:
         first = f"{plan.skipped[0]}{', ...' if len(plan.skipped) > 1 else ''}"
-        click.echo(f"fastnst: skipped {len(plan.skipped)} that are earlier results ({first})", err=True)
+        note(f"skipped {len(plan.skipped)} that are earlier results ({first})")
     if plan.unread:
         from fastnst.image.formats import count_formats
 
         count = len(plan.unread)
-        click.echo(
-            f"fastnst: left out {count:,} that fastnst does not read ({count_formats(plan.unread)})", err=True
-        )
+        note(f"left out {count:,} that fastnst does not read ({count_formats(plan.unread)})")
     if plan.outdated:
         first = f"{plan.outdated[0].result}{', ...' if len(plan.outdated) > 1 else ''}"
-        click.echo(
-            f"fastnst: {len(plan.outdated)} of the results that exist are older than their images ({first}): "
-            "--overwrite paints them again",
-            err=True,
+        note(
+            f"{len(plan.outdated)} of the results that exist are older than their images ({first}): "
+            "--overwrite paints them again"
         )
 
 

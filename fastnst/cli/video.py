@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastnst.cli.device_options import device_options
-from fastnst.cli.one_line import complain, warnings_as_lines
+from fastnst.cli.one_line import complain, note, print_result, warnings_as_lines
 from fastnst.cli.painter_options import PainterOptions, painter_options
 from fastnst.errors import FastnstError
+from fastnst.terminal import printable
 
 if TYPE_CHECKING:
     from fastnst.files.plan import Task
@@ -127,9 +128,9 @@ def _stylize(
         except BaseException:
             partial = partial_path(task.result)
             if progress.frames and partial.exists():
-                click.echo(f"fastnst: what is done of it plays in {partial}", err=True)
+                note(f"what is done of it plays in {partial}")
             raise
-    click.echo(f"{task.result}\t{frames} frames, {frames / (time.perf_counter() - start):.1f} fps")
+    print_result(task.result, f"{frames} frames, {frames / (time.perf_counter() - start):.1f} fps")
 
 
 class _Progress:
@@ -141,7 +142,7 @@ class _Progress:
         self._bar: Any = (
             click.progressbar(
                 length=count,
-                label=name,
+                label=printable(name),
                 show_pos=True,
                 item_show_func=lambda _: f"{self.frames / (time.perf_counter() - self._start):.1f} fps",
                 file=sys.stderr,

@@ -10,6 +10,7 @@ import click
 from fastnst.cli.device_options import device_options
 from fastnst.cli.one_line import warnings_as_lines
 from fastnst.errors import FastnstError
+from fastnst.terminal import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,4 +50,6 @@ def webcam(
         if stabilize:
             steady = painter.for_video()
             step = stabilized(steady, steady.begin_shot)
-        show_webcam(step, camera=camera, size=size, mirror=not no_mirror, title=f"fastnst {painter.name}")
+        show_webcam(
+            step, camera=camera, size=size, mirror=not no_mirror, title=f"fastnst {printable(painter.name)}"
+        )

@@ -26,7 +26,8 @@ def without_comments(data: bytes) -> bytes:
     if kind not in _NUMBERS:
         return data
     header = data[:_MOST_HEADER_BYTES]
-    at, numbers = 2, []
+    at = 2
+    numbers: list[bytes] = []
     while len(numbers) < _NUMBERS[kind]:
         before = at
         for part in (_SPACE, _COMMENT, _NUMBER):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fastnst.model.protobuf import MalformedError, read_fields
-from fastnst.printable import printable
 from fastnst.style_library import FILE, kind_of_file
+from fastnst.terminal import printable
 
 # Field numbers of ModelProto, GraphProto, TensorProto and StringStringEntryProto in onnx.proto.
 _GRAPH, _INITIALIZER, _EXTERNAL_DATA, _KEY, _VALUE = 7, 5, 13, 1, 2

@@ -16,7 +16,7 @@ from fastnst.model.running import Cancelled, run_until_stopped
 from fastnst.model.session import OutOfMemoryError, RunError, first_line
 from fastnst.model.tensors import ImageTensor, is_channels_last
 from fastnst.model.values import BYTES, Images, ValueRange, pack, unpack
-from fastnst.printable import printable
+from fastnst.terminal import printable
 
 # Dynamic sizes that are rounded to a multiple are at least this many pixels.
 _SMALLEST = 32

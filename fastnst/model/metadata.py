@@ -16,8 +16,8 @@ from pathlib import Path
 from fastnst.errors import FastnstError
 from fastnst.model import keys
 from fastnst.model.protobuf import MalformedError, read_fields
-from fastnst.printable import printable
 from fastnst.style_library import check_is_file
+from fastnst.terminal import printable
 from fastnst.version import __version__
 
 FORMAT = 1

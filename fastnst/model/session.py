@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.model.external_weights import explain_failure
 from fastnst.model.running import Cancelled, run_until_stopped, time_limit
-from fastnst.printable import printable
+from fastnst.terminal import printable
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnst.errors import FastnstError
-from fastnst.printable import printable
+from fastnst.terminal import printable
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(uint8)": np.dtype(np.uint8),

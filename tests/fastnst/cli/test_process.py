@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -53,6 +54,42 @@ def test_a_full_disk_under_standard_output(models: Path, photo: Path) -> None:
         assert result.returncode == 2
         assert b"cannot be written: No space left on device" in result.stderr
         assert result.stderr.count(b"\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this platform has no /dev/full")
+@pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
+def test_streams_that_are_closed_or_full(models: Path, tmp_path: Path, redirection: str) -> None:
+    def stylize(*arguments: object) -> subprocess.CompletedProcess[bytes]:
+        command = shlex.join([*FASTNST, "stylize", "-m", *map(str, (models / "invert.onnx", *arguments))])
+        return subprocess.run(
+            ["/bin/sh", "-c", f"{command} {redirection}"], check=False, capture_output=True, timeout=120
+        )
+
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index in range(3):
+        Image.fromarray(pixels(4, 5)).save(folder / f"{index}.png")
+    done = stylize(folder)
+    assert done.returncode == 0, done.stderr
+    results = sorted(path.name for path in folder.glob("*.invert.png"))
+    assert results == ["0.invert.png", "1.invert.png", "2.invert.png"]
+    for path in folder.iterdir():
+        with Image.open(path) as image:
+            image.load()  # nobody wrote messages into it
+    assert b"Traceback" not in done.stderr
+    is_lost = ">/dev/full" in redirection and "2>" not in redirection
+    assert done.stderr.count(b"is written, but standard output cannot be: No space left") == 3 * is_lost
+    (folder / "3.png").write_bytes(b"no image")
+    assert stylize(folder).returncode == 2
+
+
+def test_an_image_for_standard_output_that_is_closed(models: Path, photo: Path) -> None:
+    command = shlex.join([*FASTNST, "stylize", "-m", str(models / "invert.onnx"), str(photo), "-o", "-"])
+    result = subprocess.run(
+        ["/bin/sh", "-c", f"{command} >&-"], check=False, stderr=subprocess.PIPE, timeout=120
+    )
+    assert result.returncode == 2
+    assert result.stderr == b"fastnst: error: standard output is closed: give -o FILE\n"
 
 
 def test_a_closed_pipe_is_quiet(models: Path, photo: Path) -> None:
