@@ -25,7 +25,7 @@ from fastnst.model.values import Images
 from fastnst.style_library import find_style
 from fastnst.tiling.fixed_norms import can_measure
 from fastnst.tiling.painting import paint_in_tiles
-from fastnst.tiling.tiles import default_side, receptive_field
+from fastnst.tiling.tiles import receptive_field, side_of_tiles
 
 if TYPE_CHECKING:
     from fastnst.video.stylizer import VideoStylizer
@@ -35,8 +35,10 @@ __all__ = ["Stylizer"]
 LEAST_TILE = 256
 """The smallest side of a tile in pixels; smaller tiles would be mostly margin."""
 
-# Bytes per pixel that ONNX Runtime takes for the full network (32 channels): 650 at 1 megapixel, 490 at 12.
-_BYTES_PER_PIXEL = 680
+# Bytes per pixel and channel that ONNX Runtime takes. The full network (32 channels) takes 650 bytes a pixel
+# at 1 megapixel and 490 at 12; the wide one (16 channels) 214 at 1 and 228 at 3.
+_BYTES_PER_CHANNEL = 680 / 32
+_BYTES_PER_CHANNEL_WIDE = 256 / 16
 # The fraction of the free memory for the network; the rest is for the picture's other copies.
 _MEMORY_PART = 0.7
 # Any machine that runs ONNX Runtime paints this many pixels whole, so its memory is not checked.
@@ -64,7 +66,7 @@ class Stylizer:
         threads: Threads on the CPU; None takes one per core.
         tile: Side in pixels of the tiles that a larger picture is painted in, at least 256. By default, only
             pictures that do not fit into the free memory are painted in tiles, of 768 pixels, or of 960 by
-            networks that see far.
+            networks that see far. Those take tiles of at least 480.
         on_progress: Called with the finished fraction, in (0, 1], of a picture that is painted in tiles.
         input_range: The values that a model from elsewhere takes: `0..255`, `0..1`, `-1..1`, `imagenet` (0 to
             1 less ImageNet's mean, divided by its deviation) or `caffe` (0 to 255 less ImageNet's mean). By
@@ -228,7 +230,8 @@ class Stylizer:
         if pixels <= held:
             return held
         channels = whole_number(self.metadata, keys.NETWORK_WIDTH) or 32
-        bytes_per_pixel = _BYTES_PER_PIXEL * channels / 32
+        is_wide = whole_number(self.metadata, keys.NETWORK_WIDE_BLOCKS)
+        bytes_per_pixel = channels * (_BYTES_PER_CHANNEL_WIDE if is_wide else _BYTES_PER_CHANNEL)
         return max(held, int(_MEMORY_PART * free_memory() / bytes_per_pixel))
 
     @cached_property
@@ -252,7 +255,7 @@ class Stylizer:
             self.model,
             self._file.read_bytes(),
             partial(open_changed, self.model.session),
-            side=self._tile or default_side(margin),
+            side=side_of_tiles(margin, self._tile),
             margin=margin,
             progress=self._on_progress,
         )

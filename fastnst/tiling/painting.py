@@ -11,7 +11,7 @@ import numpy as np
 from fastnst.model.image_model import ImageModel
 from fastnst.model.values import Images
 from fastnst.tiling.fixed_norms import fix_statistics, measure_statistics
-from fastnst.tiling.tiles import Tile, cut_into_tiles, default_side, sample_tiles
+from fastnst.tiling.tiles import Tile, cut_into_tiles, sample_tiles, side_of_tiles
 
 Progress = Callable[[float], None]
 
@@ -56,7 +56,7 @@ def paint_in_tiles(
     say = progress or (lambda _: None)
     statistics = measure_statistics(
         data,
-        _sample(height, width, min(side, default_side(margin)), margin),
+        _sample(height, width, min(side, side_of_tiles(margin)), margin),
         lambda tile: model.pack(
             _extended(image[tile.outer_top : tile.outer_bottom, tile.outer_left : tile.outer_right], model)
         ),

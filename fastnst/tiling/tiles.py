@@ -108,13 +108,18 @@ def receptive_field(metadata: Mapping[str, str]) -> int:
     return -(-sees // ALIGNMENT) * ALIGNMENT
 
 
-def default_side(margin: int) -> int:
-    """Return the side of tiles, in pixels with their margins, that memory holds and margins do not fill.
+def side_of_tiles(margin: int, wanted: int | None = None) -> int:
+    """Return the side of tiles, in pixels with their margins, so that these do not fill them.
 
     Args:
         margin: Pixels around each part.
+        wanted: The side that the user wants; None for one that any memory holds.
+
+    Returns:
+        By default 768, or more where the parts would be less than two thirds as wide. What the user wants, or
+        more where they would be less than a third.
     """
-    return max(_DEFAULT_SIDE, 6 * margin)
+    return max(_DEFAULT_SIDE, 6 * margin) if wanted is None else max(wanted, 3 * margin)
 
 
 def cut_into_tiles(height: int, width: int, side: int, margin: int) -> list[list[Tile]]:

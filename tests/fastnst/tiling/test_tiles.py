@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastnst.tiling.tiles import Tile, cut_into_tiles, default_side, receptive_field, sample_tiles
+from fastnst.tiling.tiles import Tile, cut_into_tiles, receptive_field, sample_tiles, side_of_tiles
 from train.network.build import build_network
 from train.network.instance_norm import InstanceNorm2d
 from train.network.shape import NETWORKS
@@ -63,14 +63,14 @@ def test_a_last_part_of_few_pixels_is_not_taken_for_padding(margin, stride):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_margins_are_as_wide_as_the_networks_see(name):
+def test_margins_are_as_wide_as_the_networks_see(name, monkeypatch):
     """With fixed norms, a pixel at a tile's border is made of no pixel beyond the margin."""
     margin = receptive_field({f"network.{key}": str(each) for key, each in NETWORKS[name]._asdict().items()})
     torch.manual_seed(0)
     network = build_network(NETWORKS[name]).double().eval()
     for module in network.modules():
         if isinstance(module, InstanceNorm2d):
-            module.forward = lambda x: x
+            monkeypatch.setattr(module, "forward", lambda x: x)
     image = torch.rand(1, 3, 32, 640, dtype=torch.float64, requires_grad=True)
     stylized = network(image)
     for column, side in ((320, -1), (319, 1)):
@@ -81,7 +81,9 @@ def test_margins_are_as_wide_as_the_networks_see(name):
 
 
 def test_tiles_are_larger_where_margins_are_wide():
-    assert [default_side(margin) for margin in (32, 64, 128, 160)] == [768, 768, 768, 960]
+    assert [side_of_tiles(margin) for margin in (32, 64, 128, 160)] == [768, 768, 768, 960]
+    assert [side_of_tiles(margin, 256) for margin in (32, 64, 128, 160)] == [256, 256, 384, 480]
+    assert side_of_tiles(160, 700) == 700
 
 
 @pytest.mark.parametrize(("rows", "columns", "most"), [(10, 10, 20), (3, 40, 12), (40, 3, 12), (30, 30, 1)])

@@ -120,8 +120,8 @@ def test_training_takes_faster_forms_of_the_same_network():
     assert "_Interleave" not in names_of_gradients(plain)
     torch.testing.assert_close(trained, plain, rtol=0, atol=1e-5)
     parameters = dict(network.named_parameters())
-    fast = torch.autograd.grad((trained * weight).sum(), parameters.values())
-    slow = torch.autograd.grad((plain * weight).sum(), parameters.values())
+    fast = torch.autograd.grad((trained * weight).sum(), [*parameters.values()])
+    slow = torch.autograd.grad((plain * weight).sum(), [*parameters.values()])
     for name, one, other in zip(parameters, fast, slow, strict=True):
         if not counts_for_nothing(name):
             error = (one - other).abs().max() / other.abs().max()
