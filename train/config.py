@@ -92,7 +92,7 @@ class TrainingConfig:
     generated_share: float = 0.0
     """Fraction of the crops that come from generated photos instead of your folder."""
     validation_photos: int = 8
-    """Photos kept out of training, for the previews and for measuring C and S3."""
+    """Photos kept out of training, for previews and for C and S3."""
     name: str | None = None
     """Name of the style; by default the painting's file name."""
     style_author: str = ""
@@ -115,14 +115,13 @@ class TrainingConfig:
     content_weight: float = 1.0
     """Weight of the content term."""
     style_scales: tuple[int, ...] = (1, 2, 4)
-    """Factors by which the style term reduces stylised photo and painting: large shapes count as much as fine
-    strokes. 1 alone is the paper's term."""
+    """Scales of the style term: it sees strokes up to so many times as large."""
     tv_weight: float = 0.0
     """Weight of the total variation, which smooths."""
     repetition_weight: float = 0.2
-    """Weight of the term against dots and hatches that repeat in even areas."""
+    """Weight of the term against dots and hatches that repeat."""
     stability_weight: float = 1.0
-    """Weight of the term against flicker: photos that change a little must be painted alike."""
+    """Weight of the term against flicker."""
     content_layers: tuple[str, ...] = ("relu3_3",)
     """Layers whose activations hold the content."""
     style_layers: tuple[str, ...] | None = None
@@ -136,16 +135,16 @@ class TrainingConfig:
     """VGG file (.pth, .safetensors) instead of the download."""
 
     network: NetworkName = "wide"
-    """wide draws large shapes too, in a third of the time that full takes, the paper's network; fast takes a
-    fifth of it; tiny is for phones and browsers."""
+    """full is the paper's network; wide draws large shapes too, in a third of its time; fast takes a fifth;
+    tiny is for phones and browsers."""
     width: int | None = None
     """Channels at full size, instead of the network's own (16, 32, 12, 8)."""
     residual_blocks: int | None = None
-    """Number of residual blocks, instead of the network's own (2, 5, 3, 2)."""
+    """Residual blocks, instead of the network's own (2, 5, 3, 2)."""
     outer_kernel_size: int | None = None
     """Kernel size of the first and the last convolution, instead of the network's own (5, 9, 5, 5)."""
     wide_blocks: int | None = None
-    """Number of wide blocks, instead of the network's own (4, 0, 0, 0)."""
+    """Wide blocks, instead of the network's own (4, 0, 0, 0)."""
     init: str = "none"
     """What the network starts from: none, random weights; auto, the bundled style nearest to the painting; or
     a style's name, a .ckpt or an .onnx file. Another style's weights save steps."""
@@ -170,7 +169,7 @@ class TrainingConfig:
     optimizer: Optimizer = "muon"
     """muon orthogonalises the steps of a kernel and needs fewer of them; adam is the paper's."""
     learning_rate: float | None = None
-    """The highest learning rate; by default 3e-3 for muon with wide blocks, else 1e-3."""
+    """The highest; by default 3e-3 for wide networks by muon, else 1e-3."""
     warmup_steps: int = 100
     """Steps until the learning rate is at its highest."""
     decay: Decay = "cosine"

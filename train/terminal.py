@@ -73,5 +73,5 @@ class _AboveTheBar(_StreamHandler):
         """Write a message on a line of its own."""
         from tqdm import tqdm  # which --help need not wait for
 
-        tqdm.write(printable(self.format(record)), file=self.stream)
-        self.flush()
+        tqdm.write(printable(self.format(record)), file=sys.stderr)
+        sys.stderr.flush()

@@ -24,7 +24,7 @@ def styles(as_json: bool) -> None:
 
     Styles come from a checkout's checkpoints/, from your own folder (the environment variable FASTNST_STYLES,
     else your platform's data folder) and from the installed package. Of several with one name, the first
-    found is used. C is how much of a photo is lost, S how much of the style is missed: less is better.
+    found is used. C is how much of a photo is lost, S3 how much of the style is missed: less is better.
     """
     from fastnst.style_library import list_styles, style_folders
 
@@ -47,7 +47,7 @@ def styles(as_json: bool) -> None:
         folders = ", ".join(str(folder) for _, folder in style_folders())
         note(f"no styles in {folders}")
         return
-    rows: list[tuple[str, ...]] = [("style", "C", "S", "MB", "style image", "from", "file")]
+    rows: list[tuple[str, ...]] = [("style", "C", "S3", "MB", "style image", "from", "file")]
     for style, metadata, error in found:
         if error is not None:
             complain(error)

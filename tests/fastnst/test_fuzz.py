@@ -64,7 +64,8 @@ def test_names_with_control_characters_stay_in_one_line(tmp_path: Path) -> None:
         input_shape=tiny_models.NCHW,
         output_shape=("N\n\x1b[2J\u2028", 3),
     )
-    with pytest.raises(FastnstError, match=r"outputs are stylized tensor\(float\) \(N\\n\\x1b\[2J\\u2028, 3\)") as error:
+    says = r"outputs are stylized tensor\(float\) \(N\\n\\x1b\[2J\\u2028, 3\)"
+    with pytest.raises(FastnstError, match=says) as error:
         Stylizer(path)
     assert len(str(error.value).splitlines()) == 1
 

@@ -50,9 +50,14 @@ def test_a_network_has_its_shape_and_each_part_can_be_another(network):
     assert config(network=network, outer_kernel_size=7).network_shape.outer_kernel_size == 7
 
 
-def test_the_defaults_train_the_papers_network_on_its_layers():
+def test_the_defaults_train_the_wide_network_on_the_papers_layers():
     defaults = config()
-    assert (defaults.network_shape, defaults.loss_network) == ((32, 5, 9), "auto")
+    assert (defaults.network_shape, defaults.loss_network) == ((16, 2, 5, 4), "auto")
+    assert (defaults.style_size, defaults.style_scales) == (768, (1, 2, 4))
+    assert defaults.resolved_learning_rate == 3e-3
+    assert config(network="full").resolved_learning_rate == 1e-3
+    assert config(optimizer="adam").resolved_learning_rate == 1e-3
+    assert config(network="full", learning_rate=0.5).resolved_learning_rate == 0.5
     assert defaults.content_layers == ("relu3_3",)
     assert config(loss_network="vgg16").resolved_style_layers == ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 

@@ -125,12 +125,10 @@ class WideBlock(nn.Module):
         self.depthwise = ReflectedConv2d(channels, channels, kernel_size=7, bias=False, groups=channels)
         self.norm = InstanceNorm2d(channels)
         self.expand = nn.Conv2d(channels, 2 * channels, kernel_size=1)
-        self.project = nn.Conv2d(2 * channels, channels, kernel_size=1)
-        # The block starts close to the identity: no norm follows the sum.
-        assert self.project.bias is not None
-        with torch.no_grad():
+        # Without bias: the next norm would subtract it.
+        self.project = nn.Conv2d(2 * channels, channels, kernel_size=1, bias=False)
+        with torch.no_grad():  # the block starts close to the identity
             self.project.weight.mul_(0.3)
-            self.project.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the input plus its residual, both (N, C, H, W), H and W at least 4."""

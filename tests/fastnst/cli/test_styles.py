@@ -23,8 +23,8 @@ def test_styles(run: Run, styles: Path) -> None:
     result = run("styles")
     assert result.exit_code == 0
     header, negative, plain = result.stdout.splitlines()
-    assert header.split() == ["style", "C", "S", "MB", "style", "image", "from", "file"]
-    assert negative.split()[:6] == ["negative", "0.36", "0.018", "0.0", "0123456789ab", "user"]
+    assert header.split() == ["style", "C", "S3", "MB", "style", "image", "from", "file"]
+    assert negative.split()[:6] == ["negative", "0.36", "0.033", "0.0", "0123456789ab", "user"]
     assert plain.split()[:6] == ["plain", "-", "-", "0.0", "-", "user"]
     assert result.stderr.startswith("fastnst: error: ")
     assert "broken.onnx" in result.stderr

@@ -46,7 +46,7 @@ def test_weights_beside_the_model_are_read(tmp_path: Path) -> None:
         ("pipe", "'pipe', which is a pipe"),
         ("short.bin", "weights in another file, which cannot be read: copy or download both again"),
         ("", "does not say in which: export it again"),
-        ("a\nb\x1b[2J", r"'a b\?\[2J', which is missing"),
+        ("a\nb\x1b[2J", r"'a\\nb\\x1b\[2J', which is missing"),
     ],
 )
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

@@ -24,8 +24,9 @@ from train.loss import choice as loss_network_choice
 from train.loss.choice import make_loss
 from train.loss.painting import load_painting
 from train.loss.vgg import DownloadError, VGGFeatures, load_vgg_state
+from train.network.build import build_network
 from train.network.checkpoint import load_checkpoint
-from train.network.transformer_net import TransformerNet
+from train.network.shape import NetworkShape
 from train.photos.batches import Crops
 from train.step.style_transfer import StyleTransfer
 
@@ -74,7 +75,7 @@ def test_a_run_tells_what_it_does_and_how_it_ended(finished):
     assert "step 12/12: " in err
     assert f"content {record.losses['val/content_loss']:.3f}" in err
     assert f"C {record.quality.content:.3f} (content lost)" in err
-    assert f"S {record.quality.style:.4f} (style missed) at 32 px" in err
+    assert f"S3 {record.quality.style:.4f} (style missed) at 32 px" in err
     assert f"preview: {output / 'tiny.png'}" in err
 
 
@@ -199,13 +200,14 @@ def bundled(tmp_path, monkeypatch):
     folder.mkdir()
     for seed, name in enumerate(("kandinsky", "wave"), start=1):  # 0 is the run's own
         torch.manual_seed(seed)
-        network = TransformerNet(4, 1)
+        network = build_network(NetworkShape(4, 1, 5, 1))
         tensors = [
             onnx.numpy_helper.from_array(value.numpy(), f"network.{weight}")
             for weight, value in network.state_dict().items()
         ]
         model = onnx.helper.make_model(onnx.helper.make_graph([], "weights", [], [], tensors))
         says = {"fastnst.format": "1", "network.width": "4", "network.residual_blocks": "1"}
+        says |= {"network.outer_kernel_size": "5", "network.wide_blocks": "1"}
         onnx.helper.set_model_props(model, says)
         onnx.save(model, folder / f"{name}.onnx")
     monkeypatch.setattr(style_library, "style_folders", lambda: [("checkout", folder)])
@@ -232,7 +234,7 @@ def test_a_run_starts_from_another_style_and_says_so(bundled, finished, tiny, tr
     assert (named.record.options["init"], named.record.init["name"]) == ("wave", "wave")
     kernel = named.network().to_rgb.weight
     torch.manual_seed(2)
-    assert torch.equal(kernel, TransformerNet(4, 1).to_rgb.weight)
+    assert torch.equal(kernel, build_network(NetworkShape(4, 1, 5, 1)).to_rgb.weight)
 
 
 def test_a_run_from_random_weights_records_that(finished):
