@@ -17,11 +17,11 @@ from fastnst.errors import FastnstError
 from fastnst.free_memory import free_memory
 from fastnst.model import keys
 from fastnst.model.image_model import ImageModel, checked_pictures
-from fastnst.model.metadata import check_format, read_metadata, whole_number
+from fastnst.model.metadata import check_format, is_own, read_metadata, whole_number
 from fastnst.model.one_colour import samples, warn_of_one_colour
-from fastnst.model.probe import GivenValues, is_own, read_image_model
 from fastnst.model.session import OutOfMemoryError, open_changed, open_session
 from fastnst.model.values import Images
+from fastnst.probe.model_probe import GivenValues, read_image_model
 from fastnst.style_library import find_style
 from fastnst.tiling.fixed_norms import can_measure
 from fastnst.tiling.painting import paint_in_tiles

@@ -70,6 +70,11 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
         raise FastnstError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
+def is_own(metadata: Mapping[str, str]) -> bool:
+    """Return whether fastnst made the file that has this metadata."""
+    return keys.FORMAT in metadata
+
+
 def check_format(metadata: Mapping[str, str], path: Path) -> None:
     """Raise a FastnstError if the model's `fastnst.format` is newer than this version of fastnst."""
     found = metadata.get(keys.FORMAT, "")

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnst.model.image_model import ImageModel, checked_pictures
+from fastnst.model.metadata import is_own
 from fastnst.model.one_colour import samples, warn_of_one_colour
-from fastnst.model.probe import is_own
 from fastnst.model.running_norms import TemporalNormSession
 from fastnst.model.session import open_changed
 from fastnst.model.values import Images

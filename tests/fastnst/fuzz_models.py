@@ -17,10 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fastnst import FastnstError, FastnstWarning, Stylizer
 from fastnst.cli import cli
-from fastnst.model import keys, probe
+from fastnst.model import keys
 from fastnst.model.metadata import read_metadata
 from fastnst.model.running import time_limit
 from fastnst.model.values import CAFFE, UNIT
+from fastnst.probe import model_probe
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 
@@ -135,13 +136,13 @@ def check_metadata(data: bytes) -> None:
 
 def _stylize(path: Path) -> None:
     image = pixels(9, 11)
-    seconds, probe._SECONDS = probe._SECONDS, TRIAL_SECONDS
+    seconds, model_probe._SECONDS = model_probe._SECONDS, TRIAL_SECONDS
     try:
         with warnings.catch_warnings(), time_limit(2 * TRIAL_SECONDS, "the model never ends"):
             warnings.simplefilter("ignore", FastnstWarning)
             painted = Stylizer(path, device="cpu", threads=1)(image)
     finally:
-        probe._SECONDS = seconds
+        model_probe._SECONDS = seconds
     assert painted.shape == image.shape
     assert painted.dtype == np.uint8
 

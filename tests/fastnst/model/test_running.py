@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from fastnst import Cancellation, Cancelled, FastnstError, Painter, Stylizer
-from fastnst.model import probe, running, session
+from fastnst.model import running, session
 from fastnst.model.running import TimeLimitError, run_until_stopped, time_limit
+from fastnst.probe import model_probe
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 
@@ -30,7 +31,7 @@ def endless(tmp_path: Path) -> Stylizer:
 def test_the_trial_of_a_model_that_never_ends_has_a_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "_SECONDS", 0.3)
+    monkeypatch.setattr(model_probe, "_SECONDS", 0.3)
     path = tiny_models.endless_float(tmp_path / "endless.onnx")
     with pytest.raises(
         FastnstError, match=r"endless\.onnx: the model takes more than 0 s for small pictures"

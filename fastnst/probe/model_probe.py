@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from fastnst.errors import FastnstError
-from fastnst.model import keys
 from fastnst.model.image_model import ImageModel
+from fastnst.model.metadata import is_own
 from fastnst.model.running import time_limit
-from fastnst.model.size_probe import with_sizes
 from fastnst.model.tensors import read_tensors
-from fastnst.model.value_probe import with_values
 from fastnst.model.values import BYTES, RANGES, SYMMETRIC, UNIT, ValueRange
+from fastnst.probe.size_probe import with_sizes
+from fastnst.probe.value_probe import with_values
 
 # ONNX's vocabulary for images in metadata_props (docs/MetadataProps.md), used by models for Windows ML.
 _PIXEL_RANGE_KEY = "Image.NominalPixelRange"
@@ -92,11 +92,6 @@ def read_image_model(
         "it never ends, or is too slow for photos",
     ):
         return with_values(with_sizes(model), input_range, output_range, bgr)
-
-
-def is_own(metadata: Mapping[str, str]) -> bool:
-    """Return whether fastnst made the file that has this metadata."""
-    return keys.FORMAT in metadata
 
 
 def _seconds(model: ImageModel) -> float:

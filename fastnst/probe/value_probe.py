@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fastnst.errors import FastnstWarning
 from fastnst.model.image_model import ImageModel
-from fastnst.model.trial_picture import trial_picture
 from fastnst.model.values import BYTES, CAFFE, RANGES, Images, ValueRange
+from fastnst.probe.trial_picture import trial_picture
 
 _SIZE = (61, 75)
 

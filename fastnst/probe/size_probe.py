@@ -10,7 +10,7 @@ from PIL import Image
 
 from fastnst.errors import FastnstError
 from fastnst.model.image_model import ImageModel
-from fastnst.model.trial_picture import trial_picture
+from fastnst.probe.trial_picture import trial_picture
 
 MULTIPLES = (1, 4, 8, 16, 32, 64)
 """Multiples of pixels to try for a dynamic height and width; most networks halve twice."""
