@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastnst.terminal import printable
+from train.command import print_result, say
 
 # Lightning, torchrun and cluster managers number the processes that they start.
 _NUMBERS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 
-def say(text: str) -> None:
-    """Print a line on standard error."""
+def say_once(line: str) -> None:
+    """Print a line on standard error, once for all processes that train together."""
     if is_first_process():
-        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+        say(line)
 
 
 def print_path(path: Path) -> None:
-    """Print the one line of standard output, which a script hands to the export."""
+    """Print the one line of standard output, which a script hands to the export, once for all processes."""
     if is_first_process():
-        print(printable(path), flush=True)  # noqa: T201
+        print_result(path)
 
 
 def clock(seconds: float) -> str:

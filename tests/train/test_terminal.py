@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from train.terminal import clock, print_path, say, set_up_terminal
+from train.terminal import clock, print_path, say_once, set_up_terminal
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def test_the_first_process_speaks_for_all(numbers, speaks, monkeypatch, capsys, 
         monkeypatch.delenv(name, raising=False)
     for name, number in numbers.items():
         monkeypatch.setenv(name, number)
-    say("reading")
+    say_once("reading")
     print_path(Path("style.ckpt"))
     assert capsys.readouterr() == (("style.ckpt\n", "reading\n") if speaks else ("", ""))
     set_up_terminal()

@@ -35,7 +35,7 @@ from train.network.record import Quality
 from train.optimize.pixels import steps_to_reach
 from train.photos.photo import whole_images
 from train.photos.sources import photos_to_judge
-from train.terminal import say
+from train.terminal import say_once
 
 DIRECT_SIZE = 256
 
@@ -155,21 +155,21 @@ def evaluate(request: Request) -> Evaluation:
 def _evaluate(request: Request, stylizer: Stylizer, style_size: int) -> Evaluation:
     style = load_painting(request.style, style_size)
     if stylizer.metadata.get(keys.STYLE_SHA256, style.sha256) != style.sha256:
-        say(f"{request.style} is not the file that {stylizer.name} was trained on")
+        say_once(f"{request.style} is not the file that {stylizer.name} was trained on")
     device = torch.device(resolve_accelerator(request.device))
     photos = photos_to_judge(request.data, request.photos, _held_out_photos(stylizer.metadata))
-    say("reading the weights of the loss network")
+    say_once("reading the weights of the loss network")
     features = load_quality_features(request.quality_weights).to(device)
     images = whole_images(photos, request.size)
     painted: list[NDArray[np.uint8]] = []
 
     def paint(photo: Tensor) -> Tensor:
-        say(f"measuring photo {len(painted) + 1} of {len(images)}")
+        say_once(f"measuring photo {len(painted) + 1} of {len(images)}")
         painted.append(stylizer(tensor_to_image(photo)))
         return image_to_tensor(painted[-1]).to(device)
 
     quality = measure_quality(paint, images, style, features)
-    say("measuring the photos themselves, for reference")
+    say_once("measuring the photos themselves, for reference")
     photo_quality = measure_quality(lambda photo: photo, images, style, features)
     direct = None
     if request.direct_steps:
@@ -199,7 +199,7 @@ def _optimize(
 ) -> DirectOptimization:
     losses, steps = [], []
     for number, image in enumerate(images, start=1):
-        say(f"optimising the pixels of photo {number} of {len(images)}, at most {most} steps")
+        say_once(f"optimising the pixels of photo {number} of {len(images)}, at most {most} steps")
         content = image_to_tensor(image).to(device)
         with torch.no_grad():
             target = loss(image_to_tensor(stylizer(image)).to(device), content).total.item()

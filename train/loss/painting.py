@@ -17,7 +17,7 @@ from fastnst.errors import FastnstError
 from fastnst.image.file import Picture, read_image
 from fastnst.image.resize import fit
 from train.image_tensor import image_to_tensor
-from train.terminal import say
+from train.terminal import say_once
 
 # Longer side of the painting in the measure S3, in pixels.
 MEASURED_SIZE = 768
@@ -106,6 +106,6 @@ def _opaque(picture: Picture, path: Path) -> Image.Image:
         return image
     if picture.alpha.max() == 0:
         raise FastnstError(f"the painting {path} is fully transparent: there is no style to learn from it")
-    say(f"the painting {path} is partly transparent: it is laid on white")
+    say_once(f"the painting {path} is partly transparent: it is laid on white")
     image.putalpha(Image.fromarray(picture.alpha))
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

@@ -19,7 +19,7 @@ from train.photos.folder import PhotoFolder, find_photos, first_readable, number
 from train.photos.generated import GeneratedPhotos
 from train.photos.photo import PHOTO_SUFFIXES, Photo, whole_images
 from train.photos.stream import PhotoStream
-from train.terminal import say
+from train.terminal import say_once
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def open_training_photos(config: TrainingConfig) -> tuple[TrainingConfig, Traini
         raise FastnstError(
             "--generated-share mixes generated photos with your own: give their folder with DATA (--data)"
         )
-    say(f"looking for {DEFAULT_DATA} on the Hugging Face hub")
+    say_once(f"looking for {DEFAULT_DATA} on the Hugging Face hub")
     try:
         answer_within(_HUB_SECONDS, lambda: HfApi().dataset_info(DEFAULT_DATA, timeout=_HUB_SECONDS))
         photos = open_photos(DEFAULT_DATA, validation_photos=held_out)
@@ -81,7 +81,7 @@ def open_training_photos(config: TrainingConfig) -> tuple[TrainingConfig, Traini
     # Networks, proxies, tokens and HF_HUB_OFFLINE each fail with their own class of error.
     except Exception as error:  # noqa: BLE001
         why = f"{type(error).__name__}: {error}"
-    say(
+    say_once(
         f"no data set given and COCO cannot be had from the hub ({_shortened(why)}): training on generated "
         f"photos (--data {GENERATED_DATA} says so by itself)"
     )

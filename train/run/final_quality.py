@@ -17,7 +17,7 @@ from train.loss.loss_network import LossNetwork
 from train.loss.painting import Painting
 from train.loss.vgg import downloaded_weights
 from train.network.record import Quality
-from train.terminal import say
+from train.terminal import say_once
 
 _SILENT_SECONDS = 5.0
 
@@ -42,7 +42,7 @@ def find_quality_features(config: TrainingConfig) -> LossNetwork | None:
         and weights is None
         and not downloaded_weights(QUALITY_NETWORK).exists()
     ):
-        say(
+        say_once(
             f"C and S3 will not be measured: {QUALITY_NETWORK} is not here, and a run with compact downloads "
             "nothing; give its file with --quality-weights"
         )
@@ -51,7 +51,7 @@ def find_quality_features(config: TrainingConfig) -> LossNetwork | None:
         return load_quality_features(weights)
     except FastnstError as error:
         text = str(error) if same else str(error).replace("--loss-network-weights", "--quality-weights")
-        say(f"C and S3 will not be measured: {text}")
+        say_once(f"C and S3 will not be measured: {text}")
         return None
 
 
@@ -62,13 +62,13 @@ def measure_and_tell(
     features: LossNetwork,
 ) -> Quality:
     """Measure as `measure_quality` does, and report progress every few seconds: a CPU takes a while."""
-    say(f"measuring C and S3 on {len(photos)} photos")
+    say_once(f"measuring C and S3 on {len(photos)} photos")
     done, said = 0, time.monotonic()
 
     def stylize_and_tell(photo: Tensor) -> Tensor:
         nonlocal done, said
         if time.monotonic() - said >= _SILENT_SECONDS:
-            say(f"measured {done} of {len(photos)} photos")
+            say_once(f"measured {done} of {len(photos)} photos")
             said = time.monotonic()
         done += 1
         return stylize(photo)

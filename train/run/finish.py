@@ -15,7 +15,7 @@ from train.run.final_quality import measure_and_tell
 from train.run.settle import SettledRun
 from train.run.training import TrainedRun
 from train.step.style_transfer import StyleTransfer
-from train.terminal import clock, print_path, say
+from train.terminal import clock, print_path, say_once
 
 
 def finish(settled: SettledRun, trained: TrainedRun) -> Quality | None:
@@ -50,7 +50,7 @@ def _measure(settled: SettledRun, trained: TrainedRun) -> None:
     device = trainer.strategy.root_device
     module.to(device).eval()
     module.move_loss_network()
-    say("drawing the preview")
+    say_once("drawing the preview")
     shown = validation_images(settled.photos, config.quality_size or PREVIEW_SIZE)
     preview.photos = shown[:PREVIEW_PHOTOS]
     module.final_losses = preview.renew(module, trainer.global_step)
@@ -65,17 +65,17 @@ def _measure(settled: SettledRun, trained: TrainedRun) -> None:
 @rank_zero_only
 def _say_results(config: TrainingConfig, module: StyleTransfer) -> None:
     losses = module.final_losses
-    say(
+    say_once(
         f"trained in {clock(module.seconds)}; on {_kind_of_photos(config)} it never saw: "
         f"content {losses['val/content_loss']:.3f}, style {losses['val/style_loss']:.4f}"
     )
     if module.quality is not None:
-        say(
+        say_once(
             f"C {module.quality.content:.3f} (content lost), S3 {module.quality.style:.4f} (style missed) "
             f"at {module.quality.size} px{_not_comparable(config)}"
         )
-    say(f"preview: {config.preview_path}")
-    say("checkpoint:")
+    say_once(f"preview: {config.preview_path}")
+    say_once("checkpoint:")
     print_path(config.checkpoint_path)
 
 

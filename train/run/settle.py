@@ -23,7 +23,7 @@ from train.run.final_quality import find_quality_features
 from train.run.resumed_options import check_resumable, with_settled_options
 from train.run.start import NONE, choose_start, find_starts
 from train.step.teacher import Teacher
-from train.terminal import print_path, say
+from train.terminal import print_path, say_once
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
     else:
         precision = previous.record.precision
     config, photos = open_training_photos(config)
-    config, features = load_loss_network(config, say)
+    config, features = load_loss_network(config, say_once)
     if quality_network is None:
         quality_network = find_quality_features(config)
     with advise_on_memory(("--style-size", config.style_size)):
@@ -135,7 +135,7 @@ def _previous_run(config: TrainingConfig, painting: Painting) -> StyleCheckpoint
     check_resumable(config, checkpoint.record.options)
     began_with = checkpoint.record.style.pixels_sha256
     if began_with not in ("", painting.pixels_sha256) and not checkpoint.record.finished:
-        say(
+        say_once(
             f"{config.style} is read in other colours than when this run began, by another version of "
             "fastnst or Pillow: the run goes on with them"
         )
@@ -143,7 +143,7 @@ def _previous_run(config: TrainingConfig, painting: Painting) -> StyleCheckpoint
 
 
 def _say_already_trained(config: TrainingConfig, checkpoint: StyleCheckpoint) -> None:
-    say(
+    say_once(
         f"{config.style_name} is already trained: {checkpoint.path} ({checkpoint.steps} steps). "
         "FRESH=1 (--fresh) trains it again."
     )

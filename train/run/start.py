@@ -17,7 +17,7 @@ from train.network.build import build_network
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.trained_weights import TrainedWeights, read_style_weights, read_trained_weights
 from train.photos.sources import TrainingPhotos, validation_images
-from train.terminal import say
+from train.terminal import say_once
 
 NONE = "none"
 AUTO = "auto"
@@ -57,9 +57,9 @@ def find_starts(config: TrainingConfig) -> list[TrainedWeights]:
     bundled = _read_bundled()
     candidates = [weights for weights in bundled if weights.shape == config.network_shape]
     if not bundled:
-        say("starting from random weights: there are no bundled styles")
+        say_once("starting from random weights: there are no bundled styles")
     elif not candidates:
-        say(f"starting from random weights: no bundled style has {config.network_shape}")
+        say_once(f"starting from random weights: no bundled style has {config.network_shape}")
     return candidates
 
 
@@ -84,14 +84,14 @@ def choose_start(
         return None
     chosen = starts[0]
     if len(starts) > 1:
-        say(f"comparing the painting with {len(starts)} bundled styles")
+        say_once(f"comparing the painting with {len(starts)} bundled styles")
         shown = validation_images(photos, _COMPARED_SIZE)[:_COMPARED_PHOTOS]
         content = [image_to_tensor(photo) for photo in shown]
         chosen = min(starts, key=lambda weights: _mean_loss(weights, loss, content))
     if config.init == AUTO:
-        say(f"starting from the bundled style {chosen.name} (--init none starts from nothing)")
+        say_once(f"starting from the bundled style {chosen.name} (--init none starts from nothing)")
     else:
-        say(f"starting from {chosen.source}")
+        say_once(f"starting from {chosen.source}")
     return chosen
 
 
@@ -117,5 +117,5 @@ def _read_bundled() -> list[TrainedWeights]:
         try:
             found.append(read_style_weights(style.name, style.path))
         except FastnstError as error:  # noqa: PERF203 - the others will do
-            say(f"{style.name} is not compared: {error}")
+            say_once(f"{style.name} is not compared: {error}")
     return found

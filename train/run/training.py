@@ -27,7 +27,7 @@ from train.report.tracking import describe_logger, make_logger, run_identity
 from train.run.saving import AtomicCheckpointIO, RollingCheckpoint
 from train.run.settle import SettledRun
 from train.step.style_transfer import StyleTransfer
-from train.terminal import say
+from train.terminal import say_once
 
 # Arguments of Lightning's Trainer that a run's length, its clipping and its resuming depend on.
 _OWNED_TRAINER_OPTIONS = {
@@ -134,15 +134,15 @@ def train(settled: SettledRun) -> TrainedRun:
     if logger is not None:
         trainer.loggers = [logger]
     module.tracking_run = run_identity(logger)
-    say(
+    say_once(
         f"{config.style_name}: {max_steps * crops_per_step:,} crops of {config.image_size} px"
         f"{_generated_part(config)}, {crops_per_step} a step, preset {settled.preset}, "
         f"{config.loss_network}, {_describe_device(settled.device)}, {settled.precision}"
     )
-    say(describe_logger(logger))
+    say_once(describe_logger(logger))
     if previous is not None:
-        say(f"going on from {previous.path} at step {previous.steps} of {max_steps}")
-    say("reading the first photos")
+        say_once(f"going on from {previous.path} at step {previous.steps} of {max_steps}")
+    say_once("reading the first photos")
     _fit(trainer, module, data, previous, rolling)
     interrupted = rolling.interrupted and trainer.global_step < max_steps
     if interrupted:
@@ -158,10 +158,10 @@ def _open_logger(config: TrainingConfig, previous: StyleCheckpoint | None) -> Lo
 
 def _say_interrupted(config: TrainingConfig, rolling: RollingCheckpoint) -> None:
     if not rolling.saved:
-        say("interrupted before the first checkpoint")
+        say_once("interrupted before the first checkpoint")
         return
     command = "the same command without FRESH=1 (--fresh)" if config.fresh else "the same command"
-    say(f"interrupted: {config.checkpoint_path} is saved; {command} goes on from there")
+    say_once(f"interrupted: {config.checkpoint_path} is saved; {command} goes on from there")
 
 
 def _fit(
