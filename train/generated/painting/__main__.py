@@ -11,18 +11,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor
 
 from fastnst.errors import FastnstError
 from fastnst.image.encode import output_format
 from train.command import CommandParser, print_result, run_command, say, write_result
-from train.generated.painting.brush import Canvas, Colour
-from train.generated.painting.composition import ASPECT, Composition
+from train.generated.painting.brush import Canvas
+from train.generated.painting.composition import Composition
 
-DEFAULT_SEED = 11
-DEFAULT_SIZE = 1024
-
-_SIZES = range(64, 4097)
+DEFAULT_SEED, DEFAULT_SIZE = 11, 1024
 
 # Each from dark to light: an ink, strong colours, and two lights, of which the last is the priming.
 _PALETTES = (
@@ -48,41 +45,18 @@ def draw_abstract_painting(seed: int = DEFAULT_SEED, size: int = DEFAULT_SIZE) -
     """
     if seed < 0:
         raise FastnstError(f"--seed must be at least 0, got {seed}")
-    if size not in _SIZES:
-        raise FastnstError(f"--size must be from {_SIZES[0]} to {_SIZES[-1]}, got {size}")
+    if not 64 <= size <= 4096:
+        raise FastnstError(f"--size must be from 64 to 4096, got {size}")
     random = np.random.default_rng(seed)
-    colours = [_rgb(colour) for colour in _PALETTES[int(random.integers(len(_PALETTES)))]]
-    canvas = Canvas(size, ASPECT, colours[-1], random)
+    palette = _PALETTES[int(random.integers(len(_PALETTES)))]
+    colours = [tuple(level / 255 for level in ImageColor.getrgb(colour)) for colour in palette]
+    canvas = Canvas(size, colours[-1], random)
     Composition(canvas, colours, random).paint()
     return canvas.finish()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw a painting.
-
-    Args:
-        arguments: The command line without the program; None takes the process's.
-
-    Returns:
-        The exit code: 0 for a painting, 2 for a mistake, 130 when interrupted.
-    """
-
-    def draw() -> None:
-        given = _parser().parse_args(arguments)
-        file_format = output_format(given.output.suffix)
-        if not given.output.parent.is_dir():
-            raise FastnstError(
-                f"there is no folder {given.output.parent} to write {given.output.name} to: make it first"
-            )
-        say(f"drawing the painting {given.seed}")
-        painting = Image.fromarray(draw_abstract_painting(given.seed, given.size))
-        write_result(given.output, lambda temporary: painting.save(temporary, file_format))
-        print_result(given.output)
-
-    return run_command("painting", draw)
-
-
-def _parser() -> CommandParser:
+    """Draw a painting as a command line says, the process's own by default; returns the exit code."""
     parser = CommandParser(
         "train.generated.painting",
         "Draw an abstract painting to train a style from: another seed is another painting.",
@@ -92,12 +66,19 @@ def _parser() -> CommandParser:
     add("--seed", type=int, default=DEFAULT_SEED, metavar="N", help="which painting (%(default)s)")
     add("--size", type=int, default=DEFAULT_SIZE, metavar="N", help="width in pixels (%(default)s)")
     add("-o", "--output", type=Path, default=Path("painting.png"), metavar="FILE", help="(%(default)s)")
-    return parser
 
+    def draw() -> None:
+        given = parser.parse_args(arguments)
+        output, folder = given.output, given.output.parent
+        file_format = output_format(output.suffix)
+        if not folder.is_dir():
+            raise FastnstError(f"there is no folder {folder} to write {output.name} to: make it first")
+        say(f"drawing the painting {given.seed}")
+        painting = Image.fromarray(draw_abstract_painting(given.seed, given.size))
+        write_result(output, lambda temporary: painting.save(temporary, file_format))
+        print_result(output)
 
-def _rgb(text: str) -> Colour:
-    red, green, blue = (int(text[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    return red, green, blue
+    return run_command("painting", draw)
 
 
 if __name__ == "__main__":

@@ -7,35 +7,27 @@ Points are complex numbers: the real part to the right, the imaginary part downw
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-Colour = tuple[float, float, float]
+Colour = Sequence[float]
 Plane = NDArray[np.float32]
 
-UNITS = 1000.0
-"""The canvas's longer side."""
-
+UNITS, ASPECT = 1000.0, 0.8  # the canvas's width, and its height over its width
 _LIGHT = -0.6 - 0.8j  # from the upper left, as pictures are usually lit
 _BRISTLES = (512, 256)  # the pattern of the bristles repeats after this many units along and across a stroke
 
 
 class Canvas:
-    """A primed canvas.
+    """A canvas `size` pixels wide, primed in the colour `ground`; `random` draws the bristles."""
 
-    Args:
-        size: Longer side in pixels.
-        aspect: Height over width, at most 1.
-        ground: Colour of the priming, RGB in [0, 1].
-        random: Draws the bristles.
-    """
-
-    def __init__(self, size: int, aspect: float, ground: Colour, random: np.random.Generator) -> None:
+    def __init__(self, size: int, ground: Colour, random: np.random.Generator) -> None:
         self._pixel = UNITS / size
         self._random = random
         self._bristles = _bristles(random)
-        y, x = (np.mgrid[0 : max(1, round(size * aspect)), 0:size] + 0.5) * self._pixel
+        y, x = (np.mgrid[0 : max(1, round(size * ASPECT)), 0:size] + 0.5) * self._pixel
         self._points = x + 1j * y
         self._colour = np.full((*x.shape, 3), ground, np.float32)
         thread = math.pi / 2.6  # threads over and under each other, 2.6 units wide
@@ -48,22 +40,15 @@ class Canvas:
     ) -> None:  # fmt: skip
         """Lay a stroke, a circular arc or a straight line, on what is there; it may cross the border.
 
-        Args:
-            start: Where it starts.
-            angle: Direction at the start, in radians; 0 is to the right, and positive angles turn clockwise.
-            length: Its length, at most once around.
-            width: Its width.
-            paint: Its colour, RGB in [0, 1].
-            second: A colour that shows as streaks, RGB in [0, 1].
-            curvature: One over the radius; 0 is straight, above 0 turns clockwise.
-            dryness: How far the paint runs out towards the end, from 0 to 1: gaps between bristles.
-            taper: Fraction of the length over which the ends grow thin.
+        It leaves `start` at `angle`, in radians, 0 to the right; positive angles turn clockwise. It goes at
+        most once around. `curvature` is one over its radius, above 0 clockwise; `second` is a colour, RGB in
+        [0, 1] as `paint`, that shows as streaks; `dryness`, from 0 to 1, is how far paint runs out towards
+        the end, in gaps between bristles; `taper` is the fraction of the length over which ends grow thin.
         """
-        if abs(curvature) < 1e-5:
-            curvature = 1e-5  # straight to well below a pixel
+        curvature = curvature if abs(curvature) >= 1e-5 else 1e-5  # straight to well below a pixel
         centre = start + 1j * np.exp(1j * angle) / curvature
         arc = centre - 1j * np.exp(1j * (angle + curvature * np.linspace(0, length, 24))) / curvature
-        box = self._box(arc, margin=0.6 * width + 4)
+        box = self._span(arc.imag, 0.6 * width + 4), self._span(arc.real, 0.6 * width + 4)
         if not self._relief[box].size:
             return
         # Turned so that the middle of the stroke lies at angle 0, where angles cannot wrap.
@@ -105,13 +90,10 @@ class Canvas:
         lit = self._colour * shade[..., None] + gloss[..., None]
         return np.asarray(np.rint(np.clip(lit, 0, 1) * 255), np.uint8)
 
-    def _box(self, points: NDArray[np.complex128], margin: float) -> tuple[slice, slice]:
-        """Return the pixels within a margin of some points."""
-        bounds = []
-        for positions in (points.imag, points.real):
-            first, last = (positions.min() - margin) / self._pixel, (positions.max() + margin) / self._pixel
-            bounds.append(slice(max(0, math.floor(first)), max(0, math.ceil(last))))
-        return bounds[0], bounds[1]
+    def _span(self, positions: NDArray[np.float64], margin: float) -> slice:
+        """Return the rows or columns within a margin of some positions."""
+        first, last = (positions.min() - margin) / self._pixel, (positions.max() + margin) / self._pixel
+        return slice(max(0, math.floor(first)), max(0, math.ceil(last)))
 
 
 def _blend(target: Plane, paint: NDArray[np.floating], cover: Plane) -> None:

@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from train.generated.painting.brush import UNITS, Canvas, Colour
-
-ASPECT = 0.8
-"""Height of the canvas over its width."""
+from train.generated.painting.brush import ASPECT, UNITS, Canvas, Colour
 
 _HEIGHT = UNITS * ASPECT
 # Horizontal and vertical place and radius of the large forms, each as a range.
@@ -25,18 +22,11 @@ _FORMS = (
 
 
 class Composition:
-    """An abstract composition in the making.
-
-    Args:
-        canvas: Where it is painted.
-        colours: RGB in [0, 1]: an ink, strong colours, and two light ones.
-        random: Decides on everything.
-    """
+    """An abstract composition: `colours` are an ink, strong ones, and two lights, RGB in [0, 1]."""
 
     def __init__(self, canvas: Canvas, colours: Sequence[Colour], random: np.random.Generator) -> None:
         self._canvas, self._random, self._between = canvas, random, random.uniform
-        self._ink, self._strong, self._lights = colours[0], colours[1:-2], colours[-2:]
-        self._all = list(colours)
+        self._all, self._ink, self._strong, self._lights = colours, colours[0], colours[1:-2], colours[-2:]
         side = float(random.choice([-1, 1]))
         self._forms = [  # the brushwork turns around them
             (complex(500 + side * random.uniform(*x), _HEIGHT * random.uniform(*y)), random.uniform(*radius))
@@ -69,14 +59,12 @@ class Composition:
                 at = self._between(-40, UNITS + 40) + 1j * self._between(-40, _HEIGHT + 40)
                 away = np.array(patches) - at
                 reached = np.hypot(away.real, 1.4 * away.imag) + self._random.normal(0, 14, len(patches))
-                nearest, second = np.argsort(reached)[:2]
+                paint, second = (paints[patch] for patch in np.argsort(reached)[:2])
                 angle = self._flow(at)
                 turn = math.remainder(self._flow(at + 20 * np.exp(1j * angle)) - angle, math.pi)
                 length, wide = width * self._between(2.5, 6), width * self._between(0.7, 1.15)
-                options = {"second": paints[second], "curvature": turn / 20, "dryness": 0.6}
-                self._stroke(
-                    at, angle + self._random.normal(0, 0.08), length, wide, paints[nearest], **options
-                )
+                laid = angle + self._random.normal(0, 0.08)
+                self._stroke(at, laid, length, wide, paint, second, curvature=turn / 20, dryness=0.6)
 
     def _aura(self, centre: complex, radius: float) -> None:
         """Arcs around a form, rarer outwards, connect it with its surroundings."""
@@ -96,8 +84,7 @@ class Composition:
                 paint = self._any_of([colour for colour in self._all if colour != paint])
                 second = self._streaked(paint)
                 for row in range(rows):
-                    at = inner + (outer - inner) * (row + 0.5) / rows + self._random.normal(0, 1)
-                    at = max(3.0, at)
+                    at = max(3.0, inner + (outer - inner) * (row + 0.5) / rows + self._random.normal(0, 1))
                     ragged = 0.45 * width / at  # the bristles end unevenly over this angle
                     start, sweep = turn + math.tau * part / parts - ragged, math.tau / parts + 2 * ragged
                     self._arc(centre, at, sweep, paint, width, start, second=second, taper=0.04)
@@ -145,12 +132,8 @@ class Composition:
     def _line(self, at: complex) -> None:
         """A bold line of ink that swells in the middle."""
         angle = self._diagonal + self._random.choice([0, math.pi / 2, math.pi]) + self._random.normal(0, 0.35)
-        length, width, curvature = (
-            self._between(160, 480),
-            self._between(6, 13),
-            self._random.normal(0, 0.004),
-        )
-        self._stroke(at, angle, length, width, self._ink, curvature=curvature, taper=0.5)
+        length, width = self._between(160, 480), self._between(6, 13)
+        self._stroke(at, angle, length, width, self._ink, curvature=self._random.normal(0, 0.004), taper=0.5)
 
     def _arc(self, centre: complex, radius: float, sweep: float, paint: Colour, width: float,
              start: float | None = None, **options: Any) -> None:  # fmt: skip
@@ -183,5 +166,4 @@ class Composition:
     def _streaked(self, colour: Colour) -> Colour:
         """Return a colour with a little of another of the palette in it."""
         other, part = self._any_of(self._all[1:]), self._between(0.15, 0.5)
-        red, green, blue = (one + part * (two - one) for one, two in zip(colour, other, strict=True))
-        return red, green, blue
+        return [one + part * (two - one) for one, two in zip(colour, other, strict=True)]

@@ -9,7 +9,7 @@ WHITE, RED, INK = (1.0, 1.0, 1.0), (0.9, 0.1, 0.1), (0.1, 0.1, 0.1)
 
 
 def canvas(size=100):
-    return Canvas(size, 0.8, WHITE, np.random.default_rng(0))
+    return Canvas(size, WHITE, np.random.default_rng(0))
 
 
 def painted(canvas):
