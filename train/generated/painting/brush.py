@@ -71,16 +71,16 @@ class Canvas:
         cover = 0.95 * _step(rim / self._pixel) * _step(inside / self._pixel) * _step(gaps)
         mixed = np.clip(1.6 * streak - 0.55, 0, 1)[..., None]
         colour: Plane = np.asarray(paint, np.float32) + np.subtract(second, paint, dtype=np.float32) * mixed
-        _blend(self._colour[box], colour * (0.93 + 0.14 * streak)[..., None], cover[..., None])
+        area, relief = self._colour[box], self._relief[box]
+        area += (colour * (0.93 + 0.14 * streak)[..., None] - area) * cover[..., None]
         ridge = np.clip(1 - rim / (0.16 * width + 0.8), 0, 1)
-        relief = self._relief[box]
         thickness = min(1.0, 0.35 + width / 40) * (0.25 + 1.5 * streak + 0.7 * ridge)
-        _blend(relief, 0.35 * relief + thickness, cover)
+        relief += (thickness - 0.65 * relief) * cover
 
     def glaze(self, centre: complex, radius: float, paint: Colour, opacity: float) -> None:
         """Lay a disc of transparent paint, which colours what is there and keeps its relief."""
         cover = opacity * _step((radius - np.abs(self._points - centre)) / self._pixel)
-        _blend(self._colour, np.asarray(paint) * (0.55 + 0.45 * self._colour), cover[..., None])
+        self._colour += (np.asarray(paint) * (0.55 + 0.45 * self._colour) - self._colour) * cover[..., None]
 
     def finish(self) -> NDArray[np.uint8]:
         """Light the paint from the upper left; returns RGB, uint8 of shape (H, W, 3)."""
@@ -94,10 +94,6 @@ class Canvas:
         """Return the rows or columns within a margin of some positions."""
         first, last = (positions.min() - margin) / self._pixel, (positions.max() + margin) / self._pixel
         return slice(max(0, math.floor(first)), max(0, math.ceil(last)))
-
-
-def _blend(target: Plane, paint: NDArray[np.floating], cover: Plane) -> None:
-    target += (paint - target) * cover
 
 
 def _step(inside: Plane) -> Plane:

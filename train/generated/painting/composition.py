@@ -1,4 +1,4 @@
-"""An abstract composition: rings, sweeping bands, ladders, dabs and lines over broad brushwork."""
+"""An abstract composition: rings, sweeping bands, dabs and lines over broad brushwork."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Composition:
             centre, radius = self._place(), self._between(80, 150)
             self._canvas.glaze(centre, radius, self._any_of(self._strong), self._between(0.6, 0.8))
             self._arc(centre, radius, self._between(1.5, 4), self._ink, 5)
-        for scatter, count in ((self._ladder, 3), (self._dabs, 7), (self._fan, 3), (self._line, 9)):
+        for scatter, count in ((self._dabs, 8), (self._fan, 3), (self._line, 9)):
             for _ in range(count):
                 scatter(self._place())
 
@@ -102,16 +102,6 @@ class Composition:
             nearer = 1 - curvature * offset * width
             at = start + 1j * offset * width * np.exp(1j * angle)
             self._stroke(at, angle, length * nearer, wide * width, colour, curvature=curvature / nearer)
-
-    def _ladder(self, at: complex) -> None:
-        """Rungs along a curve, in two colours in turn."""
-        angle, turn = self._between(0, math.tau), self._random.normal(0, 0.05)
-        paints = self._ink, self._any_of(self._all[1:])
-        length, step = self._between(38, 70), self._between(14, 19)
-        for rung in range(int(self._random.integers(8, 16))):
-            at, angle = at + step * np.exp(1j * angle), angle + turn
-            long = length * self._between(0.85, 1.1)
-            self._stroke(at, angle + math.pi / 2, long, 0.8 * step, paints[rung % 2])
 
     def _dabs(self, centre: complex) -> None:
         """A cloud of short strokes that follow the flow."""
