@@ -91,8 +91,6 @@ def stylize(
     Each line of output is a result, a tab, and the milliseconds that painting took. An image that fails
     gets a line on stderr, the others are painted, and the exit code is 2.
     """
-    from PIL import Image
-
     from fastnst.image.encode import output_format
     from fastnst.image.file import MAX_PIXELS
 
@@ -103,8 +101,6 @@ def stylize(
     if suffix is not None:
         suffix = f".{suffix.lower().lstrip('.')}"
         output_format(suffix)
-    # --max-pixels replaces Pillow's own limit and is checked before anything is decoded.
-    Image.MAX_IMAGE_PIXELS = None
     options = _Options(
         painter=painter,
         output=output,
@@ -149,7 +145,7 @@ class _Options:
     def read(self, source: Path | BinaryIO) -> Picture:
         from fastnst.image.file import read_image
 
-        return read_image(source, max_pixels=self.max_pixels, first_frame=self.first_frame)
+        return read_image(source, max_pixels=self.max_pixels, first_frame=self.first_frame, has_option=True)
 
 
 def _stylize_pipe(images: Sequence[str], options: _Options) -> None:

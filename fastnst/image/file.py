@@ -18,6 +18,7 @@ from fastnst.image.color_profile import conversion_to_srgb, to_srgb
 from fastnst.image.color_tags import COLOR_SPACE, GAMMA
 from fastnst.image.formats import READABLE_FORMATS, is_heic, is_raw, register_heic, why_unread
 from fastnst.image.netpbm import without_comments
+from fastnst.image.pillow_limit import WithoutPillowsLimit
 
 Convert = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
@@ -81,6 +82,7 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     first_frame: bool = False,
     reduce_above: int | None = None,
+    has_option: bool = False,
 ) -> Picture:
     """Read an image file as upright 8-bit sRGB.
 
@@ -98,6 +100,7 @@ def read_image(
         first_frame: Read the first frame of an animation or page of a TIFF, instead of refusing the file.
         reduce_above: JPEGs of more pixels are decoded at a half, a quarter or an eighth of their size, in
             the memory that this takes. Other formats cannot be.
+        has_option: Whether the command has --max-pixels, which messages then name.
 
     Raises:
         FastnstError: If the file is missing, empty, damaged, no image, too large, or animated.
@@ -123,14 +126,13 @@ def read_image(
     try:
         if path is not None and is_raw(path):
             raise UnidentifiedImageError
-        return _decode(data, name, max_pixels, first_frame, reduce_above)
+        with WithoutPillowsLimit():
+            return _decode(data, name, max_pixels, first_frame, reduce_above, has_option)
     except FastnstError:
         raise
     except UnidentifiedImageError:
         reason = why_unread(data, path) or "is no image that fastnst reads, or its header is damaged"
         raise FastnstError(f"{name} {reason}") from None
-    except Image.DecompressionBombError:
-        raise FastnstError(f"{name} is larger than {max_pixels:,} pixels: resize it") from None
     except MemoryError:
         raise FastnstError(f"{name} does not fit into memory: resize it") from None
     except Exception as error:  # noqa: BLE001 - damaged files make Pillow's decoders raise anything
@@ -147,14 +149,16 @@ class _UnknownScaleError(Exception):
     pass
 
 
-def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_above: int | None) -> Picture:
+def _decode(
+    data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_above: int | None, has_option: bool
+) -> Picture:
     with _open(data) as image:
         if reduce_above is not None:
             _reduce(image, reduce_above)
         width, height = image.size
         if width * height > max_pixels:
             advice = "resize it"
-            if reduce_above is None:  # else the caller is training, which has no such option
+            if has_option:
                 advice += (
                     f", or allow it with --max-pixels {width * height}, which takes some "
                     f"{width * height * _BYTES_PER_PIXEL / 1e9:.1f} GB of memory"
@@ -162,7 +166,7 @@ def _decode(data: bytes, name: str, max_pixels: int, first_frame: bool, reduce_a
             raise FastnstError(
                 f"{name} has {width}x{height} = {width * height:,} pixels, more than {max_pixels:,}: {advice}"
             )
-        if width * height > _MANY_PIXELS and reduce_above is None:
+        if width * height > _MANY_PIXELS and has_option:
             warnings.warn(
                 f"{name} has {width * height:,} pixels, which take minutes: --max-pixels refuses such images",
                 FastnstWarning,

@@ -83,20 +83,14 @@ def load_painting(path: Path, size: int) -> Painting:
 
 
 def _read(content: bytes, path: Path) -> Picture:
-    limit = Image.MAX_IMAGE_PIXELS
-    # Pillow's limit is the whole process's, and the photos of training need it.
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        with warnings.catch_warnings():  # Pillow warns of damage that does not concern the pixels
-            warnings.simplefilter("ignore")
-            return read_image(
-                io.BytesIO(content),
-                name=f"the painting {path}",
-                first_frame=True,
-                reduce_above=_REDUCED_ABOVE,
-            )
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    with warnings.catch_warnings():  # Pillow warns of damage that does not concern the pixels
+        warnings.simplefilter("ignore")
+        return read_image(
+            io.BytesIO(content),
+            name=f"the painting {path}",
+            first_frame=True,
+            reduce_above=_REDUCED_ABOVE,
+        )
 
 
 def _opaque(picture: Picture, path: Path) -> Image.Image:

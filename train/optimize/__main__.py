@@ -69,9 +69,6 @@ _SHARED = (
     "seed",
 )
 
-# Pillow refuses larger files.
-_MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Stylise a photo.
@@ -227,7 +224,7 @@ def _read_content(path: Path, size: int) -> Picture:
     # Pillow warns of damage that it can read past, as in EXIF; the picture is what counts.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        picture = read_image(path, max_pixels=_MAX_PIXELS, first_frame=True)
+        picture = read_image(path, first_frame=True)
     height, width = picture.pixels.shape[:2]
     resized = fit((width, height), size)
     pixels, alpha = (

@@ -425,10 +425,36 @@ def test_files_that_are_long_for_no_good_reason(data: bytes, says: str | None) -
             read_image(io.BytesIO(data))
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "AVIF", "ICO"])
+def test_pillows_own_limit_counts_for_nothing(monkeypatch: pytest.MonkeyPatch, file_format: str) -> None:
+    data = encoded(Image.new("RGB", (100, 50)), available(file_format), sizes=[(100, 50)])
+    for limit in (100 * 50 - 1, 50):  # above either Pillow warns, and above twice of it, raises
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        assert read(data, max_pixels=5000).pixels.shape == (50, 100, 3)
+        with pytest.raises(FastnstError, match=r"100x50 = 5,000 pixels, more than 4,999: resize it$"):
+            read(data, max_pixels=4999)
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_pillows_limit_is_back_after_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    files = [encoded(Image.new("L", (100, 50)), "TIFF"), b"no image"] * 20
+
+    def size(data: bytes) -> tuple[int, ...]:
+        try:
+            return read(data).pixels.shape
+        except FastnstError:
+            return ()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(size, files)) == [(50, 100, 3), ()] * 20
+    assert Image.MAX_IMAGE_PIXELS == 50
+
+
 def test_a_small_file_of_many_pixels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(Image.new("1", (300, 400)))
     monkeypatch.setattr(file, "_MANY_PIXELS", 300 * 400 - 1)
     with pytest.warns(FastnstWarning, match="has 120,000 pixels, which take minutes: --max-pixels refuses"):
-        read_image(io.BytesIO(data))
+        read_image(io.BytesIO(data), has_option=True)
     with pytest.raises(FastnstError, match="300x400 = 120,000 pixels, more than 100,000"):
         read_image(io.BytesIO(data), max_pixels=100_000)

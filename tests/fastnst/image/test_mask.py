@@ -34,6 +34,12 @@ def test_brightness_is_the_mask(tmp_path: Path, mode: str) -> None:
     assert mask[-1, -1] == 1
 
 
+def test_a_mask_of_more_pixels_than_pillow_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path / "mask.png", Image.fromarray(RAMP > 100))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    np.testing.assert_array_equal(Mask(path).fit(4, 6), RAMP > 100)
+
+
 def test_one_bit(tmp_path: Path) -> None:
     image = Image.fromarray(RAMP > 100)
     np.testing.assert_array_equal(Mask(saved(tmp_path / "mask.png", image)).fit(4, 6), RAMP > 100)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from tests.fastnst.make_images import png_header
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss import choice as loss_network_choice
@@ -95,6 +96,17 @@ def test_a_photo_is_stylised(given, capsys, folder, photo, missed):
     with Image.open("00-painting.png") as result:
         assert (result.format, result.mode, result.size) == ("PNG", "RGB", (32, 27))
     assert missed("00-painting.png") < 0.3 * missed(photo)
+
+
+def test_a_photo_of_more_pixels_than_pillow_allows(given, capsys, folder, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    assert main(given(steps=1)) == 0
+    assert capsys.readouterr().out == "00-painting.png\n"
+    Path("large.png").write_bytes(png_header(30_000, 20_000))
+    assert main(given(content="large.png")) == 2
+    assert one_line(capsys) == (
+        "optimize: error: large.png has 30000x20000 = 600,000,000 pixels, more than 400,000,000: resize it"
+    )
 
 
 def test_what_is_shared_with_training_has_its_defaults():
