@@ -13,6 +13,7 @@ import fastnst
 from fastnst.errors import FastnstError
 from fastnst.model import keys
 from fastnst.model.metadata import FORMAT, read_metadata
+from fastnst.terminal import one_line
 
 if TYPE_CHECKING:
     from train.network.checkpoint import StyleCheckpoint
@@ -49,7 +50,17 @@ def describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
 
     Returns:
         `fastnst.*`, `style.*`, `network.*` and `training.*`, and `quality.*` if it was measured.
+
+    Raises:
+        FastnstError: If its options are damaged.
     """
+    try:
+        return _describe_style(checkpoint)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise FastnstError(f"{checkpoint.path} is damaged: of its options, {one_line(error)}") from error
+
+
+def _describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
     record, options, style = checkpoint.record, checkpoint.record.options, checkpoint.record.style
     entries: dict[str, Any] = {
         keys.FORMAT: FORMAT,

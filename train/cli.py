@@ -95,6 +95,12 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
         line = re.sub(r'Parser key "(\w+)"', lambda key: f"--{key[1].replace('_', '-')}", str(error))
         line = " ".join(re.sub(r"<class '(\w+)'>", r"\1", line).replace("typing.", "").split())
         raise FastnstError(f"{line} (see python -m train --help)") from error
+    except (ValueError, TypeError, LookupError, RecursionError, OverflowError, AttributeError) as error:
+        # jsonargparse lets some of YAML's errors through, such as bytes that are no text.
+        raise FastnstError(
+            f"an option, or the file of --config, cannot be read: {one_line(error)} "
+            "(see python -m train --help)"
+        ) from error
 
 
 def _config(parsed: jsonargparse.Namespace) -> TrainingConfig:

@@ -45,7 +45,10 @@ class StyleCheckpoint:
         Raises:
             FastnstError: If the weights do not fit the network that the options describe.
         """
-        network = build_network(self.record.network_shape)
+        try:
+            network = build_network(self.record.network_shape)
+        except (RuntimeError, ValueError, ArithmeticError) as error:  # sizes that no network has
+            raise FastnstError(f"{self.path} says it holds a network that cannot be built") from error
         weights = {
             name.removeprefix(NETWORK_PREFIX): value
             for name, value in self.state["state_dict"].items()
@@ -92,7 +95,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
                 f"{path} is damaged or no checkpoint: train again, or take another copy"
             ) from error
     entries = state.get(KEY) if isinstance(state, dict) else None
-    if not isinstance(entries, dict) or "format" not in entries or "state_dict" not in state:
+    if not isinstance(entries, dict) or not isinstance(entries.get("format"), int) or not _is_whole(state):
         raise FastnstError(f"{path} is no checkpoint of fastnst")
     if entries["format"] > FORMAT:
         raise FastnstError(f"{path} was written by a newer fastnst: update this one to read it")
@@ -103,8 +106,18 @@ def load_checkpoint(path: str | os.PathLike[str]) -> StyleCheckpoint:
         )
     try:
         return StyleCheckpoint(path, state, state["global_step"], RunRecord.from_entries(entries))
-    except (KeyError, TypeError) as error:
-        raise FastnstError(f"{path} is no checkpoint of fastnst") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise FastnstError(f"{path} is no checkpoint of fastnst: its record is damaged ({error})") from error
+
+
+def _is_whole(state: Mapping[str, Any]) -> bool:
+    """Return whether a file holds the steps and weights of a run, of whatever network."""
+    weights = state.get("state_dict")
+    return (
+        isinstance(state.get("global_step"), int)
+        and isinstance(weights, dict)
+        and all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in weights.items())
+    )
 
 
 def forbidden_in_pickle(error: Exception) -> str | None:

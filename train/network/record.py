@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import types
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -116,6 +118,7 @@ class RunRecord:
         Raises:
             KeyError: If an entry is missing.
             TypeError: If an entry is of another type.
+            ValueError: Likewise, of some types.
         """
         values = _fields_of(cls, {"init": {}} | dict(entries))
         style = {"pixels_sha256": ""} | dict(values["style"])
@@ -124,9 +127,40 @@ class RunRecord:
             # Records older than S3 hold another measure: they count as not measured.
             old = "style_by_scale" not in values["quality"]
             values["quality"] = None if old else Quality(**_fields_of(Quality, values["quality"]))
-        return cls(**values)
+        record = cls(**values)
+        for part in (record, record.style, *([record.quality] if record.quality else [])):
+            _check_types(part)
+        if not all(_is_a(size, int) for size in record.network_shape):
+            raise TypeError("the network's shape")
+        return record
 
 
 def _fields_of(record: type, entries: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of a record's fields; those that a later version adds are ignored."""
     return {field.name: entries[field.name] for field in dataclasses.fields(record)}
+
+
+def _check_types(record: Any) -> None:
+    """Check the values of a record that comes from a file.
+
+    Raises:
+        TypeError: If one is of another type than its field.
+    """
+    for name, hint in typing.get_type_hints(type(record)).items():
+        if not _is_a(getattr(record, name), hint):
+            raise TypeError(name)
+
+
+def _is_a(value: object, hint: Any) -> bool:
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if kind is types.UnionType:
+        return any(_is_a(value, part) for part in parts)
+    if kind is not None:  # a mapping
+        return isinstance(value, kind) and all(
+            _is_a(key, parts[0]) and _is_a(entry, parts[1]) for key, entry in value.items()
+        )
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
