@@ -30,7 +30,7 @@ def test_a_step_of_ours_moves_every_weight_by_a_clipped_gradient(options, monkey
         (new.detach() - old).flatten(1) for new, old in zip(after, before, strict=True) if old.ndim == 4
     ]
     for values in map(torch.linalg.svdvals, kernels[:2]):
-        assert values.max() < 3 * values.min()
+        assert values.max() < 10 * values.min()  # 50 and more by Adam
 
 
 def test_as_many_photos_are_written_as_the_loader_needs():

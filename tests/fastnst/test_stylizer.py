@@ -242,8 +242,9 @@ def test_a_batch_is_run_in_parts_that_the_memory_holds(models: Path, monkeypatch
     images = np.stack([pixels(8, 6, i) for i in range(5)])
     stylizer, session = _limited(models / "invert.onnx", 10**9)
     monkeypatch.setattr(module, "_SURELY_WHOLE", 0)
+    bytes_per_pixel = 32 * module._BYTES_PER_CHANNEL
     monkeypatch.setattr(
-        module, "free_memory", lambda: int(2.5 * 8 * 6 * module._BYTES_PER_PIXEL / module._MEMORY_PART)
+        module, "free_memory", lambda: int(2.5 * 8 * 6 * bytes_per_pixel / module._MEMORY_PART)
     )
     np.testing.assert_array_equal(stylizer(images), 255 - images)
     assert session.counts == [2, 2, 1]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,20 @@ from train.loss.choice import make_loss
 from train.loss.painting import load_painting
 from train.loss.vgg import VGGFeatures, random_vgg_state
 from train.step.style_transfer import StyleTransfer
+
+
+@pytest.fixture(autouse=True)
+def _no_log_of_other_tests() -> Iterator[None]:
+    """Take away the handler that a training in this process leaves: it prints what other tests log."""
+    _reset_log()
+    yield
+    _reset_log()
+
+
+def _reset_log() -> None:
+    log = logging.getLogger("train")
+    log.handlers, log.propagate = [], True
+    log.setLevel(logging.NOTSET)
 
 
 class TinyStyle(NamedTuple):
