@@ -47,7 +47,13 @@ class StyleCheckpoint:
         """
         try:
             network = build_network(self.record.network_shape)
-        except (RuntimeError, ValueError, ArithmeticError) as error:  # sizes that no network has
+        except (
+            LookupError,
+            TypeError,
+            RuntimeError,
+            ValueError,
+            ArithmeticError,
+        ) as error:  # sizes that no network has
             raise FastnstError(f"{self.path} says it holds a network that cannot be built") from error
         weights = {
             name.removeprefix(NETWORK_PREFIX): value

@@ -130,8 +130,6 @@ class RunRecord:
         record = cls(**values)
         for part in (record, record.style, *([record.quality] if record.quality else [])):
             _check_types(part)
-        if not all(_is_a(size, int) for size in record.network_shape):
-            raise TypeError("the network's shape")
         return record
 
 
