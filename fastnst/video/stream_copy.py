@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,8 +47,10 @@ class StreamCopy:
         packets = self._filter.filter(packet) if self._filter else [packet]
         for each in packets:
             each.stream, each.time_base = self._copy, unit
-            if self._last_dts is not None and each.dts <= self._last_dts:  # muxers want rising times
-                each.dts = self._last_dts + 1
+            # Muxers want rising times, also after rounding to the result's own unit, which may be coarser.
+            step = max(1, math.ceil(self._copy.time_base / unit)) if self._copy.time_base else 1
+            if self._last_dts is not None and each.dts < self._last_dts + step:
+                each.dts = self._last_dts + step
             if each.pts is None or each.pts < each.dts:
                 each.pts = each.dts
             self._last_dts = each.dts

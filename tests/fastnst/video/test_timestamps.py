@@ -16,6 +16,7 @@ from fastnst import FastnstError
 from fastnst.errors import FastnstWarning
 from fastnst.video.pipeline import stylize_video
 from fastnst.video.reader import VideoReader
+from fastnst.video.stream_copy import StreamCopy
 from tests.fastnst.make_videos import av, moving
 
 MS = Fraction(1, 1000)
@@ -41,6 +42,7 @@ def make(
     sound: str | None = None,
     sound_at: Fraction = Fraction(0),
     sound_for: float = 0.5,
+    sound_rate: int = 48_000,
     rate: int = 25,
     timecode: str | None = None,
 ) -> Path:
@@ -58,7 +60,7 @@ def make(
         video.options = {"bf": "0", "preset": "ultrafast"} if codec == "libx264" else {}
         if timecode:
             video.metadata["timecode"] = timecode
-        tone = container.add_stream(sound, rate=48_000) if sound else None
+        tone = container.add_stream(sound, rate=sound_rate) if sound else None
         stops = [*times[1:], times[-1] + last]
         durations = {round(t / unit): round((s - t) / unit) for t, s in zip(times, stops, strict=True)}
         for time, pixels in zip(times, moving(len(times), 32, 32), strict=True):
@@ -69,10 +71,11 @@ def make(
         for packet in packets:
             packet.duration = durations[packet.pts]
         if tone is not None:
-            wave = np.sin(np.arange(48_000 * sound_for) * 0.05).astype(np.float32)
+            wave = np.sin(np.arange(round(sound_rate * sound_for)) * 0.05).astype(np.float32)
             part = av.AudioFrame.from_ndarray(np.stack([wave, wave]), "fltp", "stereo")
-            part.sample_rate, part.pts, part.time_base = 48_000, round(sound_at * 48_000), Fraction(1, 48_000)
-            resampler = av.AudioResampler(tone.codec_context.format, "stereo", 48_000)
+            part.sample_rate, part.time_base = sound_rate, Fraction(1, sound_rate)
+            part.pts = round(sound_at * sound_rate)
+            resampler = av.AudioResampler(tone.codec_context.format, "stereo", sound_rate)
             for resampled in resampler.resample(part):
                 packets += tone.encode(resampled)
             packets += tone.encode(None)
@@ -199,6 +202,24 @@ def test_joined_transport_streams_go_on(tmp_path: Path, sound: str | None, suffi
     else:  # each part's sound stays with its picture
         starts = [time for time in result.sound if time < Fraction(1, 10)]
         assert abs(starts[0] - result.frames[0]) < Fraction(3, 100)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_sound_that_overlaps_where_streams_are_joined_is_kept(tmp_path: Path, suffix: str) -> None:
+    """The second part's sound begins before the first part's ends: times rise in the result's unit, too."""
+    source = make(tmp_path / "part.ts", STEADY, sound="aac", sound_rate=44_100)
+    with av.open(str(source)) as given, av.open(str(tmp_path / f"copy{suffix}"), "w") as container:
+        stream = given.streams.audio[0]
+        copy = StreamCopy(container, stream)
+        packets = [packet for packet in given.demux(stream) if packet.dts is not None]
+        for packet in packets[6:9]:
+            packet.dts = packet.pts = packets[5].dts
+        for packet in packets:
+            container.mux(copy.packets(packet))
+    with av.open(str(tmp_path / f"copy{suffix}")) as result:
+        times = [packet.dts for packet in result.demux(audio=0) if packet.dts is not None]
+    assert len(times) == len(packets)
+    assert all(after > before for before, after in pairwise(times))
 
 
 def test_a_clock_that_wraps_goes_on(tmp_path: Path) -> None:
