@@ -107,7 +107,10 @@ def _locked(partial: Path, result: Path) -> Iterator[None]:
         yield
         return
     while True:
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT, 0o666)
+        # Writing through a link would empty another file.
+        if partial.is_symlink():
+            raise FastnstError(f"{partial} is a link, not a file that fastnst left: delete it")
+        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

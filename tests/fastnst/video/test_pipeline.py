@@ -431,3 +431,17 @@ def test_the_stabilizer_sees_the_source_and_begins_anew_at_cuts(tmp_path: Path) 
     assert offsets[0] > 14
     assert offsets[6] > 14  # the first of the second shot is as painted
     assert np.abs(np.diff(offsets[2:6])).max() < 15  # instead of 34
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_under_the_partial_name_is_not_written_through(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mp4", moving(3))
+    result, other = tmp_path / "out.mp4", tmp_path / "other.txt"
+    other.write_text("kept")
+    partial_path(result).symlink_to(other)
+    with VideoReader(source) as reader:
+        line = r"out\.partial\.mp4 is a link, not a file that fastnst left: delete it"
+        with pytest.raises(FastnstError, match=line), write_video(result, reader):
+            pytest.fail("nothing is to be written")
+    assert other.read_text() == "kept"
+    assert not result.exists()
