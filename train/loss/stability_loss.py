@@ -7,8 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# The greatest shift, in pixels: one less than the stride of the widest network, whose strokes would
-# otherwise stick to its grid.
+# The greatest shift, in pixels: with all shifts below the largest stride, strokes do not stick to its grid.
 _MOST_SHIFT = 7
 # Between the frames of a video the light changes by some percent, and noise by some levels of 255.
 _MOST_BRIGHTENING = 0.05

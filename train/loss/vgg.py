@@ -22,7 +22,7 @@ from torch import Tensor
 from fastnst.errors import FastnstError
 from train.loss.loss_network import LossNetwork
 from train.machine.answer_within import answer_within
-from train.network.checkpoint import forbidden_in_pickle
+from train.machine.refused_pickle import forbidden_in_pickle
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,13 @@ from typing import Any
 import torch
 
 from fastnst.errors import FastnstError
+from train.machine.refused_pickle import forbidden_in_pickle
 from train.network.build import StyleNetwork, build_network
 from train.network.record import FORMAT, RunRecord
 
 KEY = "fastnst"
 """Where a Lightning checkpoint holds the run's record."""
 NETWORK_PREFIX = "network."
-
-# PyTorch's words for a function or a class that it does not load.
-_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
 
 
 @dataclass(frozen=True)
@@ -124,13 +121,3 @@ def _is_whole(state: Mapping[str, Any]) -> bool:
         and isinstance(weights, dict)
         and all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in weights.items())
     )
-
-
-def forbidden_in_pickle(error: Exception) -> str | None:
-    """Return what a file asked for that PyTorch does not load, such as `posix.system`; None if nothing.
-
-    Args:
-        error: Raised by `torch.load` with `weights_only`.
-    """
-    found = _FORBIDDEN.search(str(error))
-    return None if found is None else found[1]
