@@ -106,8 +106,8 @@ def make_step(loss_network: LossNetworkName | None, image_size: int) -> Callable
 
 def _features(loss_network: str, layers: tuple[str, ...]) -> LossNetwork:
     if loss_network == "compact":
-        return CompactFeatures(layers, random_compact_state())
-    return VGGFeatures(loss_network, layers, random_vgg_state(loss_network, layers))
+        return CompactFeatures(layers, random_compact_state(), mirrored=True)
+    return VGGFeatures(loss_network, layers, random_vgg_state(loss_network, layers), mirrored=True)
 
 
 if __name__ == "__main__":

@@ -150,7 +150,9 @@ def our_step(options: argparse.Namespace) -> Callable[[], StyleTransfer]:
         keep_freed_memory()
     precision = resolve_precision("auto", options.device)
     layers = (*config.content_layers, *config.resolved_style_layers)
-    features = VGGFeatures(config.loss_network, layers, random_vgg_state(config.loss_network, layers))
+    features = VGGFeatures(
+        config.loss_network, layers, random_vgg_state(config.loss_network, layers), mirrored=True
+    )
     pixels = _style().numpy()
     style = Painting(pixels, pixels, "")
     loss = make_loss(config, style, features)

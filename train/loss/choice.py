@@ -49,11 +49,11 @@ def load_loss_network(
     layers = (*config.content_layers, *config.resolved_style_layers)
     check_layers(config.loss_network, layers)
     if config.loss_network == COMPACT:
-        return config, CompactFeatures(layers, load_compact_state())
+        return config, CompactFeatures(layers, load_compact_state(), mirrored=True)
     if state is None:
         report(f"reading the weights of {config.loss_network}")
         state = load_vgg_state(config.loss_network, config.loss_network_weights)
-    return config, VGGFeatures(config.loss_network, layers, state)
+    return config, VGGFeatures(config.loss_network, layers, state, mirrored=True)
 
 
 def make_loss(

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.loss.loss_network import LossNetwork
+from train.loss.loss_network import LossNetwork, same_convolution
 
 ARCHITECTURE = "compact"
 COMPACT_WEIGHTS = Path(__file__).with_name("compact.safetensors")
@@ -71,7 +71,7 @@ def weight_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def compact_activations(
-    x: Tensor, weights: Mapping[str, Tensor], wanted: Collection[str]
+    x: Tensor, weights: Mapping[str, Tensor], wanted: Collection[str], *, mirrored: bool = False
 ) -> dict[str, Tensor]:
     """Run the network with any weights, such as those of a student in training.
 
@@ -79,6 +79,7 @@ def compact_activations(
         x: Images less `MEAN` and divided by `STD`, (N, 3, H, W).
         weights: With the shapes of `weight_shapes`.
         wanted: Some of `COMPACT_LAYERS`.
+        mirrored: Whether borders are mirrored, see `LossNetwork`.
 
     Returns:
         Features of shape (N, C, H', W') by layer. Unlike VGG's they can be negative.
@@ -88,7 +89,8 @@ def compact_activations(
     for name, block, conv, _ in TRUNK:
         if block and not conv:
             x = F.max_pool2d(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
-        x = F.relu(F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=1))
+        kernels, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        x = F.relu(same_convolution(x, kernels, bias, mirrored=mirrored))
         if layer := read_off.get((block, conv)):
             found[layer] = F.conv2d(x, weights[f"{layer}.weight"], weights[f"{layer}.bias"])
             if len(found) == len(read_off):
@@ -105,12 +107,13 @@ class CompactFeatures(LossNetwork):
     Args:
         layers: The layers that will be asked for, some of `COMPACT_LAYERS`.
         state: The weights, as `load_compact_state` reads them.
+        mirrored: Whether borders are mirrored, see `LossNetwork`.
 
     Raises:
         FastnstError: If a layer is not one of `COMPACT_LAYERS`, or a weight is missing or of another shape.
     """
 
-    def __init__(self, layers: Iterable[str], state: Mapping[str, Tensor]) -> None:
+    def __init__(self, layers: Iterable[str], state: Mapping[str, Tensor], *, mirrored: bool = False) -> None:
         layers = tuple(layers)
         for layer in layers:
             if layer not in HEADS:
@@ -129,12 +132,13 @@ class CompactFeatures(LossNetwork):
             mean=MEAN,
             std=STD,
             weights={name: state[name] for name in weight_shapes()},
+            mirrored=mirrored,
         )
 
     def _activations(
         self, x: Tensor, weights: Mapping[str, Tensor], wanted: Collection[str]
     ) -> dict[str, Tensor]:
-        return compact_activations(x, weights, wanted)
+        return compact_activations(x, weights, wanted, mirrored=self.mirrored)
 
 
 def load_compact_state(path: str | os.PathLike[str] = COMPACT_WEIGHTS) -> dict[str, Tensor]:

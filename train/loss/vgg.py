@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.loss.loss_network import LossNetwork
+from train.loss.loss_network import LossNetwork, same_convolution
 from train.machine.answer_within import answer_within
 from train.machine.refused_pickle import forbidden_in_pickle
 
@@ -167,13 +167,21 @@ class VGGFeatures(LossNetwork):
         layers: The layers that will be asked for, such as `relu3_3`. Nothing past the deepest is loaded.
         state: Weights in torchvision's naming, `features.0.weight` and so on; layers that are not needed may
             be missing. `load_vgg_state` reads or downloads them, `random_vgg_state` makes random ones.
+        mirrored: Whether borders are mirrored, see `LossNetwork`.
 
     Raises:
         FastnstError: If a layer does not exist, or `state` lacks the weights of one that is needed, or has
             them in another shape.
     """
 
-    def __init__(self, architecture: str, layers: Iterable[str], state: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self,
+        architecture: str,
+        layers: Iterable[str],
+        state: Mapping[str, Tensor],
+        *,
+        mirrored: bool = False,
+    ) -> None:
         layers = tuple(layers)
         self._convolutions = _needed(architecture, layers)
         missing = [c.layer for c in self._convolutions if f"{c.key}.weight" not in state]
@@ -195,7 +203,13 @@ class VGGFeatures(LossNetwork):
             weights |= {f"{conv.key}.weight": weight, f"{conv.key}.bias": bias}
         fixed = _architecture(architecture)
         super().__init__(
-            architecture, layers, licence=fixed.licence, mean=fixed.mean, std=fixed.std, weights=weights
+            architecture,
+            layers,
+            licence=fixed.licence,
+            mean=fixed.mean,
+            std=fixed.std,
+            weights=weights,
+            mirrored=mirrored,
         )
 
     def _activations(
@@ -205,8 +219,9 @@ class VGGFeatures(LossNetwork):
         for conv in self._convolutions:
             if conv.pooled:
                 x = F.max_pool2d(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
+            kernels, bias = weights[f"{conv.key}.weight"], weights[f"{conv.key}.bias"]
             # Not in place: a later layer must not change an activation that is returned.
-            x = F.relu(F.conv2d(x, weights[f"{conv.key}.weight"], weights[f"{conv.key}.bias"], padding=1))
+            x = F.relu(same_convolution(x, kernels, bias, mirrored=self.mirrored))
             if conv.layer in wanted:
                 activations[conv.layer] = x
                 if len(activations) == len(wanted):
