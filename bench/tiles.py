@@ -16,7 +16,7 @@ from PIL import Image
 from fastnst import Stylizer
 from fastnst.model.metadata import read_metadata
 from fastnst.style_library import find_style
-from fastnst.tiling.tiles import cut_into_tiles, receptive_field, side_of_tiles
+from fastnst.tiling.tiles import alignment, cut_into_tiles, receptive_field, side_of_tiles
 
 Pixels = NDArray[np.uint8]
 
@@ -48,17 +48,23 @@ def main() -> None:
     error = np.mean((whole.astype(np.float32) - tiled) ** 2, dtype=np.float64)
     print(f"PSNR {10 * np.log10(255**2 / max(error, 1e-9)):.1f} dB, greatest difference", end=" ")
     print(int(np.abs(whole.astype(np.int16) - tiled).max()))
-    margin = receptive_field(Stylizer(options.model).metadata)
-    rows = cut_into_tiles(height, width, side_of_tiles(margin, options.tile), margin)
+    side, margin, grain = _tiling(options)
+    rows = cut_into_tiles(height, width, side, margin, grain)
     borders = [row[0].top for row in rows[1:]], [tile.left for tile in rows[0][1:]]
     print(f"gradient across the borders of {len(rows)}x{len(rows[0])} tiles over that elsewhere:", end=" ")
     print(f"tiled {_seam(tiled, *borders):.4f}, whole {_seam(whole, *borders):.4f}")
 
 
+def _tiling(options: argparse.Namespace) -> tuple[int, int, int]:
+    """Return the side of tiles, their margin and the pixels at whose multiples they begin."""
+    metadata = read_metadata(find_style(options.model))
+    margin, grain = receptive_field(metadata), alignment(metadata)
+    return side_of_tiles(margin, grain, options.tile), margin, grain
+
+
 def _paint(options: argparse.Namespace, height: int, width: int) -> None:
     image = _photo(options.image, height, width)
-    margin = receptive_field(read_metadata(find_style(options.model)))
-    tile = side_of_tiles(margin, options.tile) if options.only == "tiled" else max(height, width)
+    tile = _tiling(options)[0] if options.only == "tiled" else max(height, width)
     stylizer = Stylizer(options.model, device="cpu", threads=options.threads, tile=tile)
     start = time.perf_counter()
     stylizer(image, out=image)

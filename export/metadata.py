@@ -14,6 +14,7 @@ from fastnst.errors import FastnstError
 from fastnst.model import keys
 from fastnst.model.metadata import FORMAT, read_metadata
 from fastnst.terminal import one_line
+from train.network.shape import GRAIN
 
 if TYPE_CHECKING:
     from train.network.checkpoint import StyleCheckpoint
@@ -70,6 +71,7 @@ def _describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
         keys.STYLE_AUTHOR: style.author or "unknown",
         keys.STYLE_LICENCE: style.licence or "unknown",
         **{f"network.{key}": value for key, value in record.network_shape._asdict().items()},
+        **({keys.NETWORK_GRAIN: GRAIN} if record.network_shape.wide_blocks else {}),
         keys.TRAINING_FINISHED: record.finished,
         keys.TRAINING_STEPS: checkpoint.steps,
         keys.TRAINING_IMAGES: checkpoint.steps * options["batch_size"] * record.world_size,

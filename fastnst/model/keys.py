@@ -18,6 +18,8 @@ NETWORK_WIDTH = "network.width"
 NETWORK_RESIDUAL_BLOCKS = "network.residual_blocks"
 NETWORK_OUTER_KERNEL_SIZE = "network.outer_kernel_size"
 NETWORK_WIDE_BLOCKS = "network.wide_blocks"
+NETWORK_GRAIN = "network.grain"
+"""Pixels after which the grain of the canvas repeats; parts of a picture must begin at multiples of it."""
 
 TRAINING_FINISHED = "training.finished"
 TRAINING_STEPS = "training.steps"

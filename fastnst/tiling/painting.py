@@ -11,7 +11,7 @@ import numpy as np
 from fastnst.model.image_model import ImageModel
 from fastnst.model.values import Images
 from fastnst.tiling.fixed_norms import fix_statistics, measure_statistics
-from fastnst.tiling.tiles import Tile, cut_into_tiles, sample_tiles, side_of_tiles
+from fastnst.tiling.tiles import STRIDE, Tile, cut_into_tiles, sample_tiles, side_of_tiles
 
 Progress = Callable[[float], None]
 
@@ -31,6 +31,7 @@ def paint_in_tiles(
     *,
     side: int,
     margin: int,
+    alignment: int,
     progress: Progress | None = None,
 ) -> None:
     """Paint a picture tile by tile, without seams.
@@ -47,6 +48,7 @@ def paint_in_tiles(
         open_session: Opens a model's bytes on the model's device.
         side: Side of a tile in pixels, its margins included.
         margin: How far the network sees, in pixels: a multiple of 32.
+        alignment: Pixels at whose multiples tiles begin.
         progress: Called with the part that is done, in (0, 1].
 
     Raises:
@@ -56,7 +58,7 @@ def paint_in_tiles(
     say = progress or (lambda _: None)
     statistics = measure_statistics(
         data,
-        _sample(height, width, min(side, side_of_tiles(margin)), margin),
+        _sample(height, width, min(side, side_of_tiles(margin, alignment)), margin, alignment),
         lambda tile: model.pack(
             _extended(image[tile.outer_top : tile.outer_bottom, tile.outer_left : tile.outer_right], model)
         ),
@@ -65,7 +67,7 @@ def paint_in_tiles(
         progress=lambda part: say(part / 2),
     )
     fixed = replace(model, session=open_session(fix_statistics(data, statistics)))
-    rows = cut_into_tiles(height, width, side, margin)
+    rows = cut_into_tiles(height, width, side, margin, alignment)
     # Of what is painted over, only the rows are kept that the next tiles still see. They come from the band,
     # as a row of tiles may be lower than the margin: some of them are painted over before it begins.
     above = image[:0].copy()
@@ -84,8 +86,8 @@ def paint_in_tiles(
         say(0.5 + 0.5 * number / len(rows))
 
 
-def _sample(height: int, width: int, side: int, margin: int) -> list[Tile]:
-    rows = cut_into_tiles(height, width, side, margin)
+def _sample(height: int, width: int, side: int, margin: int, alignment: int = STRIDE) -> list[Tile]:
+    rows = cut_into_tiles(height, width, side, margin, alignment)
     tiles = [tile for row in rows for tile in row]
     affordable = _SAMPLE_BYTES // _KEPT_BYTES_PER_PIXEL / sum(tile.pixels for tile in tiles)
     return sample_tiles(rows, max(int(len(tiles) * affordable), 1))

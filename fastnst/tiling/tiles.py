@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from numpy.typing import NDArray
 from fastnst.model import keys
 from fastnst.model.metadata import whole_number
 
-ALIGNMENT = 32
+STRIDE = 32
 """Tiles begin at multiples of so many pixels, which the strides of networks divide."""
+
+# A file that claims a larger grain is not believed: its tiles would be the whole picture.
+_LARGEST_GRAIN = 1024
 
 _DEFAULT_SIDE = 768
 
@@ -84,7 +88,7 @@ def _scaled(margin: int, size: int, of: int) -> int:
     """Return a margin's rows or columns in activations of `size`, made of `of` pixels."""
     stride = 2.0 ** round(math.log2(of / size))
     # What a network pads to its strides is no part of the margin.
-    if 0 <= size * stride - of < ALIGNMENT:
+    if 0 <= size * stride - of < STRIDE:
         return round(margin / stride)
     return round(margin * size / of)
 
@@ -105,62 +109,71 @@ def receptive_field(metadata: Mapping[str, str]) -> int:
     if wide_blocks:
         # 2 + 4 of the strides, 8 more of the upsampling, and 3 at an eighth of the size in each wide block.
         sees += 11 + 24 * wide_blocks
-    return -(-sees // ALIGNMENT) * ALIGNMENT
+    return -(-sees // STRIDE) * STRIDE
 
 
-def side_of_tiles(margin: int, wanted: int | None = None) -> int:
+def alignment(metadata: Mapping[str, str]) -> int:
+    """Return the pixels at whose multiples the tiles of a network begin: 32, or the grain of its canvas.
+
+    Args:
+        metadata: What the model's file says of itself.
+    """
+    grain = whole_number(metadata, keys.NETWORK_GRAIN) or STRIDE
+    return grain if grain % STRIDE == 0 and grain <= _LARGEST_GRAIN else STRIDE
+
+
+def side_of_tiles(margin: int, alignment: int = STRIDE, wanted: int | None = None) -> int:
     """Return the side of tiles, in pixels with their margins, so that these do not fill them.
 
     Args:
         margin: Pixels around each part.
+        alignment: Pixels at whose multiples tiles begin.
         wanted: The side that the user wants; None for one that any memory holds.
 
     Returns:
         By default 768, or more where the parts would be less than two thirds as wide. What the user wants, or
-        more where they would be less than a third.
+        more where they would be less than a third. More, too, where tiles could not begin where they must.
     """
-    return max(_DEFAULT_SIDE, 6 * margin) if wanted is None else max(wanted, 3 * margin)
+    side = max(_DEFAULT_SIDE, 6 * margin) if wanted is None else max(wanted, 3 * margin)
+    return max(side, alignment + 2 * margin)
 
 
-def cut_into_tiles(height: int, width: int, side: int, margin: int) -> list[list[Tile]]:
+def cut_into_tiles(
+    height: int, width: int, side: int, margin: int, alignment: int = STRIDE
+) -> list[list[Tile]]:
     """Cut a picture into rows of tiles.
 
     Args:
         height: Of the picture in pixels.
         width: Of the picture.
-        side: Greatest side of a tile with its margins; what is left for the part itself is a multiple of 32,
-            32 at least.
+        side: Greatest side of a tile with its margins, at least `side_of_tiles` of the others.
         margin: Pixels around each part, a multiple of 32.
+        alignment: Tiles begin, with their margins, at multiples of so many pixels; a multiple of 32.
 
     Returns:
         The tiles, row by row; each pixel is in the part of exactly one of them.
     """
-    step = max((side - 2 * margin) // ALIGNMENT, 1) * ALIGNMENT
+    step = max((side - 2 * margin) // alignment, 1) * alignment
     return [
-        [
-            Tile(
-                top,
-                bottom,
-                left,
-                right,
-                *_with_margin(top, bottom, margin, height),
-                *_with_margin(left, right, margin, width),
-            )
-            for left, right in _parts(width, step)
-        ]
-        for top, bottom in _parts(height, step)
+        [Tile(top, bottom, left, right, *rows, *columns) for (left, right), columns in across]
+        for across in [_parts(width, step, margin, alignment)]
+        for (top, bottom), rows in _parts(height, step, margin, alignment)
     ]
 
 
-def _parts(size: int, step: int) -> list[tuple[int, int]]:
+def _parts(
+    size: int, step: int, margin: int, alignment: int
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return the first pixel of each part and the one after its last, without and with the margins."""
+    # The first part and the last need no margin at the picture's border, and are larger by it.
+    count = max(-(-(size - 2 * margin) // step), 1)
     # Equal parts: a last one of few pixels would be mostly margin.
-    count = -(-size // step)
-    step = -(-size // count // ALIGNMENT) * ALIGNMENT if count > 1 else size
-    return [(start, min(start + step, size)) for start in range(0, size, step)]
-
-
-def _with_margin(start: int, end: int, margin: int, size: int) -> tuple[int, int]:
-    return max(start - margin, 0), min(end + margin, size)
+    step = -(-(size - 2 * margin) // count // alignment) * alignment if count > 1 else size
+    edges = [0, *(number * step + margin for number in range(1, count)), size]
+    return [
+        ((start, end), (max(start - margin, 0), min(end + margin, size)))
+        for start, end in itertools.pairwise(edges)
+    ]
 
 
 def sample_tiles(tiles: Sequence[Sequence[Tile]], most: int) -> list[Tile]:

@@ -9,6 +9,9 @@ NetworkName = Literal["wide", "full", "fast", "tiny"]
 # The largest kernel reflects 4 pixels, which the smallest padded image allows.
 OUTER_KERNEL_SIZES = (1, 3, 5, 7, 9)
 
+GRAIN = 512
+"""Pixels after which the grain of a wide network's canvas repeats (`train.network.grain`)."""
+
 
 class NetworkShape(NamedTuple):
     """The numbers that define a network.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from train.network.grain import Grain
 from train.network.layers import (
     ConvNormReLU,
     FewChannelsConv2d,
@@ -13,7 +14,7 @@ from train.network.layers import (
     WideBlock,
     pad_to_stride,
 )
-from train.network.shape import NetworkShape, check_shape
+from train.network.shape import GRAIN, NetworkShape, check_shape
 
 # Three stride-2 convolutions: the wide blocks run at an eighth of the image's height and width.
 STRIDE = 8
@@ -26,7 +27,8 @@ class WideNet(nn.Module):
     pixels around. Large shapes, such as a painter's swirls, need a wider view. Here wide blocks draw a draft
     at an eighth of the size, where each of them sees 56 pixels and costs little; residual blocks revise it at
     a quarter, with the photo's own features at that size added; and two enlargements lead to full size. The
-    idea is LapStyle's (Lin et al. 2021, arXiv:2104.05376), in one network instead of two.
+    idea is LapStyle's (Lin et al. 2021, arXiv:2104.05376), in one network instead of two. The draft begins
+    with the grain of the canvas (`Grain`).
 
     Convolutions before an instance norm have no bias, since the norm would subtract it.
 
@@ -50,6 +52,7 @@ class WideNet(nn.Module):
         self.to_half = ConvNormReLU(3, 2 * width, outer_kernel_size, stride=2)
         self.to_quarter = ConvNormReLU(2 * width, 4 * width, kernel_size=3, stride=2)
         self.to_eighth = ConvNormReLU(4 * width, 6 * width, kernel_size=3, stride=2)
+        self.grain = Grain(6 * width, GRAIN // STRIDE)
         self.draft = nn.Sequential(*(WideBlock(6 * width) for _ in range(wide_blocks)))
         self.from_eighth = UpsampledConvNormReLU(6 * width, 4 * width)
         self.revision = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
@@ -69,7 +72,7 @@ class WideNet(nn.Module):
         height, width = content.shape[-2:]
         x = pad_to_stride(content, STRIDE)  # (N, 3, H', W'), multiples of 8 and at least 32
         quarter = self.to_quarter(self.to_half(x))  # (N, 4 width, H'/4, W'/4)
-        draft = self.draft(self.to_eighth(quarter))  # (N, 6 width, H'/8, W'/8)
+        draft = self.draft(self.grain(self.to_eighth(quarter)))  # (N, 6 width, H'/8, W'/8)
         x = self.revision(self.from_eighth(draft) + quarter)  # (N, 4 width, H'/4, W'/4)
         x = self.from_half(self.from_quarter(x))  # (N, width, H', W')
         x = torch.sigmoid(self.to_rgb(x))

@@ -21,6 +21,7 @@ from train.network.build import build_network
 from train.network.checkpoint import KEY
 from train.network.record import PaintingRecord, Quality, RunRecord
 from train.network.trained_weights import TrainedWeights
+from train.network.wide_net import WideNet
 from train.photos.crop_schedule import CropSchedule
 from train.step.muon import Muon
 from train.step.teacher import Teacher
@@ -124,6 +125,8 @@ class StyleTransfer(pl.LightningModule):
     def training_step(self, content: Tensor, batch_idx: int) -> Tensor:
         """Return the loss of one batch of photos, (N, 3, S, S) in [0, 1]."""
         content = content.contiguous(memory_format=torch.channels_last)
+        if isinstance(self.network, WideNet):
+            self.network.grain.move(self._seed())
         if self.teacher is not None and self.copies_teacher(self.global_step):
             self.losses = None
             loss = self.teacher.distance(self.network(content), content)
@@ -161,8 +164,11 @@ class StyleTransfer(pl.LightningModule):
         """Return the photos after a small change, at every other step: half the time for the same effect."""
         if not self.loss.stability_weight or self.global_step % _STABILITY_EVERY:
             return None
-        # A function of the seed, the step and the process: a resumed run sees the same changes.
-        return disturb(content, seed=self.config.seed + self.global_step + (self.global_rank << 32))
+        return disturb(content, self._seed())
+
+    def _seed(self) -> int:
+        """Return the seed of the step's chances, the same in a resumed run, another in each process."""
+        return self.config.seed + self.global_step + (self.global_rank << 32)
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and the schedule of its learning rate."""

@@ -4,7 +4,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastnst.tiling.tiles import Tile, cut_into_tiles, receptive_field, sample_tiles, side_of_tiles
+from fastnst.tiling.tiles import (
+    Tile,
+    alignment,
+    cut_into_tiles,
+    receptive_field,
+    sample_tiles,
+    side_of_tiles,
+)
 from train.network.build import build_network
 from train.network.instance_norm import InstanceNorm2d
 from train.network.shape import NETWORKS
@@ -16,24 +23,27 @@ from train.network.shape import NETWORKS
     width=st.integers(1, 900),
     side=st.integers(1, 500),
     margin=st.sampled_from([0, 32, 64, 128]),
+    grain=st.sampled_from([32, 96, 256]),
 )
-def test_every_pixel_is_in_one_part_and_every_margin_is_whole(height, width, side, margin):
+def test_every_pixel_is_in_one_part_and_every_margin_is_whole(height, width, side, margin, grain):
     covered = np.zeros((height, width), int)
-    for row in cut_into_tiles(height, width, side, margin):
+    for row in cut_into_tiles(height, width, side, margin, grain):
         for tile in row:
             covered[tile.top : tile.bottom, tile.left : tile.right] += 1
             assert tile.outer_top == max(tile.top - margin, 0)
             assert tile.outer_bottom == min(tile.bottom + margin, height)
             assert tile.outer_left == max(tile.left - margin, 0)
             assert tile.outer_right == min(tile.right + margin, width)
-            assert tile.outer_top % 32 == tile.outer_left % 32 == 0
-            assert max(tile.height, tile.width) <= max(side, 2 * margin + 32)
+            assert tile.outer_top % grain == tile.outer_left % grain == 0
+            assert max(tile.height, tile.width) <= max(side, 2 * margin + grain)
     assert (covered == 1).all()
 
 
 def test_the_last_tile_is_no_sliver():
     heights = [row[0].bottom - row[0].top for row in cut_into_tiles(1010, 100, 640, 64)]
     assert heights == [512, 498]
+    # The last tile has no margin below: this picture needs no third one.
+    assert len(cut_into_tiles(1152, 100, 640, 64)) == 2
 
 
 def test_the_inner_activations_are_those_of_the_part():
@@ -82,8 +92,16 @@ def test_margins_are_as_wide_as_the_networks_see(name, monkeypatch):
 
 def test_tiles_are_larger_where_margins_are_wide():
     assert [side_of_tiles(margin) for margin in (32, 64, 128, 160)] == [768, 768, 768, 960]
-    assert [side_of_tiles(margin, 256) for margin in (32, 64, 128, 160)] == [256, 256, 384, 480]
-    assert side_of_tiles(160, 700) == 700
+    assert [side_of_tiles(margin, wanted=256) for margin in (32, 64, 128, 160)] == [256, 256, 384, 480]
+    assert side_of_tiles(160, wanted=700) == 700
+    assert side_of_tiles(160, 512, wanted=700) == 832
+
+
+@pytest.mark.parametrize(
+    ("said", "pixels"), [({}, 32), ("512", 512), ("0", 32), ("500", 32), ("1000000", 32), ("x", 32)]
+)
+def test_tiles_begin_where_the_grain_of_the_canvas_does(said, pixels):
+    assert alignment({"network.grain": said} if said else {}) == pixels
 
 
 @pytest.mark.parametrize(("rows", "columns", "most"), [(10, 10, 20), (3, 40, 12), (40, 3, 12), (30, 30, 1)])

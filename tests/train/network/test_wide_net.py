@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from tests.train.network.look_inside import names_of_gradients, shapes_of
 from train.network.build import build_network
+from train.network.grain import Grain
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.transformer_net import TransformerNet
 from train.network.wide_net import WideNet
@@ -21,14 +22,14 @@ def network():
 @torch.no_grad()
 def test_it_drafts_at_an_eighth_and_revises_at_a_quarter():
     expected = [(32, 128, 128), (64, 64, 64), (96, 32, 32)]
-    expected += 4 * [(96, 32, 32), (192, 32, 32), (96, 32, 32)]
+    expected += [(96, 32, 32)] + 4 * [(96, 32, 32), (192, 32, 32), (96, 32, 32)]
     expected += [(64, 64, 64)] + 2 * [(64, 64, 64), (64, 64, 64)]
     expected += [(32, 128, 128), (16, 256, 256), (3, 256, 256)]
     assert shapes_of(build_network(NETWORKS["wide"]), torch.rand(1, 3, 256, 256)) == expected
 
 
 def test_the_default_network_has_472_thousand_parameters():
-    kernels = [32 * 3 * 25, 64 * 32 * 9, 96 * 64 * 9]  # down
+    kernels = [32 * 3 * 25, 64 * 32 * 9, 96 * 64 * 9, 96]  # down, and the grain's strength
     kernels += 4 * [96 * 49, 192 * 96 + 192, 96 * 192]  # the draft, with the biases of its first 1x1
     kernels += [64 * 96 * 9, *4 * [64 * 64 * 9]]  # the revision
     kernels += [32 * 64 * 9, 16 * 32 * 9, 3 * 16 * 25 + 3]  # up
@@ -41,7 +42,7 @@ def test_the_default_network_has_472_thousand_parameters():
 @torch.no_grad()
 def test_its_numbers_shape_the_network():
     shapes = shapes_of(WideNet(2, 3, 7, 1), torch.rand(1, 3, 40, 33))
-    assert [shape[0] for shape in shapes] == [4, 8, 12, 12, 24, 12, 8, *6 * [8], 4, 2, 3]
+    assert [shape[0] for shape in shapes] == [4, 8, 12, 12, 12, 24, 12, 8, *6 * [8], 4, 2, 3]
     assert shapes[3][1:] == (5, 5)
     small = WideNet(1, 0, 9, 1)
     assert {tuple(small.to_half[0].weight.shape[2:]), tuple(small.to_rgb.weight.shape[2:])} == {(9, 9)}
@@ -90,6 +91,35 @@ def test_the_smallest_images_allow_every_outer_kernel(outer):
     for size in ((1, 1), (31, 8), (32, 32)):
         assert network(torch.rand(1, 3, *size)).shape[-2:] == size
         assert network(torch.rand(1, 3, *size)).isfinite().all()
+
+
+@torch.no_grad()
+def test_an_even_photo_gets_strokes_and_the_same_ones_each_time(network):
+    even = torch.full((1, 3, 600, 64), 0.4)
+    stylized = network(even)
+    assert stylized.std() > 1e-3
+    assert torch.equal(stylized, network(even))
+
+
+@torch.no_grad()
+def test_the_grain_repeats_after_512_pixels_and_lies_elsewhere_in_training():
+    grain = Grain(3, 64)
+    x = torch.zeros(2, 3, 70, 130)
+    laid = grain.eval()(x)
+    assert torch.equal(laid[..., :6, :2], laid[..., 64:, 128:])
+    assert not torch.equal(laid[..., :32, :32], laid[..., 32:64, 32:64])
+    grain.train().move(seed=7)
+    moved = grain(x)
+    down, right = grain.place.tolist()
+    assert (down, right) != (0, 0)
+    assert torch.equal(
+        moved, laid[..., :64, :64].roll((-down, -right), (2, 3)).repeat(1, 1, 2, 3)[..., :70, :130]
+    )
+    grain.move(seed=8)
+    assert grain.place.tolist() != [down, right]
+    grain.move(seed=7)
+    assert grain.place.tolist() == [down, right]
+    assert torch.equal(grain.eval()(x), laid)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0])

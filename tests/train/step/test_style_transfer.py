@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from fastnst.errors import FastnstError
+from train.network.transformer_net import TransformerNet
+from train.network.wide_net import WideNet
 from train.photos.crop_schedule import CropSchedule
 from train.step.muon import Muon
 from train.step.style_transfer import learning_rate_factor
@@ -53,6 +55,7 @@ def test_the_optimizer_is_the_one_of_the_options(tiny_module):
 
 def test_every_other_step_compares_with_a_changed_photo(tiny_module, monkeypatch):
     photos = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(1))
+    tiny_module.network = TransformerNet(3, 1, 5)  # which has no grain that moves with the steps
     found = {}
     for step in range(4):
         monkeypatch.setattr(type(tiny_module), "global_step", step)
@@ -67,6 +70,17 @@ def test_every_other_step_compares_with_a_changed_photo(tiny_module, monkeypatch
         assert total == pytest.approx(without + 2 * stability, rel=1e-5)
     assert found[0, 2.0] != found[2, 2.0]  # another change
     assert found[1, 2.0] == found[3, 2.0]
+
+
+def test_each_step_lays_the_grain_of_the_canvas_elsewhere(tiny_module, monkeypatch):
+    tiny_module.network = WideNet(3, 1, 5, 1)
+    photos = torch.rand(1, 3, 40, 40, generator=torch.Generator().manual_seed(1))
+    places = []
+    for step in (0, 1, 0):
+        monkeypatch.setattr(type(tiny_module), "global_step", step)
+        tiny_module.training_step(photos, 0)
+        places.append(tiny_module.network.grain.place.tolist())
+    assert places[0] == places[2] != places[1]  # a resumed run sees the same
 
 
 def test_a_compiled_step_is_the_same_step(tiny_module, monkeypatch):
