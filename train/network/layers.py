@@ -21,7 +21,6 @@ class ReflectedConv2d(nn.Conv2d):
         kernel_size: Odd size of the kernel.
         stride: Step of the kernel.
         bias: Whether a bias is added.
-        groups: Groups of channels that are convolved each alone.
     """
 
     def __init__(
@@ -32,9 +31,8 @@ class ReflectedConv2d(nn.Conv2d):
         stride: int = 1,
         *,
         bias: bool = True,
-        groups: int = 1,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, bias=bias, groups=groups)
+        super().__init__(in_channels, out_channels, kernel_size, stride, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution, (N, out_channels, H / stride, W / stride)."""
@@ -122,7 +120,10 @@ class WideBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.depthwise = ReflectedConv2d(channels, channels, kernel_size=7, bias=False, groups=channels)
+        # The border repeated: mirrored, its 24 pixels would be seen twice, and painted lighter as a frame.
+        self.depthwise = nn.Conv2d(
+            channels, channels, 7, padding=3, padding_mode="replicate", bias=False, groups=channels
+        )
         self.norm = InstanceNorm2d(channels)
         self.expand = nn.Conv2d(channels, 2 * channels, kernel_size=1)
         # Without bias: the next norm would subtract it.
@@ -141,7 +142,7 @@ def pad_to_stride(image: Tensor, stride: int) -> Tensor:
 
     Reflection looks best but needs more pixels than it adds, so small images are first extended by repeating
     their last row and column. At four times the stride, every reflection inside the networks (4 pixels at
-    full size, 1 at a quarter, 3 at an eighth) has pixels to reflect.
+    full size, 1 at an eighth) has pixels to reflect.
 
     Args:
         image: Images of shape (N, C, H, W), H and W at least 1.

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from train.network.layers import WideBlock, pad_to_stride
 
@@ -25,6 +26,15 @@ def test_padding_reflects_large_images_and_repeats_the_edge_of_small_ones():
     small = torch.arange(3.0).view(1, 1, 1, 3)
     assert pad_to_stride(small, 4)[0, 0, 5].tolist() == [0, 1, *14 * [2]]
     assert pad_to_stride(small, 8)[0, 0, 31].tolist() == [0, 1, *30 * [2]]
+
+
+def test_a_wide_block_repeats_the_border():
+    block = WideBlock(2)
+    image = torch.rand(1, 2, 9, 8, generator=torch.Generator().manual_seed(0))
+    extended = torch.cat([*3 * [image[..., :1]], image, *3 * [image[..., -1:]]], 3)
+    extended = torch.cat([*3 * [extended[:, :, :1]], extended, *3 * [extended[:, :, -1:]]], 2)
+    expected = nn.functional.conv2d(extended, block.depthwise.weight, groups=2)
+    torch.testing.assert_close(block.depthwise(image), expected)
 
 
 def test_a_wide_block_sees_three_positions_of_its_own_channel_and_mixes_all():
