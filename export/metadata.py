@@ -188,6 +188,7 @@ def _describe_quality(quality: Quality) -> dict[str, Any]:
         keys.MEASURED_WITH: LOSS_NETWORK,
         keys.CONTENT_BY_LAYER: quality.content_by_layer,
         keys.STYLE_BY_LAYER: quality.style_by_layer,
+        **({} if quality.flicker is None else {keys.FLICKER: quality.flicker}),
     }
 
 

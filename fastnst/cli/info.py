@@ -26,6 +26,10 @@ _QUALITY = {
         "S, style missed",
         "one scale, the painting as large as in training: not to be compared between styles",
     ),
+    keys.FLICKER: (
+        "flicker",
+        "levels of 255 from frame to frame of a slow pan; the photos themselves have 3",
+    ),
 }
 
 _ON_GENERATED = "on generated photos: not to be compared with a measure on real ones"

@@ -74,6 +74,7 @@ def _write_checkpoint(path: Path, *, shape: NetworkShape = SMALL, **record: Any)
                 "content": 0.771234567,
                 "style": 0.0281,
                 "style_by_scale": {1: 0.03, 2: 0.0281, 4: 0.0262},
+                "flicker": 7.25,
                 "style_at_trained_size": 0.0411,
                 "content_by_layer": {"relu3_3": 0.7, "relu4_1": 0.8},
                 "style_by_layer": {"relu1_2": 0.01, "relu2_2": 0.05},

@@ -126,6 +126,7 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
         "quality.content_lost": "0.77123",
         "quality.style_missed_3_scales": "0.0281",
         "quality.style_by_scale": '{"1": 0.03, "2": 0.0281, "4": 0.0262}',
+        "quality.flicker": "7.25",
         "quality.style_missed": "0.0411",
         "quality.photos": "8",
         "quality.loss_network": "vgg19",

@@ -232,6 +232,9 @@ def _table(evaluation: Evaluation) -> list[str]:
         *_parts(ours.style_by_scale, photo.style_by_scale, "at 1/{}"),
         _row("S, one scale", ours.style_at_trained_size, photo.style_at_trained_size, ".4f", brush),
         *_parts(ours.style_by_layer, photo.style_by_layer),
+        _row(
+            "flicker", ours.flicker, photo.flicker, ".1f", "levels of 255, from frame to frame of a slow pan"
+        ),
     ]
     notes = {
         "checkerboard": (".2f", "1: no peaks at periods of 2 and 4 px"),

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from train.evaluate.flicker import flicker
 from train.image_tensor import image_to_tensor
 from train.loss.gram_matrix import gram_matrix
 from train.loss.loss_network import LossNetwork
@@ -48,13 +49,15 @@ def measure_quality(
     photos: Sequence[NDArray[np.uint8]],
     painting: Painting,
     features: LossNetwork,
+    before_photo: Callable[[int], None] = lambda _: None,
 ) -> Quality:
-    """Measure C and S3 of a style on photos that its training never saw.
+    """Measure C, S3 and the flicker of a style on photos that its training never saw.
 
     C is the content term, mean over two layers. S3 is the style term, mean over four layers and three scales:
     stylised photo and painting as they are, and both reduced 2 and 4 times by averaging. The painting has 768
     px for every style, whatever size trained it: so styles and projects can be compared, and large shapes are
-    seen. A photo too small for a scale is measured at the others (`train.loss.scales.usable_scales`).
+    seen. A photo too small for a scale is measured at the others (`train.loss.scales.usable_scales`). The
+    flicker is that of a slow pan (`train.evaluate.flicker`).
 
     Args:
         stylize: Maps a photo, float32 of shape (1, 3, H, W) in [0, 1] on the device of `features`, to its
@@ -62,6 +65,7 @@ def measure_quality(
         photos: RGB photos, uint8 of shape (H, W, 3).
         painting: The painting.
         features: The loss network, see `load_quality_features`.
+        before_photo: Called with the number of photos that are done, before each.
 
     Returns:
         The measure.
@@ -81,11 +85,15 @@ def measure_quality(
     content: dict[str, list[float]] = {layer: [] for layer in CONTENT_LAYERS}
     style: dict[str, list[float]] = {layer: [] for layer in STYLE_LAYERS}
     by_scale: dict[int, list[float]] = {}
-    for photo in photos:
+    flickers: list[float] = []
+    for done, photo in enumerate(photos):
+        before_photo(done)
         image = image_to_tensor(photo).to(device)
         photo_features = features(image, CONTENT_LAYERS)
         # As a user sees it: within [0, 1], rounded to the 256 levels of a file.
         stylized = (stylize(image).float().clamp(0, 1) * 255).round() / 255
+        if (moved := flicker(stylize, image, stylized)) is not None:
+            flickers.append(moved)
         found = features(stylized)
         for layer in CONTENT_LAYERS:
             content[layer].append(relative_squared_error(found[layer], photo_features[layer]).item())
@@ -108,6 +116,7 @@ def measure_quality(
         style_by_layer=style_by_layer,
         photos=len(photos),
         size=max(max(photo.shape[:2]) for photo in photos),
+        flicker=fmean(flickers) if flickers else None,
     )
 
 

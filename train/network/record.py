@@ -31,6 +31,8 @@ class Quality:
         style_by_layer: The terms of `style_at_trained_size` for each layer, mean over the photos.
         photos: Number of photos.
         size: Longer side of the largest photo in pixels.
+        flicker: How differently the next frame of a slow pan is painted, in levels of 255; None if it was
+            not measured, in older records or for small photos.
     """
 
     content: float
@@ -41,6 +43,7 @@ class Quality:
     style_by_layer: dict[str, float]
     photos: int
     size: int
+    flicker: float | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ class RunRecord:
         if values["quality"] is not None:
             # Records older than S3 hold another measure: they count as not measured.
             old = "style_by_scale" not in values["quality"]
-            values["quality"] = None if old else Quality(**_fields_of(Quality, values["quality"]))
+            quality = {"flicker": None} | dict(values["quality"])
+            values["quality"] = None if old else Quality(**_fields_of(Quality, quality))
         record = cls(**values)
         for part in (record, record.style, *([record.quality] if record.quality else [])):
             _check_types(part)

@@ -120,6 +120,8 @@ def log_quality(logger: Logger | None, quality: Quality, step: int) -> None:
         "quality/style": quality.style,
         "quality/style_at_trained_size": quality.style_at_trained_size,
     }
+    if quality.flicker is not None:
+        metrics["quality/flicker"] = quality.flicker
     metrics |= {f"quality/content/{layer}": value for layer, value in quality.content_by_layer.items()}
     metrics |= {f"quality/style/{layer}": value for layer, value in quality.style_by_layer.items()}
     metrics |= {f"quality/style/scale/{scale}": value for scale, value in quality.style_by_scale.items()}

@@ -63,14 +63,12 @@ def measure_and_tell(
 ) -> Quality:
     """Measure as `measure_quality` does, and report progress every few seconds: a CPU takes a while."""
     say_once(f"measuring C and S3 on {len(photos)} photos")
-    done, said = 0, time.monotonic()
+    said = time.monotonic()
 
-    def stylize_and_tell(photo: Tensor) -> Tensor:
-        nonlocal done, said
+    def tell(done: int) -> None:
+        nonlocal said
         if time.monotonic() - said >= _SILENT_SECONDS:
             say_once(f"measured {done} of {len(photos)} photos")
             said = time.monotonic()
-        done += 1
-        return stylize(photo)
 
-    return measure_quality(stylize_and_tell, photos, painting, features)
+    return measure_quality(stylize, photos, painting, features, tell)

@@ -87,6 +87,7 @@ def test_c_and_s3_are_those_of_the_design(features, photos, style):
     assert quality.style_by_scale == pytest.approx(by_scale, rel=1e-3)
     assert quality.style == pytest.approx(np.mean(list(by_scale.values())), rel=1e-3)
     assert (quality.photos, quality.size) == (3, 70)
+    assert quality.flicker is None  # the photos are too small
 
 
 def test_the_photo_itself_loses_no_content(features, photos, style):
@@ -104,6 +105,7 @@ def test_the_painting_itself_misses_no_style(features, photos, style):
     assert quality.style == pytest.approx(0, abs=1e-9)
     assert quality.style_at_trained_size == pytest.approx(0, abs=1e-9)
     assert quality.content > 0
+    assert quality.flicker is None
 
 
 def test_values_out_of_range_are_clamped_as_in_a_file(features, photos, style):
@@ -115,3 +117,11 @@ def test_values_out_of_range_are_clamped_as_in_a_file(features, photos, style):
 def test_it_takes_at_least_one_photo(features, style):
     with pytest.raises(ValueError, match="at least one photo"):
         measure_quality(blur, [], style, features)
+
+
+def test_photos_that_are_large_enough_tell_the_flicker(style, features):
+    done = []
+    photos = [make_pixels(160, 170), make_pixels(90, 200)]
+    quality = measure_quality(lambda photo: photo, photos, style, features, done.append)
+    assert 0 < quality.flicker < 6
+    assert done == [0, 1]
