@@ -31,7 +31,7 @@ DEFAULT_STYLE_LAYERS: dict[str, tuple[str, ...]] = {
     "compact": _VGG19_STYLE_LAYERS,
 }
 
-DEFAULT_STYLE_WEIGHT = 8.0
+DEFAULT_STYLE_WEIGHT = 10.0
 
 # --data by default, streamed from the Hugging Face hub, and --data that needs no files.
 DEFAULT_DATA = "detection-datasets/coco"
@@ -39,8 +39,8 @@ GENERATED_DATA = "generated"
 
 STRENGTHS = range(1, 11)
 _DEFAULT_STRENGTH = 5
-# The style weight of a level is this many times that of the level below. With 1.6 the levels reach from 1.2,
-# which recolours the photo, to 84, under which the photo is hard to recognise.
+# The style weight of a level is this many times that of the level below. With 1.6 the levels reach from 1.5,
+# which recolours the photo, to 105, under which the photo is hard to recognise.
 _STRENGTH_FACTOR = 1.6
 
 # Longer sides of images in pixels: at the least relu4_1 has 2 pixels; above the most the loss network takes
@@ -111,7 +111,7 @@ class TrainingConfig:
     """How strongly the style counts, from 1, which keeps the photo's shapes, to 10, which leaves little of
     the photo; 5 by default. One level serves every painting."""
     style_weight: float | None = None
-    """The same as a number, instead of --strength: level 5 is 8, and each is 1.6 times the one below it."""
+    """The same as a number, instead of --strength: level 5 is 10, and each is 1.6 times the one below it."""
     content_weight: float = 1.0
     """Weight of the content term."""
     style_scales: tuple[int, ...] = (1, 2, 4)

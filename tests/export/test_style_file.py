@@ -117,7 +117,7 @@ def test_metadata_says_what_the_style_is(session, exported: ExportedStyle):
         "training.images": "2400",
         "training.data": "train2017",
         "training.image_size": "256",
-        "training.style_weight": "8.0",
+        "training.style_weight": "10.0",
         "training.init": "none",
         "training.loss_network": "vgg16",
         "training.loss_network_licence": "CC BY 4.0, Visual Geometry Group, University of Oxford",

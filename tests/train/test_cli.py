@@ -121,12 +121,12 @@ def test_every_preset_is_read():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([], (8, 32.77)),
+        ([], (8, 40.96)),
         (["--style-weight", "3"], (None, 3.0)),
-        (["--strength", "2"], (2, 1.95)),
+        (["--strength", "2"], (2, 2.44)),
     ],
 )
-@pytest.mark.parametrize("in_preset", ["strength: 8", "style_weight: 32.77"])
+@pytest.mark.parametrize("in_preset", ["strength: 8", "style_weight: 40.96"])
 def test_how_strong_the_style_is_may_be_said_in_either_way_whatever_the_preset_says(
     monkeypatch, tmp_path, in_preset, given, expected
 ):
@@ -186,7 +186,7 @@ def test_devices_are_read_as_lightning_reads_them():
         ([*STYLE, "--images", "0"], "--images must be at least 1"),
         ([*STYLE, "--loss-network", "resnet"], "--loss-network: .*vgg16.* resnet"),
         ([*STYLE, "--style-weight", "nan"], "--style-weight"),
-        ([*STYLE, "--strength", "7", "--style-weight", "3"], "--strength 7 is a --style-weight of 20.48"),
+        ([*STYLE, "--strength", "7", "--style-weight", "3"], "--strength 7 is a --style-weight of 25.6"),
         ([*STYLE, "--strength", "11"], "--strength must be from 1 to 10, got 11"),
         ([*STYLE, "--strength", "5.5"], "--strength: .*int.* 5.5"),
         ([*STYLE, "--crop-scale", "[0.5]"], "--crop-scale: .*2 elements"),

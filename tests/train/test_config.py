@@ -124,13 +124,13 @@ def test_each_level_of_strength_multiplies_the_style_weight_by_the_same_factor()
 def test_strength_and_another_style_weight_are_one_line():
     with pytest.raises(FastnstError) as error:
         config(strength=7, style_weight=3.0)
-    assert str(error.value) == ("--strength 7 is a --style-weight of 20.48, not 3.0: give only one of them")
+    assert str(error.value) == ("--strength 7 is a --style-weight of 25.6, not 3.0: give only one of them")
 
 
 def test_options_that_were_filled_in_are_taken_as_they_are():
     filled_in = config(strength=7)
-    assert dataclasses.replace(filled_in, init="wave").style_weight == 20.48
-    assert filled_in.to_dict()["style_weight"] == 20.48
+    assert dataclasses.replace(filled_in, init="wave").style_weight == 25.6
+    assert filled_in.to_dict()["style_weight"] == 25.6
     assert filled_in.to_dict()["strength"] == 7
 
 

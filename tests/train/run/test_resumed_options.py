@@ -75,12 +75,12 @@ def test_an_option_that_an_older_version_did_not_have_does_not_stop_a_resume():
 
 
 def test_a_run_from_before_there_was_a_strength_goes_on():
-    started_with = config(style_weight=8.0, loss_network="vgg16").to_dict()
+    started_with = config(style_weight=10.0, loss_network="vgg16").to_dict()
     del started_with["strength"], started_with["init"]
-    for same in ({}, {"strength": 5}, {"style_weight": 8.0}, {"init": "none"}, {"init": "auto"}):
+    for same in ({}, {"strength": 5}, {"style_weight": 10.0}, {"init": "none"}, {"init": "auto"}):
         check_resumable(config(**same), started_with)
     for other, says in (
-        ({"strength": 6}, "style_weight was 8.0 and is now 12.8"),
+        ({"strength": 6}, "style_weight was 10.0 and is now 16.0"),
         ({"init": "wave"}, "init was none and is now wave"),
     ):
         with pytest.raises(FastnstError, match=says):
@@ -88,8 +88,8 @@ def test_a_run_from_before_there_was_a_strength_goes_on():
 
 
 def test_a_strength_may_be_written_as_its_style_weight_on_resume():
-    check_resumable(config(style_weight=20.48), config(strength=7).to_dict())
-    check_resumable(config(strength=7), config(style_weight=20.48).to_dict())
+    check_resumable(config(style_weight=25.6), config(strength=7).to_dict())
+    check_resumable(config(strength=7), config(style_weight=25.6).to_dict())
 
 
 @pytest.mark.parametrize("started_from", ["none", "wave", "some/folder/sea.ckpt"])

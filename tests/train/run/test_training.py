@@ -177,7 +177,7 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(finished, tiny, train,
 
     code, out, err = train(tiny.arguments(tmp_path, style_weight=3))
     assert (code, out) == (2, "")
-    assert "style_weight was 8.0 and is now 3.0" in err.splitlines()[-1]
+    assert "style_weight was 10.0 and is now 3.0" in err.splitlines()[-1]
 
     # Batches that workers make ahead of training must not be lost, nor come twice. Nor does it matter whether
     # decoded photos are kept.
@@ -298,7 +298,7 @@ def test_a_checkpoint_from_before_there_was_init_goes_on(tiny, train, tmp_path, 
     assert "at step 5 of 12" in err
     resumed = load_checkpoint(tmp_path / "tiny.ckpt")
     assert (resumed.record.options["init"], resumed.record.init) == ("none", {})
-    assert (resumed.record.options["style_weight"], resumed.record.options["strength"]) == (8.0, 5)
+    assert (resumed.record.options["style_weight"], resumed.record.options["strength"]) == (10.0, 5)
 
 
 def test_sigterm_saves_too(tiny, train, tmp_path, interrupt_in_step):
