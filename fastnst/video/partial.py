@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def _write(
             os.replace(partial, result)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
         else:
             with atomic_write(result) as temporary:
-                _remux(partial, temporary, source)
+                _remux(partial, temporary, source, writer.end)
                 _check_free(result, overwrite=overwrite)
             partial.unlink()
     except BaseException:
@@ -141,8 +142,8 @@ def _check_free(result: Path, *, overwrite: bool) -> None:
         raise FastnstError(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
 
 
-def _remux(partial: Path, target: Path, source: VideoReader) -> None:
-    """Copy an MP4 file of fragments into one with its index at the front."""
+def _remux(partial: Path, target: Path, source: VideoReader, end: Fraction) -> None:
+    """Copy an MP4 file of fragments, whose picture ends at `end` seconds, into one with its index first."""
     av = import_av()
     name = FORMATS[target.suffix.lower()]
     options = {**_INDEX_FIRST, **edit_unit(source)}
@@ -173,6 +174,10 @@ def _remux(partial: Path, target: Path, source: VideoReader) -> None:
             whole.mux(picture)
         for packet in fragments.demux([fragments.streams[index] for index in copies]):
             if packet.dts is not None:
+                if packet.stream.type == "video":
+                    # In fragments it is the time between frames as they are stored; where the file ends is
+                    # the latest end of a frame.
+                    packet.duration = min(packet.duration, round(end / packet.time_base) - packet.pts)
                 packet.stream = copies[packet.stream.index]
                 whole.mux(packet)
 

@@ -226,8 +226,8 @@ class VideoReader:
             return self._frame(item, following.pts - item.pts, is_last=False)
         duration = int(item.duration or 0)
         end = None if self._is_cut_off() else stated_end(self._container, self._video)
-        if end is not None:
-            duration = max(duration, round(end / self.time_base) - item.pts)
+        if end is not None and end > item.pts * self.time_base:
+            duration = round(end / self.time_base) - item.pts
         return self._frame(item, duration, is_last=True)
 
     def _frame(self, frame: Any, duration: int, *, is_last: bool) -> Frame:

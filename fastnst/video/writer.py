@@ -6,6 +6,7 @@ import math
 import os
 import re
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,12 @@ class VideoWriter:
                 FastnstWarning,
                 stacklevel=6,
             )
+
+    @property
+    def end(self) -> Fraction:
+        """When the last frame that was written ends, in seconds."""
+        last = self._last_frame
+        return Fraction(0) if last is None else (last.pts + last.duration) * self._time_base
 
     def write(self, item: Frame | Any) -> None:
         """Add the next frame, or a packet of the source's other streams.

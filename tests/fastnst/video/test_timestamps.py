@@ -45,6 +45,7 @@ def make(
     sound_rate: int = 48_000,
     rate: int = 25,
     timecode: str | None = None,
+    b_frames: int = 0,
 ) -> Path:
     """Write a video of small frames at these times, the last of which stands for `last`."""
     codec = CODECS.get(path.suffix, "libx264")
@@ -57,7 +58,8 @@ def make(
         video.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
         video.codec_context.time_base = unit
         # Without frames that refer to later ones, the times of storing and of showing are the same here.
-        video.options = {"bf": "0", "preset": "ultrafast"} if codec == "libx264" else {}
+        reorder = {"bf": str(b_frames), "b-adapt": "0", "preset": "ultrafast"}
+        video.options = reorder if codec == "libx264" else {}
         if timecode:
             video.metadata["timecode"] = timecode
         tone = container.add_stream(sound, rate=sound_rate) if sound else None
@@ -171,6 +173,25 @@ def test_times_are_those_of_the_original(tmp_path: Path, suffix: str, sound: str
         if sound and not (sound == "ac3" or "late sound" in case):
             assert same(after.sound[:1], before.sound[:1])
         assert abs(after.end - before.end) <= (Fraction(1, 25) if suffix == ".ts" else 2 * MS)
+
+
+@pytest.mark.parametrize("result_suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(("slow", "quick"), [(7, 2), (9, 3)])
+def test_the_end_stays_where_frames_are_stored_in_another_order(
+    tmp_path: Path, suffix: str, result_suffix: str, slow: int, quick: int
+) -> None:
+    """The frame that is shown last is stored before others, and long before the next of them."""
+    times = [Fraction(3 * min(index, slow) + max(0, index - slow), 25) for index in range(slow + quick + 1)]
+    source = make(tmp_path / f"source{suffix}", times, b_frames=3)
+    result = stylized(source, result_suffix)
+    before, after = shown(source), shown(result)
+    assert same(after.frames, before.frames)
+    assert abs(after.end - before.end) <= 2 * MS
+    for path in (source, result):
+        with av.open(str(path)) as container:
+            stored = [packet.pts for packet in container.demux(video=0) if packet.dts is not None]
+            assert stored != sorted(stored)  # else this is no test
 
 
 def joined(path: Path, *parts: Path) -> Path:
