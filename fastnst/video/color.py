@@ -125,7 +125,7 @@ class VideoColor:
         return None if self._to_srgb is None else FromSrgb(self._space)
 
     def to_rgb(self, frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return a PyAV frame's colours as sRGB; what is transparent is laid on white.
+        """Return a PyAV frame's colours as sRGB.
 
         Screens show the curve of SDR video as they show sRGB's, so its values stay; other primaries are
         converted, and HDR is tone-mapped.
@@ -135,7 +135,7 @@ class VideoColor:
             size: The width and height wanted.
 
         Returns:
-            sRGB of shape (H, W, 3), uint8.
+            sRGB of shape (H, W, 3), uint8; of shape (H, W, 4), with the opacity, if the format has that.
         """
         has_alpha = any(component.is_alpha for component in frame.format.components)
         is_deep = max(component.bits for component in frame.format.components) > 8
@@ -151,11 +151,13 @@ class VideoColor:
             interpolation=(_BICUBIC if same_size else _LANCZOS) | _EXACT,
         )
         values: NDArray[Any] = rgb.to_ndarray()
-        pixels = self._to_srgb(values[..., :3]) if self._to_srgb else values[..., :3]
+        if self._to_srgb is None:
+            return values
+        pixels = self._to_srgb(values[..., :3])
         if not has_alpha:
             return pixels
-        alpha = (values[..., 3:] >> (8 if values.dtype == np.uint16 else 0)).astype(np.uint16)
-        return ((pixels * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        alpha = (values[..., 3:] >> (8 if values.dtype == np.uint16 else 0)).astype(np.uint8)
+        return np.concatenate([pixels, alpha], axis=-1)
 
     def to_yuv(self, frame: Any) -> Any:
         """Return a PyAV frame of sRGB, rgb24, as yuv420p in these colours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -19,7 +20,9 @@ from fastnst.video.attachments import attached_files, cover_file, is_cover, left
 from fastnst.video.color import VideoColor
 from fastnst.video.imports import file_url, import_av
 from fastnst.video.timestamps import Clock, ends_early, skipped_samples, sound_duration, stated_end
-from fastnst.video.transparency import decoder_of
+from fastnst.video.transparency import decoder_of, on_white
+
+_TRANSPARENT = "has transparency: the result is laid on white"
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,15 @@ class VideoReader:
         self.path = path
         if path.is_dir():
             raise FastnstError(f"{path} is a folder: name the videos in it")
-        try:
-            self._container = self._av.open(_source(path), "r", metadata_errors="replace")
-        except (self._av.FFmpegError, OSError) as error:
-            raise FastnstError(_open_failure(path, error)) from None
-        try:
+        with ExitStack() as opened:
+            try:
+                source = _source(path, opened)
+                self._container = self._av.open(source, "r", metadata_errors="replace")
+            except (self._av.FFmpegError, OSError) as error:
+                raise FastnstError(_open_failure(path, error)) from None
+            opened.callback(self._container.close)
             self._open(size)
-        except BaseException:
-            self._container.close()
-            raise
+            self._opened = opened.pop_all()
 
     def _open(self, size: int | None) -> None:
         streams = [stream for stream in self._container.streams.video if not is_cover(stream)]
@@ -101,6 +104,7 @@ class VideoReader:
         self._clock = Clock(self._container, [self._video, *self.copied])
         self._cut_off = False
         self._undecoded = 0
+        self._is_transparent = False
         self._delays: dict[int, Fraction] = {}
         self._packets = 0  # of the video
         self._reached = Fraction(0)  # in seconds, of any stream
@@ -145,7 +149,7 @@ class VideoReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._container.close()
+        self._opened.close()
 
     def __iter__(self) -> Iterator[Frame | Any]:
         # Each stream's last item waits for the next one: how long a frame stands is seen from the one after
@@ -231,12 +235,22 @@ class VideoReader:
         return self._frame(item, duration, is_last=True)
 
     def _frame(self, frame: Any, duration: int, *, is_last: bool) -> Frame:
-        try:
-            pixels = self._color.to_rgb(frame, self._scaled)
-        except (self._av.FFmpegError, ValueError) as error:
-            raise FastnstError(f"{self.path}: {frame.format.name} cannot be read as RGB ({error})") from None
+        pixels = self._pixels(frame)
+        if pixels.shape[2] == 4:
+            # Most GIFs and many other files could be transparent and are not.
+            if not self._is_transparent and pixels[..., 3].min() < 255:
+                self._is_transparent = True
+                warnings.warn(f"{self.path} {_TRANSPARENT}", FastnstWarning, stacklevel=4)
+            pixels = on_white(pixels)
         upright = self._orientation.apply(pixels)[: self.height, : self.width]
         return Frame(np.ascontiguousarray(upright), frame.pts, duration, is_last)
+
+    def _pixels(self, frame: Any) -> NDArray[np.uint8]:
+        """Return a frame's sRGB, with its opacity if it may be transparent."""
+        try:
+            return self._color.to_rgb(frame, self._scaled)
+        except (self._av.FFmpegError, ValueError) as error:
+            raise FastnstError(f"{self.path}: {frame.format.name} cannot be read as RGB ({error})") from None
 
     def _is_cut_off(self) -> bool:
         """Return whether the file ends before its header says; it is read to its end."""
@@ -268,7 +282,9 @@ class VideoReader:
         elif (bits := max(component.bits for component in components)) > 8:
             losses.append(f"has {bits} bits a channel: the result has 8")
         if any(component.is_alpha for component in components):
-            losses.append("has transparency: the result is laid on white")
+            self._is_transparent = bool(self._pixels(first)[..., 3].min() < 255)
+            if self._is_transparent:
+                losses.append(_TRANSPARENT)
         if first.interlaced_frame:
             losses.append("is interlaced: deinterlace it first, as with ffmpeg -vf bwdif")
         if size != (self.width, self.height):
@@ -315,12 +331,12 @@ def _reduced(size: tuple[int, int], longer: int | None) -> tuple[int, int]:
     return max(2, 2 * round(size[0] * scale / 2)), max(2, 2 * round(size[1] * scale / 2))
 
 
-def _source(path: Path) -> Any:
+def _source(path: Path, opened: ExitStack) -> Any:
     """Return what PyAV opens, so that FFmpeg takes no part of the name for more than a name."""
     if "%" not in str(path):
         return file_url(path)
     # FFmpeg takes a%03d.gif for a series of pictures; an open file has no name.
-    file = path.open("rb")
+    file = opened.enter_context(path.open("rb"))
     return SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
 
 

@@ -76,15 +76,15 @@ def copy_streams(container: Any, source: Path, streams: list[Any], suffix: str) 
             copies[stream.index] = StreamCopy(container, stream)
         else:
             name = stream.codec_context.name
-            matroska = suffix != ".mkv" and holds("matroska", stream)
+            other = ".mp4" if suffix == ".mkv" else ".mkv"
+            fits_other = holds(FORMATS[other], stream)
             # A video without its subtitles is still useful; without its sound it is not.
             if stream.type == "audio":
-                rest = (
-                    "give -o NAME.mkv" if matroska else "convert it first, as with ffmpeg -c:v copy -c:a aac"
-                )
+                rest = "convert it first, as with ffmpeg -c:v copy -c:a aac"
+                rest = f"give -o NAME{other}" if fits_other else rest
                 raise FastnstError(f"{source}: its audio ({name}) does not fit into {suffix}: {rest}")
             line = f"its subtitles ({name}) do not fit into {suffix} and are left out"
-            line += "; -o NAME.mkv keeps them" if matroska else ""
+            line += f"; -o NAME{other} keeps them" if fits_other else ""
         if line:
             warnings.warn(f"{source}: {line}", FastnstWarning, stacklevel=7)
     return copies

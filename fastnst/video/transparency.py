@@ -1,10 +1,13 @@
-"""Decoding WebM with its transparency."""
+"""Transparent video: it is decoded with its opacity, and laid on white."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fastnst.errors import FastnstWarning
 from fastnst.video.imports import import_av
@@ -36,3 +39,9 @@ def decoder_of(stream: Any) -> Callable[[Any], list[Any]]:
     decoder.extradata = stream.codec_context.extradata
     decoder.thread_type = stream.thread_type
     return lambda packet: list(decoder.decode(packet))
+
+
+def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay RGBA of shape (H, W, 4), uint8, on white and return RGB of shape (H, W, 3)."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

@@ -107,6 +107,25 @@ def test_subtitles_are_kept(tmp_path: Path) -> None:
     assert len(decoded(tmp_path / "out.mp4")) == 50
 
 
+def test_subtitles_that_only_mp4_holds_are_said_to_stay_there(tmp_path: Path) -> None:
+    source = tmp_path / "in.mp4"
+    with av.open(str(source), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        words = container.add_mux_stream("mov_text")
+        for pixels in moving(3):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(video.encode(None))
+        packet = av.Packet(b"\0\5Hello")
+        packet.stream, packet.time_base = words, Fraction(1, 1000)
+        packet.pts, packet.dts, packet.duration = 0, 0, 100
+        container.mux(packet)
+    with pytest.warns(FastnstWarning, match="do not fit into .mkv and are left out; -o NAME.mp4 keeps them"):
+        stylize(source, tmp_path / "out.mkv")
+    stylize(source, tmp_path / "out.mp4")
+    assert packets_of(tmp_path / "out.mp4", "subtitle")[0] == (0, b"\0\5Hello")
+
+
 @pytest.mark.parametrize(
     ("tags", "full_range"),
     [
@@ -402,9 +421,7 @@ def test_a_name_is_only_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     )
     plain.rename(name)
     result = Path(name).with_suffix(".painted" + suffix.replace("gif", "mp4"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a GIF has transparency
-        assert stylize(Path(name), result) == 3
+    assert stylize(Path(name), result) == 3
     result.rename("plain.mp4")
     assert len(decoded(Path("plain.mp4"))) == 3
     assert sorted(file.name for file in Path().iterdir()) == sorted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,21 +113,40 @@ def test_ten_bits_are_read_and_said(tmp_path: Path) -> None:
     assert np.abs(frame.pixels.astype(int) - picture).max() <= 2
 
 
-def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
-    path = tmp_path / "clear.mov"
-    picture = np.dstack([scene(48, 64), np.full((48, 64), 255, np.uint8)])
-    picture[:20, :, 3] = 0
-    picture[20:30, :, 3] = 51
+def write_rgba(path: Path, *pictures: np.ndarray) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("png", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "rgba"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgba")))
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgba")))
         container.mux(stream.encode(None))
+    return path
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    picture = np.dstack([scene(48, 64), np.full((48, 64), 255, np.uint8)])
+    picture[:20, :, 3] = 0
+    picture[20:30, :, 3] = 51
+    path = write_rgba(tmp_path / "clear.mov", picture)
     with pytest.warns(FastnstWarning, match="has transparency: the result is laid on white"):
         (frame,) = frames_of(path)
     assert (frame.pixels[:20] == 255).all()
     np.testing.assert_array_equal(frame.pixels[30:], picture[30:, :, :3])
     assert np.abs(frame.pixels[20:30] - (0.2 * picture[20:30, :, :3] + 0.8 * 255)).max() < 1
+
+
+def test_a_video_that_could_be_transparent_and_is_not_gets_no_line(tmp_path: Path) -> None:
+    opaque = np.dstack([scene(48, 64), np.full((48, 64), 255, np.uint8)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frames = frames_of(write_rgba(tmp_path / "opaque.mov", opaque, opaque))
+    np.testing.assert_array_equal(frames[1].pixels, opaque[..., :3])
+    clear = opaque.copy()
+    clear[5, 5, 3] = 254
+    path = write_rgba(tmp_path / "later.mov", opaque, clear, clear)
+    with pytest.warns(FastnstWarning) as lines:
+        frames_of(path)
+    assert [str(line.message) for line in lines] == [f"{path} has transparency: the result is laid on white"]
 
 
 def test_an_untagged_video_is_taken_for_what_players_take_it(tmp_path: Path) -> None:

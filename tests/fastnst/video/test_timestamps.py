@@ -115,7 +115,6 @@ def stylized(source: Path, suffix: str) -> Path:
     result = source.with_name(f"result{suffix}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "(?s).*has transparency")  # every GIF
         with VideoReader(source) as reader:
             stylize_video(reader, result, lambda image: image)
     return result
