@@ -32,8 +32,9 @@ _LIMITED, _FULL = 1, 2
 _CONVERTED = (LINEAR, LOG, LOG_SQRT, PQ, DCI, HLG)
 
 # Matrices that swscale does not know, and would take for others.
-_UNKNOWN = {8: "YCgCo", 11: "Y'D'zD'x", 12: "derived YCbCr", 13: "derived YCbCr", 14: "ICtCp", 15: "IPT-C2"}
-_UNKNOWN |= {16: "YCgCo-Re", 17: "YCgCo-Ro"}
+_IPT_C2 = 15
+_UNKNOWN = {8: "YCgCo", 11: "Y'D'zD'x", 12: "derived YCbCr", 13: "derived YCbCr", 14: "ICtCp"}
+_UNKNOWN |= {_IPT_C2: "IPT-C2 (Dolby Vision, profile 5)", 16: "YCgCo-Re", 17: "YCgCo-Ro"}
 
 # swscale's numbers for the matrices of H.273. 2, unspecified, depends on the size.
 _SWSCALE = {_RGB: 1, _BT709: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
@@ -79,7 +80,7 @@ class VideoColor:
         full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
         guess = _guessed_matrix(frame.width, frame.height)
         return cls(
-            frame.colorspace,
+            _IPT_C2 if _is_dolby_only(frame) else frame.colorspace,
             full,
             _FULL if full else frame.color_range,
             primaries,
@@ -100,9 +101,16 @@ class VideoColor:
         return self._space.is_hdr
 
     @property
-    def unknown_matrix(self) -> str | None:
-        """The name of the matrix, if it is one that cannot be converted."""
-        return _UNKNOWN.get(self.matrix)
+    def unread(self) -> str | None:
+        """The line for colours that cannot be converted, without the file's name; None for all others."""
+        if self.matrix not in _UNKNOWN:
+            return None
+        rec709 = "libplacebo=colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+        by = rec709 if self.matrix == _IPT_C2 else "zscale=matrix=709"
+        return (
+            f"has colours in {_UNKNOWN[self.matrix]}, which are not read: convert it first, as with "
+            f"ffmpeg -vf {by}"
+        )
 
     @property
     def written(self) -> VideoColor:
@@ -198,3 +206,17 @@ def _peak(frame: Any) -> float:
         if has_luminance and numerator > 0 and denominator > 0:
             return float(numerator / denominator)
     return 1000.0
+
+
+def _is_dolby_only(frame: Any) -> bool:
+    """Return whether a frame's colours are Dolby Vision's own, profile 5, which no tag says.
+
+    The other profiles hold HDR10, HLG or SDR, and say so; what Dolby adds to it is left aside.
+    """
+    for data in frame.side_data:
+        if data.type.name == "DOVI_METADATA":
+            content = bytes(data)  # FFmpeg's AVDOVIMetadata, which begins with where AVDOVIRpuDataHeader is
+            (header,) = struct.unpack_from("N", content)
+            profile, has_full_range = content[header + 4], content[header + 10]
+            return profile == 0 and bool(has_full_range)
+    return False

@@ -120,11 +120,8 @@ class VideoReader:
             raise FastnstError(f"{self.path} holds no frame that can be decoded")
         first = self._held[-1]
         self._color = VideoColor.of(first, self._video.codec_context)
-        if matrix := self._color.unknown_matrix:
-            raise FastnstError(
-                f"{self.path} has colours in {matrix}, which are not read: "
-                "convert it first, as with ffmpeg -vf zscale=matrix=709"
-            )
+        if self._color.unread:
+            raise FastnstError(f"{self.path} {self._color.unread}")
         self._orientation = _Orientation.of(first)
         self._scaled = _reduced((first.width, first.height), size)
         width, height = self._scaled[::-1] if self._orientation.transposed else self._scaled

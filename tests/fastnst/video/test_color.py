@@ -164,8 +164,46 @@ def test_other_primaries_are_painted_as_srgb_and_written_as_they_were(tmp_path: 
 def test_a_matrix_that_cannot_be_converted_is_refused(tmp_path: Path) -> None:
     tags = {"colorspace": 14, "color_primaries": BT2020, "color_trc": PQ}
     source = make_video(tmp_path / "in.mp4", [patches()], tags=tags)
-    with pytest.raises(FastnstError, match=r"has colours in ICtCp, which are not read: convert it first"):
+    with pytest.raises(FastnstError, match=r"has colours in ICtCp, which are not read: convert"):
         VideoReader(source)
+
+
+def dolby_vision(path: Path, plain: Path, profile: int) -> Path:
+    """Add to each frame of an HEVC video what says that its colours are Dolby Vision's."""
+
+    def number(value: int) -> str:  # H.265's ue(v)
+        bits = bin(value + 1)[2:]
+        return "0" * (len(bits) - 1) + bits
+
+    # Prefix, type, format, profile and level; the depths of its layers, whose range is full; a straight line
+    # for each component; a checksum.
+    bits = f"{25:08b}{2:06b}{18:011b}{profile:04b}0000"
+    bits += f"1000{number(23)}011{number(2)}{number(2)}{number(4)}00000100" + number(0) * 3
+    bits += f"{number(0)}{0:010b}{1023:010b}" * 3 + number(0) * 2
+    bits += (number(0) * 2 + "0" + number(0) + "0" * 23 + number(1) + "0" * 23) * 3
+    bits += "0" * (-len(bits) % 8)
+    content = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\0\0\0", b"\0\0\3\0")
+    unit = b"\x7c\1" + content + b"\1\1\1\1\x80"
+    with av.open(str(plain)) as given, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(given.streams.video[0], opaque=True)
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                longer = av.Packet(bytes(packet) + len(unit).to_bytes(4, "big") + unit)
+                longer.pts, longer.dts, longer.time_base = packet.pts, packet.dts, packet.time_base
+                longer.stream, longer.is_keyframe = stream, packet.is_keyframe
+                container.mux(longer)
+    return path
+
+
+def test_dolby_visions_own_colours_are_refused_and_those_on_hdr10_are_read(tmp_path: Path) -> None:
+    plain = hdr_video(tmp_path / "plain.mp4", in_hdr(patches(), "PQ"), PQ)
+    own, on_hdr10 = (dolby_vision(tmp_path / f"{i}.mp4", plain, profile=i) for i in (0, 1))
+    for path in (own, on_hdr10):
+        assert {data.type.name for data in decoded(path)[0].side_data} >= {"DOVI_METADATA"}
+    with pytest.raises(FastnstError, match=r"Dolby Vision, profile 5\), which are not read: convert"):
+        VideoReader(own)
+    with pytest.warns(FastnstWarning, match="is HDR: the result is tone-mapped"):
+        VideoReader(on_hdr10)
 
 
 @pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
