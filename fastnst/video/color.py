@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from fastnst.image.color_space import (
 )
 
 # H.273's numbers of matrices and ranges, which FFmpeg uses too.
-_RGB, _BT709, _BT601 = 0, 1, 6
+_RGB, _BT709, _UNSPECIFIED, _BT601 = 0, 1, 2, 6
 _LIMITED, _FULL = 1, 2
 
 # The curves that no screen of SDR expects: their videos become BT.709.
@@ -43,6 +43,25 @@ _SWSCALE_709, _SWSCALE_601 = 1, 5
 # swscale's flags: interpolation, then full chroma on both ways and accurate rounding, without which colours
 # come out up to two levels off.
 _BICUBIC, _LANCZOS, _EXACT = 0x4, 0x200, 0x2000 | 0x4000 | 0x40000
+
+
+class ColorTags(NamedTuple):
+    """What is said of a video's colours, in the numbers of H.273; by default nothing."""
+
+    matrix: int = _UNSPECIFIED
+    range: int = 0
+    primaries: int = _UNSPECIFIED
+    transfer: int = _UNSPECIFIED
+
+    @classmethod
+    def of(cls, decoder: Any) -> ColorTags:
+        """Return those of a PyAV codec context: before it decodes, what the container says."""
+        return cls(decoder.colorspace, decoder.color_range, decoder.color_primaries, decoder.color_trc)
+
+    def filled(self, others: ColorTags) -> ColorTags:
+        """Return these tags, with the others' where these say nothing."""
+        pairs = zip(self, others, ColorTags(), strict=True)
+        return ColorTags(*(other if tag == nothing else tag for tag, other, nothing in pairs))
 
 
 @dataclass(frozen=True)
@@ -69,23 +88,26 @@ class VideoColor:
     peak: float = 1000.0
 
     @classmethod
-    def of(cls, frame: Any, decoder: Any) -> VideoColor:
-        """Return the colours of the encoded copy of a PyAV frame, which `decoder`, a codec context, gave.
+    def of(cls, frame: Any, tags: ColorTags) -> VideoColor:
+        """Return the colours of the encoded copy of a PyAV frame.
 
         A frame of RGB is encoded as BT.709 of limited range, which every player shows.
+
+        Args:
+            frame: The first frame.
+            tags: What its decoder or else its container says.
         """
-        primaries, transfer = decoder.color_primaries, decoder.color_trc
-        if frame.format.is_rgb or frame.colorspace == _RGB:
-            return cls(_BT709, False, _LIMITED, primaries, transfer, _SWSCALE_709, _peak(frame))
-        full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
+        if frame.format.is_rgb or tags.matrix == _RGB:
+            return cls(_BT709, False, _LIMITED, tags.primaries, tags.transfer, _SWSCALE_709, _peak(frame))
+        full = tags.range == _FULL or frame.format.name.startswith("yuvj")
         guess = _guessed_matrix(frame.width, frame.height)
         return cls(
-            _IPT_C2 if _is_dolby_only(frame) else frame.colorspace,
+            _IPT_C2 if _is_dolby_only(frame) else tags.matrix,
             full,
-            _FULL if full else frame.color_range,
-            primaries,
-            transfer,
-            _SWSCALE.get(frame.colorspace, guess),
+            _FULL if full else tags.range,
+            tags.primaries,
+            tags.transfer,
+            _SWSCALE.get(tags.matrix, guess),
             _peak(frame),
         )
 

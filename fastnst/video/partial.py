@@ -185,7 +185,8 @@ def _remux(partial: Path, target: Path, source: VideoReader, end: Fraction) -> N
 def _write_failure(result: Path, error: Any) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{result} cannot be written, the disk is full: free some space, or give -o elsewhere"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    # A muxer's errors have the same numbers, and are no statement about the folder.
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and not os.access(result.parent, os.W_OK):
         return f"{result} cannot be written, {result.parent} is read-only: give -o FOLDER"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{result} cannot be written, {result.parent} is not a folder"

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.video.attachments import attached_files, cover_file, is_cover, left_out
-from fastnst.video.color import VideoColor
+from fastnst.video.color import ColorTags, VideoColor
 from fastnst.video.imports import file_url, import_av
+from fastnst.video.orientation import Orientation
 from fastnst.video.timestamps import Clock, ends_early, skipped_samples, sound_duration, stated_end
 from fastnst.video.transparency import decoder_of, on_white
 
@@ -97,7 +98,8 @@ class VideoReader:
         self._video = streams[0]
         # With a thread for each frame, the error of a damaged one would cost PyAV its good neighbour, too.
         self._video.thread_type = "SLICE"
-        self._decode = decoder_of(self._video)
+        container_tags = ColorTags.of(self._video.codec_context)  # which decoding replaces, also by nothing
+        self._decode = decoder_of(self._video, self.path)
         self.copied = [*self._container.streams.audio, *self._container.streams.subtitles]
         self._covers = {stream.index: stream for stream in self._container.streams.video if is_cover(stream)}
         self.attachments = attached_files(self._container)
@@ -119,11 +121,14 @@ class VideoReader:
         else:
             raise FastnstError(f"{self.path} holds no frame that can be decoded")
         first = self._held[-1]
-        self._color = VideoColor.of(first, self._video.codec_context)
+        tags = ColorTags.of(self._video.codec_context)
+        tags = tags._replace(matrix=first.colorspace, range=first.color_range).filled(container_tags)
+        self._color = VideoColor.of(first, tags)
         if self._color.unread:
             raise FastnstError(f"{self.path} {self._color.unread}")
-        self._orientation = _Orientation.of(first)
-        self._scaled = _reduced((first.width, first.height), size)
+        self._orientation = Orientation.of(first)
+        self._size: tuple[int, int] | None = (first.width, first.height)
+        self._scaled = _reduced(self._size, size)
         width, height = self._scaled[::-1] if self._orientation.transposed else self._scaled
         self.width, self.height = width // 2 * 2, height // 2 * 2
         if not self.width or not self.height:
@@ -233,6 +238,15 @@ class VideoReader:
 
     def _frame(self, frame: Any, duration: int, *, is_last: bool) -> Frame:
         pixels = self._pixels(frame)
+        if self._size not in (None, (frame.width, frame.height)):
+            old, self._size = "x".join(map(str, self._size)), None  # said once
+            at = f"{float(frame.pts * self.time_base):.1f} s"
+            warnings.warn(
+                f"{self.path} changes from {old} to {frame.width}x{frame.height} pixels at {at}: from there "
+                "on, its frames are scaled to the first size",
+                FastnstWarning,
+                stacklevel=4,
+            )
         if pixels.shape[2] == 4:
             # Most GIFs and many other files could be transparent and are not.
             if not self._is_transparent and pixels[..., 3].min() < 255:
@@ -292,32 +306,6 @@ class VideoReader:
             losses.append(f"also holds {others}: the result does not")
         for loss in losses:
             warnings.warn(f"{self.path} {loss}", FastnstWarning, stacklevel=4)
-
-
-@dataclass(frozen=True)
-class _Orientation:
-    """One of the eight ways to turn and mirror a picture: transposed first, then flipped."""
-
-    transposed: bool = False
-    flip_x: bool = False
-    flip_y: bool = False
-
-    @classmethod
-    def of(cls, frame: Any) -> _Orientation:
-        """Read a PyAV frame's display matrix, to the nearest quarter turn."""
-        for side_data in frame.side_data:
-            if side_data.type.name == "DISPLAYMATRIX":
-                # Three rows of three: x' = a x + c y and y' = b x + d y, from the rows (a, b, u), (c, d, v).
-                a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
-                if abs(a) + abs(d) >= abs(b) + abs(c):
-                    return cls(False, a < 0, d < 0)
-                return cls(True, c < 0, b < 0)
-        return cls()
-
-    def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if self.transposed:
-            pixels = pixels.transpose(1, 0, 2)
-        return pixels[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
 
 def _reduced(size: tuple[int, int], longer: int | None) -> tuple[int, int]:

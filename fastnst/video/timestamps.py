@@ -7,7 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-_NO_ORIGIN = 0x200  # FFmpeg's AVFMT_TS_DISCONT: the format's clock begins anywhere and may jump
+NO_ORIGIN = 0x200
+"""FFmpeg's AVFMT_TS_DISCONT: the format's clock begins anywhere and may jump, as where files are joined."""
 
 # FFmpeg's own command calls these jumps (its -dts_delta_threshold): a gap of up to ten seconds is a pause.
 _LONGEST_PAUSE = Fraction(10)
@@ -28,7 +29,7 @@ class Clock:
     """
 
     def __init__(self, container: Any, streams: Sequence[Any]) -> None:
-        self._jumps = bool(container.format.flags & _NO_ORIGIN)
+        self._jumps = bool(container.format.flags & NO_ORIGIN)
         origin = Fraction(0)
         # FLV states a duration that counts from its first packet, as the two others do.
         if self._jumps or container.format.name == "flv":
@@ -141,7 +142,7 @@ def ends_early(container: Any, video: Any, path: Path, packets: int, reached: Fr
         return packets < len(video.index_entries)
     if name.startswith("matroska"):
         return _matroska_end(path) > path.stat().st_size
-    if container.format.flags & _NO_ORIGIN:  # which have no header, and any end may be the right one
+    if container.format.flags & NO_ORIGIN:  # which have no header, and any end may be the right one
         return False
     return reached < Fraction(9 * (container.duration or 0), 10_000_000) - 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from fastnst.video.imports import import_av
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
-def decoder_of(stream: Any) -> Callable[[Any], list[Any]]:
-    """Return what decodes the packets of a PyAV video stream, with transparency if it has any.
+def decoder_of(stream: Any, path: Path) -> Callable[[Any], list[Any]]:
+    """Return what decodes the packets of a PyAV video stream of a file, with transparency if it has any.
 
     Warns:
         FastnstWarning: If the FFmpeg at hand cannot decode the transparency.
@@ -30,8 +31,7 @@ def decoder_of(stream: Any) -> Callable[[Any], list[Any]]:
         decoder = av.CodecContext.create(codec, "r")
     except av.codec.codec.UnknownCodecError:
         warnings.warn(
-            f"{stream.container.name} has transparency, which this FFmpeg does not decode: "
-            "what hides under it is painted",
+            f"{path} has transparency, which this FFmpeg does not decode: what hides under it is painted",
             FastnstWarning,
             stacklevel=4,
         )

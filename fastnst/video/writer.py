@@ -169,6 +169,13 @@ class VideoWriter:
                 self._mux(None)
         finally:
             self._container.close()
+        if lost := sum(copy.lost for copy in self._copies.values()):
+            warnings.warn(
+                f"{self._source.path}: {lost} packets of its sound are damaged or of another codec, and are "
+                "missing",
+                FastnstWarning,
+                stacklevel=5,
+            )
 
 
 def _check_timecode(metadata: dict[str, str], source: VideoReader) -> None:

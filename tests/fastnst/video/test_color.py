@@ -24,10 +24,11 @@ def patches(least: int = 20, most: int = 170) -> np.ndarray:
     return colours.repeat(16, axis=0).repeat(16, axis=1).astype(np.uint8)
 
 
-def hdr_video(path: Path, values: np.ndarray, transfer: int, said: str = "") -> Path:
+def hdr_video(path: Path, values: np.ndarray, transfer: int | None, said: str = "") -> Path:
     """A video of 10 bits from values in [0, 1] of shape (H, W, 3), as cameras make it.
 
     Args:
+        transfer: None for a video that says nothing about its colours.
         said: More parameters of x265, such as the brightest light.
     """
     with av.open(str(path), "w") as container:
@@ -35,8 +36,9 @@ def hdr_video(path: Path, values: np.ndarray, transfer: int, said: str = "") -> 
         stream.height, stream.width = values.shape[:2]
         stream.pix_fmt, stream.options = "yuv420p10le", {"crf": "4", "x265-params": f"log-level=none{said}"}
         context = stream.codec_context
-        context.colorspace, context.color_range = BT2020, 1
-        context.color_primaries, context.color_trc = BT2020, transfer
+        if transfer is not None:
+            context.colorspace, context.color_range = BT2020, 1
+            context.color_primaries, context.color_trc = BT2020, transfer
         for index in range(3):
             rgb = np.rint(65_535 * values).astype(np.uint16)
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb48le").reformat(
@@ -46,9 +48,24 @@ def hdr_video(path: Path, values: np.ndarray, transfer: int, said: str = "") -> 
                 dst_color_range=1,
                 interpolation=EXACT,
             )
-            frame.colorspace, frame.color_range, frame.pts = BT2020, 1, index
+            tags = (2, 0) if transfer is None else (BT2020, 1)
+            (frame.colorspace, frame.color_range), frame.pts = tags, index
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def tagged_by_its_container(path: Path, source: Path, transfer: int) -> Path:
+    """Copy a video that says nothing about its colours into a container that does."""
+    with av.open(str(source)) as given, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(given.streams.video[0], opaque=True)
+        context = stream.codec_context
+        context.colorspace, context.color_range = BT2020, 1
+        context.color_primaries, context.color_trc = BT2020, transfer
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
     return path
 
 
@@ -193,6 +210,16 @@ def dolby_vision(path: Path, plain: Path, profile: int) -> Path:
                 longer.stream, longer.is_keyframe = stream, packet.is_keyframe
                 container.mux(longer)
     return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_what_only_the_container_says_of_colours_counts(tmp_path: Path, suffix: str) -> None:
+    silent = hdr_video(tmp_path / "silent.mp4", in_hdr(patches(), "PQ"), None)
+    path = tagged_by_its_container(tmp_path / f"tagged{suffix}", silent, PQ)
+    assert tags_of(path) == [2, 2, 2]  # as the decoder says
+    with pytest.warns(FastnstWarning, match="is HDR"), VideoReader(path) as reader:
+        frame = next(iter(reader))
+    assert mean_difference(frame.pixels, patches()) < 1
 
 
 def test_dolby_visions_own_colours_are_refused_and_those_on_hdr10_are_read(tmp_path: Path) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from fastnst import FastnstError, FastnstWarning
-from fastnst.video.color import VideoColor
+from fastnst.video.color import ColorTags, VideoColor
 from fastnst.video.reader import Frame, VideoReader
 from tests.fastnst.make_videos import TIME_BASE, av, make_video, moving, scene
 
@@ -223,8 +222,7 @@ def test_the_range_is_the_tags_whatever_the_pixel_format(tag: int, expected: int
     grey = np.full((24, 16), 88, np.uint8)
     grey[16:] = 128
     frame = av.VideoFrame.from_ndarray(grey, format="yuv420p")
-    frame.color_range = tag
-    color = VideoColor.of(frame, SimpleNamespace(color_primaries=2, color_trc=2))
+    color = VideoColor.of(frame, ColorTags(range=tag))
     # 88 of 16 to 235 is (88 - 16) * 255 / 219.
     assert np.abs(color.to_rgb(frame, (16, 16)).astype(int) - expected).max() <= 1
     back = color.to_yuv(av.VideoFrame.from_ndarray(color.to_rgb(frame, (16, 16)), format="rgb24"))

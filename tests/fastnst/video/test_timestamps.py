@@ -14,8 +14,9 @@ import pytest
 
 from fastnst import FastnstError
 from fastnst.errors import FastnstWarning
+from fastnst.video.partial import write_video
 from fastnst.video.pipeline import stylize_video
-from fastnst.video.reader import VideoReader
+from fastnst.video.reader import Frame, VideoReader
 from fastnst.video.stream_copy import StreamCopy
 from tests.fastnst.make_videos import av, moving
 
@@ -46,6 +47,7 @@ def make(
     rate: int = 25,
     timecode: str | None = None,
     b_frames: int = 0,
+    size: int = 32,
 ) -> Path:
     """Write a video of small frames at these times, the last of which stands for `last`."""
     codec = CODECS.get(path.suffix, "libx264")
@@ -54,7 +56,7 @@ def make(
     packets = []
     with av.open(str(path), "w", container_options=options) as container:
         video = container.add_stream(codec, rate=rate)
-        video.width = video.height = 32
+        video.width = video.height = size
         video.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
         video.codec_context.time_base = unit
         # Without frames that refer to later ones, the times of storing and of showing are the same here.
@@ -65,7 +67,7 @@ def make(
         tone = container.add_stream(sound, rate=sound_rate) if sound else None
         stops = [*times[1:], times[-1] + last]
         durations = {round(t / unit): round((s - t) / unit) for t, s in zip(times, stops, strict=True)}
-        for time, pixels in zip(times, moving(len(times), 32, 32), strict=True):
+        for time, pixels in zip(times, moving(len(times), size, size), strict=True):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=video.pix_fmt)
             frame.pts, frame.time_base = round(time / unit), unit
             packets += video.encode(frame)
@@ -224,13 +226,59 @@ def test_joined_transport_streams_go_on(tmp_path: Path, sound: str | None, suffi
         assert abs(starts[0] - result.frames[0]) < Fraction(3, 100)
 
 
+def lines_of(source: Path, suffix: str) -> list[str]:
+    """Paint a video and return the lines that it gets."""
+    with warnings.catch_warnings(record=True) as caught, VideoReader(source) as reader:
+        warnings.simplefilter("always")
+        stylize_video(reader, source.with_name(f"result{suffix}"), lambda image: image)
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_joined_streams_whose_sound_differs_get_a_line(tmp_path: Path, suffix: str) -> None:
+    first = make(tmp_path / "first.ts", STEADY, sound="aac")
+    other_rate = make(tmp_path / "rate.ts", STEADY, sound="aac", sound_rate=44_100)
+    assert lines_of(joined(tmp_path / "same.ts", first, first), suffix) == []
+    (line,) = lines_of(joined(tmp_path / "all.ts", first, other_rate, other_rate), suffix)
+    assert "its sound changes from 48000 Hz and 2 channels to 44100 Hz and 2 channels at 0.5 s" in line
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_packets_of_sound_that_cannot_be_copied_are_counted(tmp_path: Path, suffix: str) -> None:
+    """As where streams of AAC and AC-3 are joined, or reception was bad."""
+    source = make(tmp_path / "in.ts", STEADY, sound="aac")
+    assert lines_of(source, suffix) == []
+    whole = len(shown(tmp_path / f"result{suffix}").sound)
+    with VideoReader(source) as reader, write_video(tmp_path / f"part{suffix}", reader) as writer:
+        sound = 0
+        for item in reader:
+            if not isinstance(item, Frame):
+                sound += 1
+                if sound in (5, 9):
+                    damaged = av.Packet(b"\x0b\x77" if sound == 5 else b"\xff\xff\xff\xff\xff\xff\xff\xff")
+                    damaged.stream, damaged.time_base = item.stream, item.time_base
+                    damaged.pts, damaged.dts = item.pts, item.dts
+                    item = damaged
+            writer.write(item)
+        with pytest.warns(FastnstWarning, match=r"in.ts: 2 packets of its sound are damaged or of another"):
+            writer.close()
+    assert len(shown(tmp_path / f"part{suffix}").sound) == whole - 2
+
+
+def test_joined_streams_of_two_sizes_get_a_line(tmp_path: Path) -> None:
+    first, second = (make(tmp_path / f"{size}.ts", STEADY, size=size) for size in (32, 48))
+    (line,) = lines_of(joined(tmp_path / "all.ts", first, second, first), ".mp4")
+    assert "changes from 32x32 to 48x48 pixels at 0.5 s: from there on, its frames are scaled" in line
+    assert len(shown(tmp_path / "result.mp4").frames) == 36
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_sound_that_overlaps_where_streams_are_joined_is_kept(tmp_path: Path, suffix: str) -> None:
     """The second part's sound begins before the first part's ends: times rise in the result's unit, too."""
     source = make(tmp_path / "part.ts", STEADY, sound="aac", sound_rate=44_100)
     with av.open(str(source)) as given, av.open(str(tmp_path / f"copy{suffix}"), "w") as container:
         stream = given.streams.audio[0]
-        copy = StreamCopy(container, stream)
+        copy = StreamCopy(container, stream, source)
         packets = [packet for packet in given.demux(stream) if packet.dts is not None]
         for packet in packets[6:9]:
             packet.dts = packet.pts = packets[5].dts
