@@ -6,7 +6,7 @@ import functools
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from PIL import Image
 
 from fastnst.image.color_space import ColorSpace, ToSrgb, is_srgb
 from fastnst.image.color_tags import stated_color
+
+Convert: TypeAlias = Callable[[NDArray[Any]], NDArray[np.uint8]]
+"""A conversion of RGB of shape (H, W, 3), uint8 or uint16, to sRGB, uint8."""
 
 _GREY_MODES = ("1", "L", "LA", "La", "F")  # and those that begin with I
 _RGB_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA")
@@ -30,7 +33,7 @@ class Conversion:
             where that is sRGB's anyway, and None where it says nothing.
     """
 
-    to_srgb: Callable[[NDArray[Any]], NDArray[np.uint8]] | None = None
+    to_srgb: Convert | None = None
     icc_profile: bytes | None = None
 
 
@@ -46,21 +49,21 @@ def conversion_to_srgb(image: Image.Image, data: bytes, exif: Image.Exif | None)
     """
     stated = stated_color(image, data, exif)
     profile = stated if isinstance(stated, bytes) else image.info.get("icc_profile")
-    by_profile: Callable[[NDArray[Any]], NDArray[np.uint8]] | None = None
+    convert: Convert | None = None
     kept = None
     if isinstance(profile, bytes):
         is_grey = image.mode in _GREY_MODES or image.mode.startswith("I")
-        by_profile = _by_profile(profile, is_grey)
-        is_kept = image.mode in _RGB_MODES and profile[16:20] == b"RGB "
-        if is_kept and (is_srgb(by_profile) if by_profile else not _has_little_cms()):
+        convert, is_own = _by_profile(profile, is_grey)
+        if image.mode in _RGB_MODES and profile[16:20] == b"RGB " and (is_own or not _has_little_cms()):
             kept = profile
-    convert = by_profile
+        convert = None if is_own else convert
     if isinstance(stated, ColorSpace):
         try:
             convert = ToSrgb(stated)
         except ValueError:  # what it says is damaged
             convert = None
-    if convert is None or is_srgb(convert):
+        convert = None if convert is not None and is_srgb(convert) else convert
+    if convert is None:
         return Conversion(icc_profile=kept)
     return Conversion(convert, srgb_profile())
 
@@ -105,10 +108,14 @@ def srgb_profile() -> bytes | None:
     return bytes(profile)
 
 
-def _by_profile(profile: bytes, is_grey: bool) -> Callable[[NDArray[Any]], NDArray[np.uint8]] | None:
-    """Return a profile's conversion of RGB, or of greyscale as RGB; None where it has none."""
-    if not _has_little_cms():
-        return None
+@functools.lru_cache(maxsize=16)  # many photos have the same, and it takes as long as decoding one
+def _by_profile(profile: bytes, is_grey: bool) -> tuple[Convert | None, bool]:
+    """Return a profile's conversion of RGB, or of greyscale as RGB, if any, and whether it is sRGB's."""
+    convert = _read_profile(profile, is_grey) if _has_little_cms() else None
+    return convert, convert is not None and is_srgb(convert)
+
+
+def _read_profile(profile: bytes, is_grey: bool) -> Convert | None:
     from PIL import ImageCms
 
     mode = "L" if profile[16:20] == b"GRAY" and is_grey else "RGB"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,13 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fastnst.errors import FastnstError, FastnstWarning
-from fastnst.image.color_profile import conversion_to_srgb, to_srgb
+from fastnst.image.color_profile import Convert, conversion_to_srgb, to_srgb
 from fastnst.image.color_tags import COLOR_SPACE, GAMMA
 from fastnst.image.formats import READABLE_FORMATS, is_heic, is_raw, register_heic, why_unread
 from fastnst.image.netpbm import without_comments
 from fastnst.image.pillow_limit import WithoutPillowsLimit
-
-Convert = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
 MAX_PIXELS = 400_000_000
 """The largest image, in pixels, that is read unless the caller allows more: room for 20000x15000."""

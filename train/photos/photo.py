@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from fastnst.errors import FastnstError
+from fastnst.image.color_profile import Convert, conversion_to_srgb, to_srgb
 from train.generated.photo.image import GeneratedImage
 from train.machine.regular_file import open_regular_file
 from train.photos.crops import reduction_for_crops
@@ -50,6 +51,10 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# Pillow's modes that Little CMS converts by itself, and the formats whose files say more than Pillow tells.
+_BY_PILLOW = ("CMYK", "LAB")
+_COLOR_IN_FILE = ("PNG", "AVIF", "JPEG2000", "BMP")
+
 Box = tuple[float, float, float, float]
 
 
@@ -73,8 +78,9 @@ class UnreadablePhotoError(Exception):
 def decode_photo(photo: Photo, size: int, scale: tuple[float, float] = (0.25, 1.0)) -> NDArray[np.uint8]:
     """Decode a photo, upright, large enough for random crops of it.
 
-    A much larger photo is reduced to 1/2, 1/4 or 1/8 of its size; the smallest crop still has `size` pixels
-    each way. A JPEG is decoded at the reduced size, which is faster.
+    A photo in another colour space is converted to sRGB. A much larger one is reduced to 1/2, 1/4 or 1/8 of
+    its size; the smallest crop still has `size` pixels each way. A JPEG is decoded at the reduced size, which
+    is faster.
 
     Args:
         photo: Any photo.
@@ -82,27 +88,27 @@ def decode_photo(photo: Photo, size: int, scale: tuple[float, float] = (0.25, 1.
         scale: Least and greatest fraction of the photo's area that a crop takes, in (0, 1].
 
     Returns:
-        RGB values of shape (H, W, 3), uint8, 0 to 255, perhaps read-only. They depend on the arguments alone:
-        a cached photo equals one decoded again.
+        sRGB of shape (H, W, 3), uint8, 0 to 255, perhaps read-only. It depends on the arguments alone: a
+        cached photo equals one decoded again.
 
     Raises:
         UnreadablePhotoError: If the photo cannot be decoded to its end.
     """
-    with _opened(photo, _GENERATED_TO_CROP * size) as image:
+    with _opened(photo, _GENERATED_TO_CROP * size) as (image, convert):
         factor = reduction_for_crops(*image.size, size, scale)
         orientation = _orientation(image)
         if factor > 1 and image.draft(None, (image.width // factor, image.height // factor)):
             factor = 1  # the decoder does it
         image.load()
         # The whole photo is converted: floats would be scaled differently in each crop.
-        whole = image if image.mode == "RGB" else _to_rgb(image)
+        whole = _to_srgb(image, convert)
         if factor > 1:
             whole = whole.reduce(factor)
         return np.asarray(_upright(whole, orientation))
 
 
 def whole_photo(photo: Photo, longer_side: int) -> NDArray[np.uint8]:
-    """Decode a whole photo, scaled so that its longer side has a given length.
+    """Decode a whole photo to sRGB, scaled so that its longer side has a given length.
 
     Args:
         photo: Any photo; a smaller one is enlarged. One more than four times longer than wide loses its ends:
@@ -115,7 +121,7 @@ def whole_photo(photo: Photo, longer_side: int) -> NDArray[np.uint8]:
     Raises:
         UnreadablePhotoError: If the photo cannot be decoded to its end.
     """
-    with _opened(photo, longer_side) as image:
+    with _opened(photo, longer_side) as (image, convert):
         width, height = image.size
         kept_width = min(width, _LONGEST * height)
         kept_height = min(height, _LONGEST * width)
@@ -125,7 +131,7 @@ def whole_photo(photo: Photo, longer_side: int) -> NDArray[np.uint8]:
         size = (max(1, round(kept_width * ratio)), max(1, round(kept_height * ratio)))
         if _has_draft(image):
             box = _draft(image, box, size)
-        whole = _upright(_resized(image, box, size), _orientation(image))
+        whole = _upright(_resized(image, convert, box, size), _orientation(image))
         return np.ascontiguousarray(np.asarray(whole))
 
 
@@ -171,14 +177,15 @@ def readable_photos(photos: Iterable[Photo]) -> Iterator[Photo]:
 
 
 @contextmanager
-def _opened(photo: Photo, generated_side: float) -> Iterator[Image.Image]:
+def _opened(photo: Photo, generated_side: float) -> Iterator[tuple[Image.Image, Convert | None]]:
     """Open a photo, and turn any error inside the block into UnreadablePhotoError.
 
-    The image is decoded already, except for a JPEG, which can still be decoded smaller. The longer side of a
-    generated image is at least `generated_side` pixels.
+    The image is decoded already, except for a JPEG, which can still be decoded smaller. With it comes its
+    conversion to sRGB, if it needs one. The longer side of a generated image is at least `generated_side`
+    pixels.
     """
     if isinstance(photo.source, GeneratedImage):
-        yield Image.fromarray(photo.source.pixels(max(_GENERATED_SIDE, round(generated_side))))
+        yield Image.fromarray(photo.source.pixels(max(_GENERATED_SIDE, round(generated_side)))), None
         return
     if photo.source is None:
         raise UnreadablePhotoError(f"{photo.name}: the row holds no photo")
@@ -188,9 +195,10 @@ def _opened(photo: Photo, generated_side: float) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")
         try:
             with _content(photo.source) as file, Image.open(file, formats=_known_formats()) as image:
+                exif = _exif(image) if image.format == "TIFF" else None  # which loading forgets
                 if not _has_draft(image):
                     image.load()  # TIFF turns itself upright here, and its size with it
-                yield image
+                yield image, _conversion(image, file, exif or _exif(image))
         except UnidentifiedImageError as error:
             raise UnreadablePhotoError(f"{photo.name}: not an image") from error
         # Decoders raise nearly anything for a broken file (struct.error, SyntaxError, IndexError,
@@ -198,6 +206,16 @@ def _opened(photo: Photo, generated_side: float) -> Iterator[Image.Image]:
         except Exception as error:
             reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
             raise UnreadablePhotoError(f"{photo.name}: {reason}") from error
+
+
+def _conversion(image: Image.Image, file: BinaryIO, exif: Image.Exif | None) -> Convert | None:
+    if image.mode in _BY_PILLOW:
+        return None
+    data = b""
+    if image.format in _COLOR_IN_FILE:
+        file.seek(0)
+        data = file.read()
+    return conversion_to_srgb(image, data, exif).to_srgb
 
 
 def _content(source: str | bytes) -> BinaryIO:
@@ -224,37 +242,55 @@ def _draft(image: Image.Image, box: Box, size: tuple[int, int]) -> Box:
     return left / scale, top / scale, right / scale, bottom / scale
 
 
-def _resized(image: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
-    """Return the part of an image inside `box` as RGB, resized with antialiasing."""
-    if image.mode != "RGB":
+def _resized(image: Image.Image, convert: Convert | None, box: Box, size: tuple[int, int]) -> Image.Image:
+    """Return the part of an image inside `box` as sRGB, resized with antialiasing."""
+    if image.mode != "RGB" or image.has_transparency_data or convert is not None:
         # Only the box is converted, and before it is resized: palettes cannot be interpolated.
         left, top = math.floor(box[0]), math.floor(box[1])
         right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
-        image = _to_rgb(image.crop((left, top, right, bottom)))
+        image = _to_srgb(image.crop((left, top, right, bottom)), convert)
         box = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
     return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any of Pillow's modes to 8-bit RGB; what is transparent becomes white."""
+def _to_srgb(image: Image.Image, convert: Convert | None) -> Image.Image:
+    """Convert any of Pillow's modes to 8-bit sRGB; what is transparent becomes white."""
+    if image.mode in _BY_PILLOW:
+        return to_srgb(image)[0]
     if image.mode.startswith("I") or image.mode == "F":
         # Pillow clips these to 255 instead of scaling them. Integers are 16 bits; floats are 0 to 1, or else
         # 0 to 255.
         values = np.asarray(image, dtype=np.float32)
         white = 65535.0 if image.mode != "F" else 1.0 if values.max() <= 1 else 255.0
+        if convert is not None:
+            fine = np.clip(values * (65535 / white), 0, 65535).round().astype(np.uint16)
+            return Image.fromarray(convert(np.repeat(fine[..., np.newaxis], 3, axis=2)))
         image = Image.fromarray(np.clip(values * (255 / white), 0, 255).round().astype(np.uint8))
-    if image.has_transparency_data:
-        # White, as the page behind a cut-out. The colours of fully transparent pixels are leftovers, often
-        # black with hard edges, and must not be trained on.
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+    if not image.has_transparency_data:
+        return _converted(image.convert("RGB"), convert)
+    # White, as the page behind a cut-out. The colours of fully transparent pixels are leftovers, often black
+    # with hard edges, and must not be trained on.
+    image = image.convert("RGBA")
+    opaque = _converted(image.convert("RGB"), convert)
+    return Image.composite(opaque, Image.new("RGB", image.size, "white"), image.getchannel("A"))
+
+
+def _converted(image: Image.Image, convert: Convert | None) -> Image.Image:
+    return image if convert is None else Image.fromarray(convert(np.ascontiguousarray(np.asarray(image))))
+
+
+def _exif(image: Image.Image) -> Image.Exif | None:
+    try:
+        return image.getexif()
+    except Exception:  # noqa: BLE001  broken metadata raises nearly anything, and the pixels are still good
+        return None
 
 
 def _orientation(image: Image.Image) -> int:
+    exif = _exif(image)
     try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001  broken metadata raises nearly anything, and the pixels are still good
+        return int(exif.get(_EXIF_ORIENTATION, 1)) if exif else 1
+    except (TypeError, ValueError):
         return 1
 
 

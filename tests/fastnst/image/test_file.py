@@ -159,6 +159,7 @@ def test_lab_becomes_srgb() -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_16_bit_png_is_scaled_not_clipped(channels: int) -> None:
+    """Pillow reads the high bytes of 16-bit RGB alone, which is right within one level."""
     values = np.random.default_rng(0).integers(0, 65_536, (5, 7, channels), dtype=np.uint16)
     values[0, 0], values[0, 1] = 65_535, 0
     values[..., -1] |= 0 if channels in (1, 3) else 0x8000  # no hidden colours

@@ -3,6 +3,7 @@ import os
 import socket
 import subprocess
 import sys
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PIL import Image, ImageCms, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
 from fastnst.errors import FastnstError
+from tests.fastnst.make_profiles import grey_profile, in_space
 from tests.train.make_photos import encode, make_jpeg, make_pixels
 from train.photos import photo as photo_module
 from train.photos.crops import random_crop, random_crop_box
@@ -133,6 +135,45 @@ def _converted(image, mode):
     if mode == "P":
         return image.quantize(256)
     return image.convert(mode)
+
+
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("space", ["sRGB", "Display P3", "Adobe RGB", "ProPhoto", "CMYK"])
+def test_photos_in_other_colour_spaces_train_as_in_srgb(space, encoding):
+    if (space, encoding) == ("CMYK", "PNG"):
+        pytest.skip("PNG holds no CMYK")
+    scene = np.random.default_rng(1).integers(60, 190, (4, 4, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
+    image, profile = in_space(scene, space)
+    options = {"quality": 100, "subsampling": 0} if encoding == "JPEG" else {}
+    photo = Photo("p", encode(image, encoding, icc_profile=profile, **options))
+    for read in (whole_photo, decode_photo):
+        result = read(photo, 64)[4::8, 4::8].astype(int)
+        assert np.abs(result - scene[4::8, 4::8]).max() <= (6 if space in ("CMYK", "ProPhoto") else 4)
+
+
+def test_greys_with_a_curve_and_pngs_with_a_gamma_train_as_in_srgb():
+    grey = np.linspace(20, 235, 64).astype(np.uint8)[None].repeat(64, 0)
+    light = ((grey / 255 + 0.055) / 1.055) ** 2.4  # sRGB's curve, for values above 0.04
+    linear = Image.fromarray(np.rint(65535 * light).astype(np.uint16))
+    chunk = b"\0\0\0\4gAMA" + (100_000).to_bytes(4, "big")
+    chunk += zlib.crc32(chunk[4:]).to_bytes(4, "big")
+    content = encode(linear, "PNG")
+    photos = [
+        encode(Image.fromarray(np.rint(255 * light ** (256 / 563)).astype(np.uint8)), "TIFF",
+               icc_profile=grey_profile(563)),
+        content[:33] + chunk + content[33:],
+    ]  # fmt: skip
+    for photo in photos:
+        for read in (whole_photo, decode_photo):
+            assert np.abs(read(Photo("p", photo), 64)[..., 1].astype(int) - grey).max() <= 2
+
+
+def test_cut_outs_are_converted_before_they_are_laid_on_white():
+    image, profile = in_space(np.full((16, 16, 3), (60, 120, 180), np.uint8), "Adobe RGB")
+    image.putalpha(Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)))
+    result = whole_photo(Photo("p", encode(image, "PNG", icc_profile=profile)), 16).reshape(256, 3)
+    share = np.arange(256)[:, None] / 255
+    assert np.abs(result - (share * [60, 120, 180] + (1 - share) * 255)).max() <= 2
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped():
