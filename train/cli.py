@@ -104,7 +104,13 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
 
 
 def _config(parsed: jsonargparse.Namespace) -> TrainingConfig:
-    return TrainingConfig(**{field.name: parsed[field.name] for field in dataclasses.fields(TrainingConfig)})
+    options = {field.name: parsed[field.name] for field in dataclasses.fields(TrainingConfig)}
+    for name, hint in typing.get_type_hints(TrainingConfig).items():
+        # jsonargparse takes YAML's null for a value of any type.
+        if options[name] is None and type(None) not in typing.get_args(hint):
+            option = f"--{name.replace('_', '-')}"
+            raise FastnstError(f"{option} is null: give it a value, or leave it out for its default")
+    return TrainingConfig(**options)
 
 
 def preset_names() -> list[str]:

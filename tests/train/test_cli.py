@@ -220,3 +220,17 @@ def test_a_broken_file_of_options_is_one_line(tmp_path):
     with pytest.raises(FastnstError, match="parsing config") as error:
         parse_arguments([*STYLE, f"--config={tmp_path}/mine.yaml"])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["network", "images", "style_scales", "output", "compile", "logger"])
+def test_null_for_an_option_that_needs_a_value_is_one_line(tmp_path, option):
+    (tmp_path / "mine.yaml").write_text(f"{option}: null\n")
+    name = option.replace("_", "-")
+    with pytest.raises(FastnstError, match=f"^--{name} is null: give it a value, or leave it out for its"):
+        parse_arguments([*STYLE, f"--config={tmp_path}/mine.yaml"])
+
+
+def test_null_is_the_default_of_an_option_that_needs_no_value(tmp_path):
+    (tmp_path / "mine.yaml").write_text("width: null\nworkers: null\nname: null\n")
+    config, _ = parse_arguments([*STYLE, f"--config={tmp_path}/mine.yaml"])
+    assert (config.width, config.workers, config.name) == (16, None, "wave")
