@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastnst.cli.model_options import model_options
 from fastnst.cli.one_line import warnings_as_lines
 from fastnst.model import keys
 from fastnst.terminal import printable
@@ -59,17 +60,18 @@ Examples:
 
 @click.command(short_help="Show what a style file is.", epilog=_EXAMPLES)
 @click.argument("model", metavar="STYLE")
+@model_options
 @click.option("--device", default="auto", show_default=True, metavar="DEVICE", help="As for fastnst stylize.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all of the model's metadata.")
-def info(model: str, device: str, as_json: bool) -> None:
+def info(model: str, input_range: str | None, bgr: bool | None, device: str, as_json: bool) -> None:
     """Show what STYLE, a style's name or an ONNX file, is: its origin, training, quality, input and output.
 
-    For a model from elsewhere, it shows the layout, range and size that fastnst detected.
+    For a model from elsewhere, it shows the layout, range and size that fastnst detected, or was told.
     """
     from fastnst.stylizer import Stylizer
 
     with warnings_as_lines():
-        stylizer = Stylizer(model, device=device)
+        stylizer = Stylizer(model, device=device, input_range=input_range, bgr=bgr)
     click.echo(json.dumps(_as_json(stylizer), indent=2) if as_json else "\n".join(_as_lines(stylizer)))
 
 

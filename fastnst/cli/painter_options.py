@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastnst.cli.model_options import model_options
 from fastnst.errors import FastnstError
 
 if TYPE_CHECKING:
@@ -168,12 +169,6 @@ _OPTIONS = (
         metavar="0-1",
         help="How much detail lost to --size comes back.",
     ),
-    click.option(
-        "--input-range",
-        metavar="RANGE",
-        help="The input's: 0..255, 0..1, -1..1, imagenet, caffe.",
-    ),
-    click.option("--bgr/--rgb", default=None, help="Whether blue comes first in a foreign model."),
 )
 
 
@@ -185,6 +180,7 @@ def painter_options(command: Command) -> Command:
         own = {name: options.pop(name) for name in PainterOptions.__dataclass_fields__}
         command(*arguments, painter=PainterOptions(**own), **options)
 
+    result = model_options(with_painter)
     for option in reversed(_OPTIONS):
-        with_painter = option(with_painter)
-    return with_painter
+        result = option(result)
+    return result

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fastnst.cli.device_options import device_options
+from fastnst.cli.model_options import model_options
 from fastnst.cli.one_line import warnings_as_lines
 from fastnst.errors import FastnstError
 from fastnst.terminal import printable
@@ -25,9 +26,18 @@ if TYPE_CHECKING:
 )
 @click.option("--stabilize", is_flag=True, help="Reduce flicker, following the motion in the picture.")
 @click.option("--no-mirror", is_flag=True, help="Show it as others see you.")
+@model_options
 @device_options
 def webcam(
-    model: str, camera: int, size: int, stabilize: bool, no_mirror: bool, device: str, threads: int | None
+    model: str,
+    camera: int,
+    size: int,
+    stabilize: bool,
+    no_mirror: bool,
+    input_range: str | None,
+    bgr: bool | None,
+    device: str,
+    threads: int | None,
 ) -> None:
     """Show a camera's picture in a window, painted. Press q or Escape, or close the window, to end it.
 
@@ -45,7 +55,7 @@ def webcam(
     from fastnst.video.webcam import show_webcam
 
     with warnings_as_lines():
-        painter = Painter(model, device=device, threads=threads)
+        painter = Painter(model, device=device, threads=threads, input_range=input_range, bgr=bgr)
         step: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = painter
         if stabilize:
             steady = painter.for_video()

@@ -76,6 +76,13 @@ def test_info_of_other_models(run: Run, models: Path, tmp_path: Path) -> None:
         assert found in result.stdout
 
 
+def test_info_shows_what_it_is_told_of_a_model(run: Run, tmp_path: Path) -> None:
+    path = tiny_models.coded(tmp_path / "coded.onnx", UNIT, UNIT)
+    told = json.loads(run("info", path, "--json", "--input-range", "0..255", "--bgr").stdout)
+    assert (told["range"], told["channels"]) == ([0, 255], "BGR")
+    assert json.loads(run("info", path, "--json", "--rgb").stdout)["channels"] == "RGB"
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 @pytest.mark.parametrize("name", ["pipe", "pipe.onnx"])
 def test_a_style_from_a_pipe_is_not_called_a_folder(

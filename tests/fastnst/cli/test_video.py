@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from fastnst import FastnstError
+from fastnst import FastnstError, Painter
+from fastnst.model.values import UNIT
 from fastnst.video import imports as video_extra
 from fastnst.video import webcam
+from fastnst.video.stabilizer import Stabilizer
+from tests.fastnst import tiny_models
 from tests.fastnst.make_videos import decoded, make_video, moving, packets_of, scene, times_of
 
 Run = Callable[..., Result]
@@ -277,26 +280,34 @@ def test_webcam_size_and_mirror(run: Run, invert: Path, fake) -> None:
     assert window.shown[0].shape == (24, 32, 3)
 
 
-def test_webcam_stabilizes_as_video_does(run: Run, invert: Path, fake, monkeypatch) -> None:
-    """The norms are smoothed over the frames, and forget them at cuts, before the next is painted."""
-    events: list[str] = []
-    motions = iter([None, "moved", None])  # the first frame, one of the same shot, and one after a cut
+def test_webcam_is_told_what_a_foreign_model_takes(run: Run, tmp_path: Path, fake) -> None:
+    picture = scene(48, 64)
+    model = tiny_models.coded(tmp_path / "coded.onnx", UNIT, UNIT, input_bgr=True, output_bgr=True)
+    for options, arguments in (
+        (["--bgr"], {"bgr": True}),
+        (["--rgb", "--input-range", "imagenet"], {"bgr": False, "input_range": "imagenet"}),
+    ):
+        window = fake([picture], [ord("q")])
+        assert run("webcam", "-m", model, "--no-mirror", *options).exit_code == 0
+        expected = Painter(model, **arguments)(picture[..., ::-1])[..., ::-1]  # OpenCV's pictures are BGR
+        np.testing.assert_array_equal(window.shown[0], expected)
 
-    class Steady:
-        def __call__(self, image: np.ndarray) -> np.ndarray:
-            events.append("paint")
-            return image
 
-        def begin_shot(self) -> None:
-            events.append("shot")
-
-    stabilizer = SimpleNamespace(track=lambda image: next(motions), blend=lambda painted, motion: painted)
-    monkeypatch.setattr("fastnst.video.stabilizer.Stabilizer", lambda: stabilizer)
-    monkeypatch.setattr("fastnst.painter.Painter.for_video", lambda painter: Steady())
-    window = fake([scene(48, 64)] * 3, [-1, -1, ord("q")])
-    assert run("webcam", "-m", invert, "--stabilize").exit_code == 0
-    assert len(window.shown) == 3
-    assert events == ["shot", "paint", "paint", "shot", "paint"]
+def test_webcam_stabilizes_as_video_does(run: Run, tmp_path: Path, fake) -> None:
+    """Strokes are held still, and colours too; both begin anew at a cut."""
+    style = tiny_models.network(tmp_path / "style.onnx")
+    shots = moving(3, 48, 64) + moving(3, 48, 64, seed=7)
+    window = fake([picture[..., ::-1] for picture in shots], [-1] * 5 + [ord("q")])
+    assert run("webcam", "-m", style, "--no-mirror", "--stabilize").exit_code == 0
+    painter, stabilizer = Painter(style).for_video(), Stabilizer()
+    for index, (picture, result) in enumerate(zip(shots, window.shown, strict=True)):
+        alone = Painter(style)(picture).astype(int)
+        motion = stabilizer.track(picture)
+        if index in (0, 3):
+            assert motion is None
+            painter.begin_shot()
+        np.testing.assert_array_equal(result[..., ::-1], stabilizer.blend(painter(picture), motion))
+        assert (np.abs(result[..., ::-1] - alone).max() <= 1) == (index in (0, 3))
 
 
 def test_webcam_ends_with_its_window(fake) -> None:

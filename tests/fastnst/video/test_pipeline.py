@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import io
+import subprocess
 import sys
 import warnings
 from fractions import Fraction
@@ -20,9 +20,9 @@ from fastnst.video.partial import partial_path, write_video
 from fastnst.video.pipeline import stylize_video
 from fastnst.video.reader import Frame, VideoReader
 from fastnst.video.stabilizer import Stabilizer
-from fastnst.video.writer import VideoWriter
 from tests.fastnst.make_videos import av, decoded, make_video, moving, packets_of, scene, times_of
 
+ROOT = Path(__file__).parents[3]
 UNEVEN = [0, 3000, 9000, 10_000, 20_000, 21_000, 30_000, 45_000, 48_000, 60_000]
 
 
@@ -303,18 +303,44 @@ def test_an_interruption_before_the_first_frame_leaves_nothing(tmp_path: Path) -
     assert [file.name for file in tmp_path.iterdir()] == ["in.mp4"]
 
 
-def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = make_video(tmp_path / "in.mp4", moving(5))
-    (tmp_path / "out.mp4").write_bytes(b"precious")
+_SMALL_DISK = """
+import subprocess
+import sys
+from pathlib import Path
+from fastnst import FastnstError
+from fastnst.video.pipeline import stylize_video
+from fastnst.video.reader import VideoReader
+try:
+    with VideoReader(Path(sys.argv[1])) as source:
+        stylize_video(source, Path(sys.argv[2]), lambda image: image, crf=0)
+except FastnstError as error:
+    print(error)
+print(*sorted(path.name for path in Path(sys.argv[2]).parent.iterdir()))
+"""
 
-    def write(self: VideoWriter, item: Frame) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(VideoWriter, "write", write)
-    with pytest.raises(FastnstError, match=r"out.mp4 cannot be written, the disk is full"):
-        stylize(source, tmp_path / "out.mp4")
-    assert (tmp_path / "out.mp4").read_bytes() == b"precious"
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.mp4", "out.mp4"]
+@pytest.mark.parametrize(("room", "left"), [(4, "out.mp4"), (200, "out.mp4 out.partial.mp4")])
+def test_a_full_disk_is_one_line(tmp_path: Path, room: int, left: str) -> None:
+    noise = [np.random.default_rng(i).integers(0, 256, (96, 96, 3), dtype=np.uint8) for i in range(40)]
+    source = make_video(tmp_path / "in.mp4", noise, crf="0")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    result = disk / "out.mp4"
+    mounted = f"mount -t tmpfs -o size={room}k tmpfs {disk} && echo precious > {result}"
+    unshare = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    try:
+        subprocess.run([*unshare, mounted], check=True, capture_output=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("this platform mounts no disk for this user alone")
+    command = f'{mounted} && {sys.executable} -c "$1" {source} {result} && cat {result}'
+    done = subprocess.run(
+        [*unshare, command, "sh", _SMALL_DISK], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout.splitlines() == [
+        f"{result} cannot be written, the disk is full: free some space, or give -o elsewhere",
+        left,
+        "precious",
+    ]
 
 
 def test_a_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
