@@ -48,7 +48,7 @@ _FORMAT_OF = {
     if suffix not in READABLE_SUFFIXES
 }
 _RAW = "camera raw"
-_HOW_TO_READ_HEIC = "pip install pillow-heif, with which fastnst reads it"
+_HOW_TO_READ_HEIC = "pip install pillow-heif, with which fastnst reads HEIC"
 
 # The brands by which a file in the ISO base media format says that it is HEIC; heim and hevm and their like
 # hold sequences.

@@ -160,7 +160,7 @@ def test_what_a_folder_holds_of_formats_that_are_not_read(
         (folder / name).write_bytes(heic)
     assert fails("stylize", "-m", invert, folder) == (
         f"{folder} holds no images that fastnst reads (2 HEIC, 1 JPEG XL, 1 camera raw: "
-        "pip install pillow-heif, with which fastnst reads it)"
+        "pip install pillow-heif, with which fastnst reads HEIC)"
     )
     Image.fromarray(pixels(4, 5)).save(folder / "5.png")
     for arguments in ([folder], ["-r", tmp_path]):
