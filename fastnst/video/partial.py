@@ -85,7 +85,7 @@ def _write(
             os.replace(partial, result)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
         else:
             with atomic_write(result) as temporary:
-                _remux(partial, temporary, source, writer.end)
+                _remux(partial, temporary, source, writer.end, writer.filled)
                 _check_free(result, overwrite=overwrite)
             partial.unlink()
     except BaseException:
@@ -142,8 +142,11 @@ def _check_free(result: Path, *, overwrite: bool) -> None:
         raise FastnstError(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
 
 
-def _remux(partial: Path, target: Path, source: VideoReader, end: Fraction) -> None:
-    """Copy an MP4 file of fragments, whose picture ends at `end` seconds, into one with its index first."""
+def _remux(partial: Path, target: Path, source: VideoReader, end: Fraction, filled: set[int]) -> None:
+    """Copy an MP4 file of fragments into one with its index at the front.
+
+    Its picture ends at `end`, in seconds; of the tracks in `filled`, the first packet is left out.
+    """
     av = import_av()
     name = FORMATS[target.suffix.lower()]
     options = {**_INDEX_FIRST, **edit_unit(source)}
@@ -173,7 +176,9 @@ def _remux(partial: Path, target: Path, source: VideoReader, end: Fraction) -> N
             picture.stream, picture.pts, picture.dts, picture.is_keyframe = cover, 0, 0, True
             whole.mux(picture)
         for packet in fragments.demux([fragments.streams[index] for index in copies]):
-            if packet.dts is not None:
+            if packet.stream.index in filled:
+                filled.remove(packet.stream.index)
+            elif packet.dts is not None:
                 if packet.stream.type == "video":
                     # In fragments it is the time between frames as they are stored; where the file ends is
                     # the latest end of a frame.

@@ -6,10 +6,12 @@ import io
 import math
 import warnings
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.video.filler import filler
 from fastnst.video.imports import import_av
 from fastnst.video.timestamps import NO_ORIGIN
 
@@ -30,7 +32,9 @@ class StreamCopy:
         source: Its file, for messages.
 
     Attributes:
+        index: Its number in the result.
         lost: How many packets could not be copied.
+        is_filled: Whether its first packet is a filler, which only makes an unfinished file play.
 
     Warns:
         FastnstWarning: If the sound's format changes on the way, which the result cannot say.
@@ -38,10 +42,14 @@ class StreamCopy:
 
     def __init__(self, container: Any, stream: Any, source: Path) -> None:
         av = import_av()
+        self._copy = container.add_stream_from_template(stream, opaque=True)
+        self.index = self._copy.index
         self.lost = 0
+        self.is_filled = False
+        self._has_begun = False
+        self._stream = stream
         self._invalid = av.InvalidDataError
         self._source = source
-        self._copy = container.add_stream_from_template(stream, opaque=True)
         self._copy.metadata.update(stream.metadata)
         self._copy.disposition = stream.disposition.value
         self._cuts = container.format.name == "matroska"
@@ -59,6 +67,7 @@ class StreamCopy:
 
         What an edit list cuts off is left out, unless the result has an edit list too.
         """
+        self._has_begun = True
         if packet.is_discard and (self._cuts or packet.pts is None or packet.pts >= 0):
             return []
         if not bytes(packet)[:2].startswith(self._sync_word):
@@ -76,6 +85,19 @@ class StreamCopy:
                 each.pts = each.dts
             self._last_dts = each.dts
         return packets
+
+    def fill(self, time: Fraction) -> list[Any]:
+        """Return a filler at `time`, in seconds, if nothing has come yet and there is one for this codec."""
+        is_first, self._has_begun = not self._has_begun, True
+        # Before the first packet, nobody knows what a transport stream's header of AAC leads to.
+        data = filler(self._stream.codec_context) if is_first and not self._filter else None
+        if data is None:
+            return []
+        self.is_filled = True
+        packet = import_av().Packet(data)
+        packet.stream, packet.time_base = self._stream, self._stream.time_base
+        packet.pts = packet.dts = round(time / packet.time_base)
+        return self.packets(packet)
 
     def _without_header(self, packet: Any) -> list[Any]:
         """Return a packet of AAC without its header, or nothing where that is damaged."""

@@ -28,6 +28,8 @@ _FRAGMENTS = {**_PLAYABLE, "movflags": "+frag_keyframe+delay_moov", "frag_durati
 # files are no larger, and the partial file holds what was painted half a second ago.
 _SOON = {"preset": "medium", "rc-lookahead": "10", "threads": str(min(4, os.cpu_count() or 1))}
 
+_LATE = Fraction(1, 2)  # in seconds: tracks that begin together come closer together than this
+
 # The sound of an MP4 file may begin before 0, with what its decoder needs first; nothing else moves for it.
 _MATROSKA = {**_PLAYABLE, "avoid_negative_ts": "disabled", "cluster_time_limit": "200"}
 
@@ -54,6 +56,7 @@ class VideoWriter:
         self._time_base = source.time_base
         self._closed = False
         self._durations: dict[int, int] = {}
+        self._begin: Fraction | None = None  # of the first frame
         self._delay = 0  # of the first frame's decoding before it is shown
         self._last_dts: int | None = None
         self._last_frame: Frame | None = None
@@ -136,6 +139,20 @@ class VideoWriter:
             frame.pict_type = self._av.video.frame.PictureType.I
         self.frames += 1
         self._mux(frame)
+        if not self._is_matroska:
+            self._fill(item.pts * self._time_base)
+
+    def _fill(self, time: Fraction) -> None:
+        """Let MP4 be written: it waits until each track has a packet."""
+        self._begin = time if self._begin is None else self._begin
+        if time - self._begin >= _LATE:
+            for copy in self._copies.values():
+                self._container.mux(copy.fill(self._begin))
+
+    @property
+    def filled(self) -> set[int]:
+        """The numbers of the tracks whose first packet is a filler, which the whole file does not need."""
+        return {copy.index for copy in self._copies.values() if copy.is_filled}
 
     def _mux(self, frame: Any | None) -> None:
         for packet in self._video.encode(frame):

@@ -14,7 +14,7 @@ import pytest
 
 from fastnst import FastnstError
 from fastnst.errors import FastnstWarning
-from fastnst.video.partial import write_video
+from fastnst.video.partial import partial_path, write_video
 from fastnst.video.pipeline import stylize_video
 from fastnst.video.reader import Frame, VideoReader
 from fastnst.video.stream_copy import StreamCopy
@@ -307,6 +307,29 @@ def test_what_an_edit_list_cuts_off_stays_cut_off(tmp_path: Path, suffix: str) -
     after = shown(stylized(source, suffix))
     assert same(after.frames, before.frames)
     assert abs(after.sound[0] - before.sound[0]) < Fraction(1, 40)
+    assert abs(after.end - before.end) <= 2 * MS
+
+
+@pytest.mark.parametrize("sound", ["aac", "ac3", "libmp3lame", "libopus", "flac"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_partial_file_plays_before_its_sound_begins(tmp_path: Path, suffix: str, sound: str) -> None:
+    times = [Fraction(index, 25) for index in range(80)]
+    source = make(tmp_path / f"in{suffix}", times, sound=sound, sound_at=Fraction(3))
+    copy, frames = tmp_path / "copy.mp4", 0
+    with VideoReader(source) as reader, write_video(tmp_path / "out.mp4", reader) as writer:
+        for item in reader:
+            writer.write(item)
+            frames += isinstance(item, Frame)
+            if frames == 50 and not copy.exists():
+                copy.write_bytes(partial_path(tmp_path / "out.mp4").read_bytes())  # as kill -9 would leave it
+    before, partial, after = (shown(path) for path in (source, copy, tmp_path / "out.mp4"))
+    assert 20 < len(partial.frames) < 50
+    assert same(partial.frames, before.frames[: len(partial.frames)])
+    assert same(after.frames, before.frames)
+    heard = [[time for time in each.sound if time > before.sound[0] + MS] for each in (before, after)]
+    assert same(*(times[: min(map(len, heard))] for times in heard))
+    assert abs(len(heard[0]) - len(heard[1])) < 3
+    assert after.sound[0] > Fraction(29, 10)
     assert abs(after.end - before.end) <= 2 * MS
 
 
