@@ -7,13 +7,14 @@ from typing import Any
 
 from fastnst.video.imports import import_av
 
-_NO_TEXT = b"\0\0"  # the length of a text of 3GPP TS 26.245
+NO_TEXT = b"\0\0"
+"""A subtitle of MP4 without text: its length, by 3GPP TS 26.245."""
 
 
 def filler(decoder: Any) -> bytes | None:
     """Return a packet in which nothing is heard or shown, for a PyAV codec context; None if none is known."""
     if decoder.name == "mov_text":
-        return _NO_TEXT
+        return NO_TEXT
     av = import_av()
     try:
         encoder = av.CodecContext.create(decoder.codec.canonical_name, "w")

@@ -13,6 +13,7 @@ from typing import Any
 
 from fastnst.atomic_write import atomic_write, remove_partial_writes
 from fastnst.errors import FastnstError
+from fastnst.video.filler import NO_TEXT
 from fastnst.video.imports import file_url, import_av
 from fastnst.video.reader import VideoReader
 from fastnst.video.stream_copy import FORMATS, holds
@@ -178,6 +179,8 @@ def _remux(partial: Path, target: Path, source: VideoReader, end: Fraction, fill
         for packet in fragments.demux([fragments.streams[index] for index in copies]):
             if packet.stream.index in filled:
                 filled.remove(packet.stream.index)
+            elif packet.stream.type == "subtitle" and bytes(packet) == NO_TEXT:
+                continue  # each fragment ends with one
             elif packet.dts is not None:
                 if packet.stream.type == "video":
                     # In fragments it is the time between frames as they are stored; where the file ends is

@@ -23,6 +23,9 @@ from fastnst.video.orientation import Orientation
 from fastnst.video.timestamps import Clock, ends_early, skipped_samples, sound_duration, stated_end
 from fastnst.video.transparency import decoder_of, on_white
 
+# In microseconds and bytes, instead of FFmpeg's own 5 s and 5 MB.
+_LOOK_FURTHER = {"analyzeduration": "300000000", "probesize": "300000000"}
+
 _TRANSPARENT = "has transparency: the result is laid on white"
 
 
@@ -83,8 +86,11 @@ class VideoReader:
             raise FastnstError(f"{path} is a folder: name the videos in it")
         with ExitStack() as opened:
             try:
-                source = _source(path, opened)
-                self._container = self._av.open(source, "r", metadata_errors="replace")
+                self._container = _open(self._av, _source(path, opened), {})
+                if not all(stream.codec_context.sample_rate for stream in _sounds(self._container)):
+                    # In a transport stream only the sound itself says what it is, and it may begin late.
+                    self._container.close()
+                    self._container = _open(self._av, _source(path, opened), _LOOK_FURTHER)
             except (self._av.FFmpegError, OSError) as error:
                 raise FastnstError(_open_failure(path, error)) from None
             opened.callback(self._container.close)
@@ -154,15 +160,18 @@ class VideoReader:
         self._opened.close()
 
     def __iter__(self) -> Iterator[Frame | Any]:
-        # Each stream's last item waits for the next one: how long a frame stands is seen from the one after
-        # it, and where the last one ends the header says.
+        # The last frame and packet of sound wait for the next one: how long a frame stands is seen from the
+        # one after it, and where the last one ends the header says.
         waiting: dict[int, Any] = {}
         for item in chain(self._held, self._items):
             index = self._video.index
-            if self._is_packet(item):
+            if not self._is_packet(item):
+                self._give_time(item)
+            elif item.stream.type == "audio":
                 index = item.stream.index
             else:
-                self._give_time(item)
+                yield item
+                continue
             before = waiting.get(index)
             waiting[index] = item
             if before is not None:
@@ -218,15 +227,14 @@ class VideoReader:
         self._last_pts = frame.pts = pts
 
     def _finished(self, item: Any, following: Any | None) -> Frame | Any:
-        """Give a frame or packet its duration, which only the next one of its stream or the header knows."""
+        """Give a frame or packet of sound its duration, which the next one or the header knows."""
         if self._is_packet(item):
-            if item.stream.type == "audio":
-                # Matroska counts from where the decoder begins, which is before the sound is heard.
-                delay = self._delays.setdefault(item.stream.index, skipped_samples(item)[0])
-                if following is None:
-                    end = stated_end(self._container, item.stream)
-                    matroska = self._container.format.name.startswith("matroska")
-                    item.duration = sound_duration(item, end - delay if end and matroska else end)
+            # Matroska counts from where the decoder begins, which is before the sound is heard.
+            delay = self._delays.setdefault(item.stream.index, skipped_samples(item)[0])
+            if following is None:
+                end = stated_end(self._container, item.stream)
+                matroska = self._container.format.name.startswith("matroska")
+                item.duration = sound_duration(item, end - delay if end and matroska else end)
             return item
         if following is not None:
             return self._frame(item, following.pts - item.pts, is_last=False)
@@ -314,6 +322,14 @@ def _reduced(size: tuple[int, int], longer: int | None) -> tuple[int, int]:
         return size
     scale = longer / max(size)
     return max(2, 2 * round(size[0] * scale / 2)), max(2, 2 * round(size[1] * scale / 2))
+
+
+def _open(av: Any, source: Any, options: dict[str, str]) -> Any:
+    return av.open(source, "r", metadata_errors="replace", container_options=options)
+
+
+def _sounds(container: Any) -> list[Any]:
+    return [stream for stream in container.streams.audio if stream.codec_context is not None]
 
 
 def _source(path: Path, opened: ExitStack) -> Any:

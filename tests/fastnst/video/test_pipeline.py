@@ -113,17 +113,24 @@ def test_subtitles_that_only_mp4_holds_are_said_to_stay_there(tmp_path: Path) ->
         video = container.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         words = container.add_mux_stream("mov_text")
-        for pixels in moving(3):
+        for pixels in moving(50):
             container.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(video.encode(None))
-        packet = av.Packet(b"\0\5Hello")
-        packet.stream, packet.time_base = words, Fraction(1, 1000)
-        packet.pts, packet.dts, packet.duration = 0, 0, 100
-        container.mux(packet)
+        for start, text in ((0, b"Hello"), (1400, b"Again")):
+            packet = av.Packet(len(text).to_bytes(2, "big") + text)
+            packet.stream, packet.time_base = words, Fraction(1, 1000)
+            packet.pts, packet.dts, packet.duration = start, start, 300
+            container.mux(packet)
     with pytest.warns(FastnstWarning, match="do not fit into .mkv and are left out; -o NAME.mp4 keeps them"):
         stylize(source, tmp_path / "out.mkv")
     stylize(source, tmp_path / "out.mp4")
-    assert packets_of(tmp_path / "out.mp4", "subtitle")[0] == (0, b"\0\5Hello")
+    said = packets_of(tmp_path / "out.mp4", "subtitle")
+    assert said == packets_of(source, "subtitle")
+    assert [(round(1000 * time), data[2:]) for time, data in said] == [
+        (0, b"Hello"),
+        (300, b""),
+        (1400, b"Again"),
+    ]
 
 
 @pytest.mark.parametrize(

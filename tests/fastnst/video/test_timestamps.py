@@ -333,6 +333,15 @@ def test_a_partial_file_plays_before_its_sound_begins(tmp_path: Path, suffix: st
     assert abs(after.end - before.end) <= 2 * MS
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_that_begins_late_in_a_transport_stream_is_kept(tmp_path: Path, suffix: str) -> None:
+    times = [Fraction(index, 5) for index in range(60)]
+    source = make(tmp_path / "in.ts", times, rate=5, sound="aac", sound_at=Fraction(11))
+    result = shown(stylized(source, suffix))
+    assert same(result.frames, times)
+    assert abs(result.sound[0] - 11) < Fraction(3, 100)
+
+
 @pytest.mark.parametrize("timecode", ["01:00:00:00", "00:59:58;12"])
 @pytest.mark.parametrize("rate", [15, 24, 25, 30, 50, 60, 120])
 def test_a_timecode_is_kept_or_named_before_painting(tmp_path: Path, timecode: str, rate: int) -> None:
