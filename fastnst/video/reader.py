@@ -112,6 +112,7 @@ class VideoReader:
         self._clock = Clock(self._container, [self._video, *self.copied])
         self._cut_off = False
         self._undecoded = 0
+        self._is_matroska = self._container.format.name.startswith("matroska")
         self._is_transparent = False
         self._delays: dict[int, Fraction] = {}
         self._packets = 0  # of the video
@@ -214,7 +215,10 @@ class VideoReader:
             except self._av.FFmpegError:
                 self._undecoded += 1
                 continue
-            yield from frames
+            # FFmpeg gives no time to what Matroska has before 0, which is there for its successors alone.
+            yield from (
+                frame for frame in frames if not (self._is_matroska and frame.dts is frame.pts is None)
+            )
 
     def _give_time(self, frame: Any) -> None:
         """Let each frame's time be later than that of the one before."""
@@ -233,8 +237,7 @@ class VideoReader:
             delay = self._delays.setdefault(item.stream.index, skipped_samples(item)[0])
             if following is None:
                 end = stated_end(self._container, item.stream)
-                matroska = self._container.format.name.startswith("matroska")
-                item.duration = sound_duration(item, end - delay if end and matroska else end)
+                item.duration = sound_duration(item, end - delay if end and self._is_matroska else end)
             return item
         if following is not None:
             return self._frame(item, following.pts - item.pts, is_last=False)
