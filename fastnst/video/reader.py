@@ -53,7 +53,7 @@ class VideoReader:
     them PyAV's packets of the audio and subtitles, in the file's order.
 
     Args:
-        path: The file. Of several video streams, the first that is not a cover picture is read.
+        path: The file. Of several video streams, the first that is no cover or other single picture is read.
         size: The longer side of the frames, if they are to be reduced.
 
     Attributes:
@@ -99,6 +99,8 @@ class VideoReader:
 
     def _open(self, size: int | None) -> None:
         streams = [stream for stream in self._container.streams.video if not is_cover(stream)]
+        # An animated AVIF holds a still picture too.
+        streams.sort(key=lambda stream: stream.frames == 1)
         if not streams or streams[0].codec_context is None:
             raise FastnstError(f"{self.path} holds no video that can be decoded")
         self._video = streams[0]

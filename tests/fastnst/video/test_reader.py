@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, features
 
 from fastnst import FastnstError, FastnstWarning
 from fastnst.video.color import ColorTags, VideoColor
@@ -146,6 +147,16 @@ def test_a_video_that_could_be_transparent_and_is_not_gets_no_line(tmp_path: Pat
     with pytest.warns(FastnstWarning) as lines:
         frames_of(path)
     assert [str(line.message) for line in lines] == [f"{path} has transparency: the result is laid on white"]
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
+def test_of_an_animated_avif_the_animation_is_read(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(picture) for picture in moving(4)]
+    path = tmp_path / "in.avif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200)
+    with pytest.warns(FastnstWarning, match="also holds 1 more video track"):
+        frames = frames_of(path)
+    assert len(frames) == 4
 
 
 def test_an_untagged_video_is_taken_for_what_players_take_it(tmp_path: Path) -> None:
