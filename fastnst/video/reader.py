@@ -113,7 +113,9 @@ class VideoReader:
         self.attachments = attached_files(self._container)
         self._clock = Clock(self._container, [self._video, *self.copied])
         self._cut_off = False
-        self._undecoded = 0
+        self._undecoded = 0  # packets
+        self._broken = 0  # frames
+        self._read = 0  # bytes
         self._is_matroska = self._container.format.name.startswith("matroska")
         self._is_transparent = False
         self._delays: dict[int, Fraction] = {}
@@ -198,6 +200,7 @@ class VideoReader:
             if packet is None:
                 return
             self._clock.correct(packet)
+            self._read = max(self._read, (packet.pos or 0) + packet.size)
             if packet.pts is not None:
                 end = packet.pts + (packet.duration or 0)
                 self._reached = max(self._reached, end * packet.time_base)
@@ -251,6 +254,7 @@ class VideoReader:
 
     def _frame(self, frame: Any, duration: int, *, is_last: bool) -> Frame:
         pixels = self._pixels(frame)
+        self._broken += frame.is_corrupt
         if self._size not in (None, (frame.width, frame.height)):
             old, self._size = "x".join(map(str, self._size)), None  # said once
             at = f"{float(frame.pts * self.time_base):.1f} s"
@@ -279,18 +283,22 @@ class VideoReader:
     def _is_cut_off(self) -> bool:
         """Return whether the file ends before its header says; it is read to its end."""
         return self._cut_off or ends_early(
-            self._container, self._video, self.path, self._packets, self._reached
+            self._container, self._video, self.path, self._packets, self._reached, self._read
         )
 
     def _warn_of_damage(self) -> None:
-        missing = f"{self._undecoded} of its packets could not be decoded, and their frames are missing"
+        lines = []
         if self._is_cut_off():
-            line = f"what could be decoded, up to {float(self._reached):.1f} s, is done"
-            line = f"{line}; {missing}" if self._undecoded else line
-        elif self._undecoded:
-            line = missing
-        else:
+            lines.append(f"what could be decoded, up to {float(self._reached):.1f} s, is done")
+        if self._undecoded:
+            lines.append(
+                f"{self._undecoded} of its packets could not be decoded, and their frames are missing"
+            )
+        if self._broken:
+            lines.append(f"damage shows in {self._broken} of its frames")
+        if not lines:
             return
+        line = "; ".join(lines)
         warnings.warn(f"{self.path} is damaged: {line}", FastnstWarning, stacklevel=3)
 
     def _seconds(self) -> float:

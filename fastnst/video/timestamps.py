@@ -127,8 +127,8 @@ def sound_duration(packet: Any, end: Fraction | None) -> int:
     return duration
 
 
-def ends_early(container: Any, video: Any, path: Path, packets: int, reached: Fraction) -> bool:
-    """Return whether a file was cut off, which FFmpeg reports as an ordinary end.
+def ends_early(container: Any, video: Any, path: Path, packets: int, reached: Fraction, read: int) -> bool:
+    """Return whether a file was cut off or could not be read on, which FFmpeg reports as an ordinary end.
 
     Args:
         container: A PyAV container, read to its end.
@@ -136,15 +136,18 @@ def ends_early(container: Any, video: Any, path: Path, packets: int, reached: Fr
         path: The file.
         packets: How many packets of the video it gave.
         reached: The latest time in any stream, in seconds.
+        read: Where in the file the last packet ended, in bytes.
     """
+    is_short = reached < Fraction(9 * (container.duration or 0), 10_000_000)
     name = container.format.name
     if name.startswith("mov"):
         return packets < len(video.index_entries)
     if name.startswith("matroska"):
-        return _matroska_end(path) > path.stat().st_size
+        size = path.stat().st_size
+        return _matroska_end(path) > size or (is_short and read < 9 * size // 10)
     if container.format.flags & NO_ORIGIN:  # which have no header, and any end may be the right one
         return False
-    return reached < Fraction(9 * (container.duration or 0), 10_000_000) - 1
+    return is_short and reached + 1 < Fraction(9 * container.duration, 10_000_000)
 
 
 def _matroska_end(path: Path) -> int:

@@ -397,3 +397,34 @@ def test_a_file_that_ends_early_is_told_from_a_long_last_frame(tmp_path: Path, s
         source.write_bytes(source.read_bytes()[: 9 * len(source.read_bytes()) // 10])
         with VideoReader(source) as reader, pytest.warns(FastnstWarning, match="is damaged"):
             assert [item.duration for item in reader][-1] * reader.time_base < 1
+
+
+def test_a_matroska_file_that_breaks_off_in_its_middle_gets_a_line(tmp_path: Path) -> None:
+    source = make(tmp_path / "in.mkv", [Fraction(index, 25) for index in range(100)], size=96)
+    content = bytearray(source.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    source.write_bytes(content)
+    (line,) = lines_of(source, ".mp4")
+    assert re.search(r"in.mkv is damaged: what could be decoded, up to [12]\.\d s, is done", line)
+    assert shown(tmp_path / "result.mp4").end < 3
+
+
+def test_frames_that_show_damage_are_counted(tmp_path: Path) -> None:
+    times = [Fraction(index, 25) for index in range(50)]
+    source = make(tmp_path / "in.mkv", times, size=160)
+    with av.open(str(source)) as given, av.open(str(tmp_path / "damaged.mkv"), "w") as container:
+        stream = container.add_stream_from_template(given.streams.video[0], opaque=True)
+        for index, packet in enumerate(given.demux(video=0)):
+            if packet.dts is None:
+                continue
+            data = bytearray(bytes(packet))
+            if index in (20, 30):
+                data[len(data) // 4 :: 2] = bytes(len(data[len(data) // 4 :: 2]))
+            part = av.Packet(bytes(data))
+            part.pts, part.dts, part.time_base = packet.pts, packet.dts, packet.time_base
+            part.stream, part.is_keyframe = stream, packet.is_keyframe
+            container.mux(part)
+    (line,) = lines_of(tmp_path / "damaged.mkv", ".mp4")
+    assert re.search(r"damaged.mkv is damaged: .*damage shows in [12] of its frames$", line)
+    assert set(shown(tmp_path / "result.mp4").frames) <= set(times)
