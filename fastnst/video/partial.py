@@ -176,6 +176,7 @@ def _remux(partial: Path, target: Path, source: VideoReader, end: Fraction, fill
             picture = av.Packet(data)
             picture.stream, picture.pts, picture.dts, picture.is_keyframe = cover, 0, 0, True
             whole.mux(picture)
+        last: dict[int, int] = {}
         for packet in fragments.demux([fragments.streams[index] for index in copies]):
             if packet.stream.index in filled:
                 filled.remove(packet.stream.index)
@@ -186,6 +187,10 @@ def _remux(partial: Path, target: Path, source: VideoReader, end: Fraction, fill
                     # In fragments it is the time between frames as they are stored; where the file ends is
                     # the latest end of a frame.
                     packet.duration = min(packet.duration, round(end / packet.time_base) - packet.pts)
+                # Where a damaged file has gaps, the fragments' times may meet.
+                packet.dts = max(packet.dts, last.get(packet.stream.index, packet.dts - 1) + 1)
+                packet.pts = max(packet.pts, packet.dts)
+                last[packet.stream.index] = packet.dts
                 packet.stream = copies[packet.stream.index]
                 whole.mux(packet)
 
