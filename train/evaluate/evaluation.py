@@ -161,14 +161,15 @@ def _evaluate(request: Request, stylizer: Stylizer, style_size: int) -> Evaluati
     say_once("reading the weights of the loss network")
     features = load_quality_features(request.quality_weights).to(device)
     images = whole_images(photos, request.size)
-    painted: list[NDArray[np.uint8]] = []
+    painted = [stylizer(image) for image in images]
 
     def paint(photo: Tensor) -> Tensor:
-        say_once(f"measuring photo {len(painted) + 1} of {len(images)}")
-        painted.append(stylizer(tensor_to_image(photo)))
-        return image_to_tensor(painted[-1]).to(device)
+        return image_to_tensor(stylizer(tensor_to_image(photo))).to(device)
 
-    quality = measure_quality(paint, images, style, features)
+    def tell(done: int) -> None:
+        say_once(f"measuring photo {done + 1} of {len(images)}")
+
+    quality = measure_quality(paint, images, style, features, tell)
     say_once("measuring the photos themselves, for reference")
     photo_quality = measure_quality(lambda photo: photo, images, style, features)
     direct = None

@@ -82,6 +82,16 @@ def given(tiny, model, photos, tmp_path):
     return options
 
 
+def test_photos_that_are_large_enough_tell_the_flicker(evaluate, given):
+    code, out, err = evaluate(*given(size=200, photos=1))
+    assert code == 0, err
+    (line,) = [line for line in out.splitlines() if line.startswith("flicker")]
+    # The model inverts photos: it flickers as they do.
+    ours, of_photos = map(float, line.split()[1:3])
+    assert 0 < ours < 8
+    assert ours == pytest.approx(of_photos, abs=0.5)
+
+
 def test_the_numbers_are_those_of_the_photos_held_out(evaluate, given, tiny, photos, tmp_path):
     code, out, err = evaluate(*given(json=tmp_path / "numbers.json"))
     assert code == 0, err
