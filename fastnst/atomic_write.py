@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-if sys.platform != "win32":  # which lets no open file be deleted
-    import fcntl
+from fastnst.file_lock import try_lock
+from fastnst.regular_file import open_regular_file
 
 # The random part always has eight characters, so that a longer name is not mistaken for a shorter one.
 _PARTIAL = re.compile(r"\.(?P<stem>.+)\.[a-z0-9_]{8}\.partial(?P<suffix>\..*)?", re.DOTALL)
@@ -58,23 +58,19 @@ def atomic_write(path: str | os.PathLike[str], *, replace: bool = True) -> Itera
         dir=target.parent,
     )
     temporary = Path(name)
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # which lets no open file be renamed or deleted
         os.close(descriptor)
     else:
         # While the process lives, the lock shows that the file is not left over; where the file system knows
         # no locks, `remove_partial_writes` sees none either.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try_lock(descriptor)
     try:
         yield temporary
         # mkstemp made the file private; a new file has the permissions that the user's umask gives.
         temporary.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_UMASK)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        if replace:
-            os.replace(temporary, target)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
-        else:
-            _rename_to_new(temporary, target)
+        rename(temporary, target, replace=replace)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -83,25 +79,33 @@ def atomic_write(path: str | os.PathLike[str], *, replace: bool = True) -> Itera
             os.close(descriptor)
 
 
-def _rename_to_new(temporary: Path, target: Path) -> None:
-    """Rename a file to a name that no file has.
+def rename(source: Path, target: Path, *, replace: bool = True) -> None:
+    """Give a file another name in the same folder, in one step.
+
+    Args:
+        source: The file.
+        target: Its new name.
+        replace: Whether a file that has this name is replaced.
 
     Raises:
-        FileExistsError: If there is a file of that name.
+        FileExistsError: If there is such a file and it is not to be replaced.
+        OSError: If the folder is missing or read-only.
     """
-    if sys.platform == "win32":
-        temporary.rename(target)  # which replaces nothing there
-        return
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        raise
-    except OSError:  # the file system (FAT, many network drives) has no hard links
-        with target.open("xb"):  # an empty file holds the name: no other process can take it any more
-            pass
-        os.replace(temporary, target)  # noqa: PTH105 - as above
+    if replace:
+        os.replace(source, target)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
+    elif sys.platform == "win32":
+        source.rename(target)  # which replaces nothing there
     else:
-        temporary.unlink()
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            raise
+        except OSError:  # the file system (FAT, many network drives) has no hard links
+            with target.open("xb"):  # an empty file holds the name: no other process can take it any more
+                pass
+            os.replace(source, target)  # noqa: PTH105 - as above
+        else:
+            source.unlink()
 
 
 def hidden_name(target: Path, token: str) -> str:
@@ -151,11 +155,9 @@ def _remove_unless_locked(partial: Path) -> None:
     if sys.platform == "win32":
         partial.unlink(missing_ok=True)  # which fails while it is open
         return
-    with partial.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        except OSError:  # a file system without locks
-            pass
-        partial.unlink(missing_ok=True)  # before the lock is given back, as a process may be waiting for it
+    descriptor = open_regular_file(partial, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        if try_lock(descriptor):
+            partial.unlink(missing_ok=True)  # before the lock is given back: another process may look for it
+    finally:
+        os.close(descriptor)

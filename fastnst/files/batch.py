@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
-from fastnst.files.claim import Claim, ClaimedError
+from fastnst.file_lock import FileLock, LockedError
+from fastnst.files.claim import claim
 from fastnst.files.plan import Task
 from fastnst.image.file import Picture
 from fastnst.interruption import uninterrupted
@@ -116,7 +117,7 @@ class _Batch:
     ) -> None:
         self._paint, self._read_file, self._encode, self._report = paint, read, encode, report
         self._workers, self._replace = workers, replace
-        self._held: set[Claim] = set()
+        self._held: set[FileLock] = set()
 
     def run(self, tasks: Iterable[Task], on_wait: Callable[[Task], None] | None = None) -> list[Task]:
         """Paint the tasks' images, and return those that another process is painting.
@@ -145,7 +146,7 @@ class _Batch:
                     reading.append((following, readers.submit(self._read, following)))
                 try:
                     outcome, painted, held = self._painted(task, picture, on_wait)
-                except ClaimedError:
+                except LockedError:
                     claimed.append(task)
                 else:
                     with uninterrupted():
@@ -186,11 +187,11 @@ class _Batch:
 
     def _painted(
         self, task: Task, read: Future[Picture | None], on_wait: Callable[[Task], None] | None
-    ) -> tuple[Outcome, Picture | None, Claim | None]:
+    ) -> tuple[Outcome, Picture | None, FileLock | None]:
         """Return the outcome, and, if there is something to write, the painted picture and its claim.
 
         Raises:
-            ClaimedError: If another process is painting it.
+            LockedError: If another process is painting it.
         """
         try:
             picture = read.result()
@@ -198,7 +199,7 @@ class _Batch:
             return Outcome(task, error=_line(task, error)), None, None
         if picture is None:
             return Outcome(task, is_skipped=True), None, None
-        held: Claim | None = None
+        held: FileLock | None = None
         if not self._replace:
             try:
                 task.result.parent.mkdir(parents=True, exist_ok=True)
@@ -208,6 +209,8 @@ class _Batch:
                 if isinstance(problem, DiskFullError):
                     raise problem from None
                 return Outcome(task, error=str(problem)), None, None
+            except FastnstError as error:
+                return Outcome(task, error=str(error)), None, None
         outcome = Outcome(task, is_skipped=True)
         painted = None
         try:
@@ -223,15 +226,16 @@ class _Batch:
                 self._release(held)
         return outcome, painted, held
 
-    def _claim(self, task: Task, on_wait: Callable[[Task], None] | None) -> Claim:
+    def _claim(self, task: Task, on_wait: Callable[[Task], None] | None) -> FileLock | None:
         is_first = True
         while True:
             try:
                 with uninterrupted():
-                    held = Claim(task.result)
-                    self._held.add(held)
+                    held = claim(task.result)
+                    if held is not None:
+                        self._held.add(held)
                     return held
-            except ClaimedError:  # noqa: PERF203 - this loop waits
+            except LockedError:  # noqa: PERF203 - this loop waits
                 if on_wait is None:
                     raise
                 if is_first:
@@ -239,12 +243,12 @@ class _Batch:
                 is_first = False
                 time.sleep(_WAIT_SECONDS)
 
-    def _release(self, held: Claim | None) -> None:
+    def _release(self, held: FileLock | None) -> None:
         if held is not None:
-            held.release()
+            held.release(delete=True)
             self._held.discard(held)
 
-    def _write(self, task: Task, picture: Picture, held: Claim | None) -> bool:
+    def _write(self, task: Task, picture: Picture, held: FileLock | None) -> bool:
         """Write the result, and return whether it took its place: another program may have written one."""
         try:
             data = self._encode(task, picture)

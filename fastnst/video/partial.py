@@ -5,22 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from fastnst.atomic_write import atomic_write, remove_partial_writes
+from fastnst.atomic_write import atomic_write, remove_partial_writes, rename
 from fastnst.errors import FastnstError
+from fastnst.file_lock import FileLock, LockedError
 from fastnst.video.filler import NO_TEXT
 from fastnst.video.imports import file_url, import_av
 from fastnst.video.reader import VideoReader
 from fastnst.video.stream_copy import FORMATS, holds
 from fastnst.video.writer import VideoWriter, edit_unit
-
-if sys.platform != "win32":
-    import fcntl
 
 _INDEX_FIRST = {"movflags": "+faststart"}
 
@@ -61,10 +58,17 @@ def write_video(
     try:
         result.parent.mkdir(parents=True, exist_ok=True)
         remove_partial_writes(result.parent, result.stem)
-        locked = _locked(partial, result)
-        with locked:
-            _check_free(result, overwrite=overwrite)
+        lock = _lock(partial, result)
+        try:
+            if not overwrite and os.path.lexists(result):
+                raise FileExistsError
             yield from _write(av, partial, result, source, crf, overwrite=overwrite)
+        finally:
+            lock.release(delete=partial.exists() and not partial.stat().st_size)
+    except FileExistsError:
+        if not os.path.lexists(result):
+            raise FastnstError(f"{result} cannot be written, {result.parent} is not a folder") from None
+        raise FastnstError(f"{result} exists: --overwrite replaces it, -o writes elsewhere") from None
     except (av.FFmpegError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -82,12 +86,10 @@ def _write(
         if result.suffix.lower() == ".mkv":
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
-            _check_free(result, overwrite=overwrite)
-            os.replace(partial, result)  # noqa: PTH105 - Path.replace says the same; os.replace names the guarantee
+            rename(partial, result, replace=overwrite)
         else:
-            with atomic_write(result) as temporary:
+            with atomic_write(result, replace=overwrite) as temporary:
                 _remux(partial, temporary, source, writer.end, writer.filled)
-                _check_free(result, overwrite=overwrite)
             partial.unlink()
     except BaseException:
         if writer is not None:
@@ -98,49 +100,22 @@ def _write(
         raise
 
 
-@contextlib.contextmanager
-def _locked(partial: Path, result: Path) -> Iterator[None]:
-    """Hold the partial file while it is written; a killed process gives it free.
+def _lock(partial: Path, result: Path) -> FileLock:
+    """Take the partial file for this process.
 
     Raises:
-        FastnstError: If another process holds it.
+        FastnstError: If another process writes it.
     """
-    if sys.platform == "win32":  # which lets no open file be replaced
-        yield
-        return
-    while True:
-        # Writing through a link would empty another file.
-        if partial.is_symlink():
-            raise FastnstError(f"{partial} is a link, not a file that fastnst left: delete it")
-        descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FastnstError(
-                    f"{result} is being written by another process: wait for it, or give another name to -o"
-                ) from None
-            except OSError:  # a file system without locks
-                pass
-            # The other process may have given its file the final name between the two calls.
-            if _is_open_as(descriptor, partial):
-                try:
-                    yield
-                finally:
-                    if _is_open_as(descriptor, partial) and not partial.stat().st_size:
-                        partial.unlink()
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _is_open_as(descriptor: int, path: Path) -> bool:
-    return path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
-
-
-def _check_free(result: Path, *, overwrite: bool) -> None:
-    if result.exists() and not overwrite:
-        raise FastnstError(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
+    try:
+        lock = FileLock(partial)
+        if partial.exists() and partial.stat().st_nlink > 1:  # a second name of a file that must not change
+            lock.release(delete=True)
+            lock = FileLock(partial)
+    except LockedError:
+        raise FastnstError(
+            f"{result} is being written by another process: wait for it, or give another name to -o"
+        ) from None
+    return lock
 
 
 def _remux(partial: Path, target: Path, source: VideoReader, end: Fraction, filled: set[int]) -> None:
@@ -201,6 +176,6 @@ def _write_failure(result: Path, error: Any) -> str:
     # A muxer's errors have the same numbers, and are no statement about the folder.
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and not os.access(result.parent, os.W_OK):
         return f"{result} cannot be written, {result.parent} is read-only: give -o FOLDER"
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+    if error.errno == errno.ENOTDIR:
         return f"{result} cannot be written, {result.parent} is not a folder"
     return f"{result} cannot be written: {error.strerror or error}"

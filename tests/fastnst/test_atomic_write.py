@@ -107,6 +107,15 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == sorted(others[:2])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_what_only_looks_left_over_is_not_waited_for(tmp_path: Path) -> None:
+    pipe, link = (tmp_path / f".a.{name}.partial.png" for name in ("pipe_123", "link_123"))
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    remove_partial_writes(tmp_path, "a")  # does not hang
+    assert sorted(tmp_path.iterdir()) == sorted([pipe, link])
+
+
 @pytest.mark.parametrize(
     "stem",
     ["a" * 251, "a" * 234, "\N{LATIN SMALL LETTER E WITH ACUTE}" * 125, "\N{ARTIST PALETTE}" * 62],

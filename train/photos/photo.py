@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,8 @@ from PIL import Image, UnidentifiedImageError
 
 from fastnst.errors import FastnstError
 from fastnst.image.color_profile import Convert, conversion_to_srgb, to_srgb
+from fastnst.regular_file import open_regular_file
 from train.generated.photo.image import GeneratedImage
-from train.machine.regular_file import open_regular_file
 from train.photos.crops import reduction_for_crops
 
 _log = logging.getLogger(__name__)
@@ -219,7 +220,11 @@ def _conversion(image: Image.Image, file: BinaryIO, exif: Image.Exif | None) -> 
 
 
 def _content(source: str | bytes) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else open_regular_file(source)
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    # By its descriptor: no library maps a file without a name into memory. If it shrank then, the process
+    # would be killed.
+    return os.fdopen(open_regular_file(source), "rb")
 
 
 def _known_formats() -> tuple[str, ...]:

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from fastnst import FastnstError
+from fastnst.file_lock import LockedError
 from fastnst.files.batch import DiskFullError, Outcome, ResultExistsError, paint_batch, write_result
-from fastnst.files.claim import Claim, ClaimedError
+from fastnst.files.claim import claim
 from fastnst.files.plan import Task
 from fastnst.image.encode import encode_image
 from fastnst.image.file import Picture, read_image
@@ -242,18 +243,18 @@ def test_a_result_that_another_program_writes_meanwhile_stays(tasks: list[Task])
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
 def test_what_another_process_is_painting_comes_last(tasks: list[Task]) -> None:
     tasks[0].result.parent.mkdir()
-    done, given_up = Claim(tasks[2].result), Claim(tasks[4].result)
-    with pytest.raises(ClaimedError):
-        Claim(tasks[2].result)
+    done, given_up = claim(tasks[2].result), claim(tasks[4].result)
+    with pytest.raises(LockedError):
+        claim(tasks[2].result)
     waits: list[Task] = []
 
     def on_wait(task: Task) -> None:
         waits.append(task)
         if task is tasks[2]:
             task.result.write_bytes(b"another's")
-            done.release()
+            done.release(delete=True)
         else:
-            threading.Timer(0.05, given_up.release).start()
+            threading.Timer(0.05, given_up.release, kwargs={"delete": True}).start()
 
     outcomes = run(tasks[:8], on_wait=on_wait)
     assert waits == [tasks[2], tasks[4]]
@@ -265,6 +266,23 @@ def test_what_another_process_is_painting_comes_last(tasks: list[Task]) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tasks[8:], paint=interrupted)
     assert list(tasks[0].result.parent.glob(".*")) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_what_has_a_claims_name_costs_one_image(tasks: list[Task]) -> None:
+    folder = tasks[0].result.parent
+    folder.mkdir()
+    held = claim(tasks[1].result)
+    (path,) = folder.iterdir()
+    held.release(delete=True)
+    path.symlink_to(tasks[0].source)
+    outcomes = run(tasks[:3])
+    assert numbers(outcomes) == [0, 1, 2]
+    assert [outcome.error for outcome in outcomes] == [
+        None,
+        f"{path} is not a file that fastnst left: delete it",
+        None,
+    ]
 
 
 def interrupted(_: np.ndarray) -> np.ndarray:

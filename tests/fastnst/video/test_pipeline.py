@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import warnings
@@ -410,16 +411,21 @@ def test_a_result_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_result_that_appears_meanwhile_is_kept(tmp_path: Path, suffix: str) -> None:
+def test_a_result_that_appears_meanwhile_is_kept(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It appears after the last frame, while the file is made ready for its name."""
     source = make_video(tmp_path / "in.mp4", moving(5))
     result = tmp_path / f"out{suffix}"
+    flush = os.fsync
 
-    def paint(image: np.ndarray) -> np.ndarray:
+    def appear(file: int) -> None:
+        flush(file)
         result.write_bytes(b"precious")
-        return image
 
+    monkeypatch.setattr(os, "fsync", appear)
     with pytest.raises(FastnstError, match="exists: --overwrite replaces it"):
-        stylize(source, result, paint, overwrite=False)
+        stylize(source, result, overwrite=False)
     assert result.read_bytes() == b"precious"
     assert len(times_of(partial_path(result))) == 5
     partial_path(result).unlink()
@@ -483,15 +489,20 @@ def test_the_stabilizer_sees_the_source_and_begins_anew_at_cuts(tmp_path: Path) 
     assert np.abs(np.diff(offsets[2:6])).max() < 15  # instead of 34
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_a_link_under_the_partial_name_is_not_written_through(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows gets no locks, and links need rights there")
+def test_what_has_the_partial_name_is_not_written_through(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", moving(3))
     result, other = tmp_path / "out.mp4", tmp_path / "other.txt"
     other.write_text("kept")
-    partial_path(result).symlink_to(other)
-    with VideoReader(source) as reader:
-        line = r"out\.partial\.mp4 is a link, not a file that fastnst left: delete it"
-        with pytest.raises(FastnstError, match=line), write_video(result, reader):
-            pytest.fail("nothing is to be written")
-    assert other.read_text() == "kept"
+    for make in (lambda path: path.symlink_to(other), os.mkfifo):
+        make(partial_path(result))
+        line = r"out\.partial\.mp4 is not a file that fastnst left: delete it"
+        with pytest.raises(FastnstError, match=line):
+            stylize(source, result, paint=lambda image: pytest.fail("painted"))
+        partial_path(result).unlink()
     assert not result.exists()
+    # As a kill leaves it, between the two steps that give a file its final name.
+    partial_path(result).hardlink_to(other)
+    assert stylize(source, result) == 3
+    assert other.read_text() == "kept"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.mp4", "other.txt", "out.mp4"]

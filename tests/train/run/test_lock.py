@@ -99,7 +99,7 @@ def test_what_is_no_lock_is_one_line(tmp_path, make):
     with run_lock(tmp_path / "wave.ckpt"):
         (lock,) = tmp_path.iterdir()
     make(lock)
-    with pytest.raises(FastnstError, match=r"is not a lock that fastnst left: delete it"):
+    with pytest.raises(FastnstError, match="is not a file that fastnst left: delete it"):
         run_lock(tmp_path / "wave.ckpt").__enter__()
     assert not (tmp_path / "nowhere").exists()
 
