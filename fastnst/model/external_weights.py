@@ -27,7 +27,7 @@ def explain_failure(path: Path) -> str:
     folder = path.absolute().parent
     for entry in tensors:
         location = entry.get("location", "")
-        begins = f"{path} keeps its weights in another file, '{printable(location)}'"
+        begins = f"{path} keeps its weights in another file, '{printable(location, 200)}'"
         if not location:
             return f"{path} keeps its weights in another file, but does not say in which: export it again"
         file = folder / location

@@ -47,7 +47,7 @@ class ImageTensor:
         """Return the tensor as `fastnst info` shows it: `image: uint8 (N, H, W, 3)`."""
         n, h, w = (size or name for size, name in ((self.batch, "N"), (self.height, "H"), (self.width, "W")))
         shape = f"{n}, {h}, {w}, 3" if self.channels_last else f"{n}, 3, {h}, {w}"
-        return f"{printable(self.name)}: {self.dtype} ({shape})"
+        return f"{printable(self.name, 80)}: {self.dtype} ({shape})"
 
 
 def read_tensors(session: Any) -> tuple[ImageTensor, ImageTensor]:
@@ -105,4 +105,4 @@ def _list(nodes: Sequence[Any]) -> str:
         return ", ".join(str(size) if size is not None else "?" for size in node.shape)
 
     text = ", ".join(f"{node.name} {node.type} ({shape(node)})" for node in nodes) or "none"
-    return printable(text)  # a damaged file may have any names
+    return printable(text, 600)  # a damaged file may have any names

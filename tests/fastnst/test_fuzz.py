@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from fastnst import FastnstError, Stylizer
 from fastnst.image.encode import encode_image
 from fastnst.image.file import read_image
-from tests.fastnst import fuzz, tiny_models
+from tests.fastnst import fuzz, fuzz_models, tiny_models
 from tests.fastnst.make_images import encoded, pixels, png_chunk
 
 
@@ -68,6 +68,21 @@ def test_names_with_control_characters_stay_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(FastnstError, match=says) as error:
         Stylizer(path)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_names_of_any_length_leave_a_line_that_can_be_read(tmp_path: Path) -> None:
+    path = tiny_models.save_model(
+        tmp_path / "long.onnx",
+        [helper.make_node("ReduceMean", ["image"], ["stylized"], axes=[2, 3], keepdims=0)],
+        input_type=TensorProto.FLOAT,
+        input_shape=tiny_models.NCHW,
+        output_shape=("N" * 5000, 3),
+    )
+    with pytest.raises(
+        FastnstError, match="gives no image, so it is no style model: its outputs are"
+    ) as error:
+        Stylizer(path)
+    fuzz_models.assert_one_line(error.value)
 
 
 @pytest.mark.parametrize("per_metre", [0, 2**31 - 1, 2**32 - 1])
