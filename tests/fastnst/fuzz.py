@@ -21,6 +21,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -28,6 +29,7 @@ from PIL import Image, ImageCms
 from fastnst import FastnstError
 from fastnst.image.encode import encode_image
 from fastnst.image.file import read_image
+from tests.fastnst.damage import damaged
 from tests.fastnst.fuzz_models import (
     assert_one_line,
     check_metadata,
@@ -41,44 +43,6 @@ from tests.fastnst.make_images import pixels, png16
 MAX_PIXELS = 1_000_000
 MOST_SECONDS = 10
 MOST_MEGABYTES = 600
-
-_NUMBERS = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 2**31 - 1, 2**31, 2**32 - 1)
-# A varint of ten bytes is protobuf's longest.
-_VARINTS = (b"\x00", b"\x7f", b"\xff\xff\x03", b"\xff\xff\xff\xff\x0f", b"\xff" * 9 + b"\x01", b"\xff" * 12)
-
-
-def damaged(data: bytes, chance: random.Random, header: int = 400) -> bytes:
-    """Return the bytes with one to six things done to them, half of those in the first `header` bytes."""
-    result = bytearray(data)
-    for _ in range(chance.choice((1, 1, 1, 2, 3, 6))):
-        if not result:
-            break
-        end = min(header, len(result)) if chance.random() < 0.5 else len(result)
-        at = chance.randrange(end)
-        kind = chance.randrange(9)
-        if kind == 0:
-            result[at] ^= 1 << chance.randrange(8)
-        elif kind == 1:
-            result[at] = chance.randrange(256)
-        elif kind == 2:
-            order, size = chance.choice("<>"), chance.choice("HIQ")
-            number = chance.choice(_NUMBERS) % (1 << 8 * struct.calcsize(size))
-            result[at : at + struct.calcsize(size)] = struct.pack(order + size, number)
-        elif kind == 3:
-            del result[at:]
-        elif kind == 4:
-            del result[at : at + chance.choice((1, 2, 4, 16, 64))]
-        elif kind == 5:
-            result[at:at] = chance.randbytes(chance.choice((1, 2, 4, 16)))
-        elif kind == 6:
-            part = result[at : at + chance.choice((2, 8, 32, 128))]
-            there = chance.randrange(len(result))
-            result[there:there] = part * chance.choice((1, 1, 20))
-        elif kind == 7:
-            result[at : at + 1] = chance.choice(_VARINTS)
-        else:
-            result[at : at + 16] = bytes(len(result[at : at + 16]))
-    return bytes(result)
 
 
 @functools.cache
@@ -194,11 +158,26 @@ def check_image(data: bytes) -> None:
         assert again.pixels.shape == (height, width, 3)
 
 
-KINDS: dict[str, tuple[Callable[[int], bytes], Callable[[bytes], None]]] = {
+def video_case(number: int) -> Any:
+    """Return the damaged video of a number."""
+    from tests.fastnst import fuzz_videos  # PyAV needs Python 3.11
+
+    return fuzz_videos.video_case(number)
+
+
+def check_video(case: Any) -> None:
+    """Paint a video."""
+    from tests.fastnst import fuzz_videos
+
+    fuzz_videos.check_video(case)
+
+
+KINDS: dict[str, tuple[Callable[[int], Any], Callable[[Any], None]]] = {
     "image": (image_case, check_image),
     "model": (model_case, check_model),
     "graph": (graph_case, check_model),
     "metadata": (metadata_case, check_metadata),
+    "video": (video_case, check_video),
 }
 
 

@@ -28,7 +28,7 @@ import yaml  # type: ignore[import-untyped]
 from export.metadata import describe_style
 from fastnst.errors import FastnstError
 from fastnst.terminal import one_line
-from tests.fastnst.fuzz import damaged
+from tests.fastnst.damage import damaged
 from tests.fastnst.fuzz_models import assert_one_line
 from train.cli import parse_arguments
 from train.config import TrainingConfig
