@@ -54,6 +54,25 @@ def uninterrupted() -> Iterator[None]:
         _raise_if_due()
 
 
+def raise_if_interrupted() -> None:
+    """Raise the first signal's exception again, for where a library may have swallowed it, as PyAV does."""
+    if _Interruption.first is not None:
+        _Interruption.is_raised = False
+        _raise_if_due()
+
+
+def end_if_interrupted(code: int) -> None:
+    """End this process with an exit code, if a signal came: threads may wait for files that never end.
+
+    Python would wait for them. What is to be cleaned up must have been.
+    """
+    if _Interruption.first is not None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+
 def _note(number: int, _: FrameType | None) -> None:
     if _Interruption.first is None:
         _Interruption.first = number

@@ -19,7 +19,7 @@ from fastnst.cli.stylize import stylize
 from fastnst.cli.video import video
 from fastnst.cli.webcam import webcam
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
-from fastnst.interruption import handle_stop_signals
+from fastnst.interruption import end_if_interrupted, handle_stop_signals
 from fastnst.terminal import lost_output, set_up_streams
 from fastnst.version import __version__
 
@@ -110,4 +110,8 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     set_up_streams()
     handle_stop_signals()
-    cli.main()
+    try:
+        cli.main()
+    except SystemExit as error:
+        end_if_interrupted(error.code if isinstance(error.code, int) else MISTAKE)
+        raise

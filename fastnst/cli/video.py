@@ -12,6 +12,7 @@ from fastnst.cli.device_options import device_options
 from fastnst.cli.one_line import complain, note, print_result, warnings_as_lines
 from fastnst.cli.painter_options import PainterOptions, painter_options
 from fastnst.errors import FastnstError
+from fastnst.interruption import raise_if_interrupted
 from fastnst.terminal import printable
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def video(
             try:
                 _stylize(task, paint, stabilize, reduce, crf, overwrite)
             except FastnstError as error:  # noqa: PERF203 - each video for itself
+                raise_if_interrupted()
                 if total == 1:
                     raise
                 failed += 1

@@ -81,7 +81,8 @@ def paint_batch(
     gave up is painted.
 
     When `paint`, `report` or a signal handler in their thread raises, painted results are written and
-    reported before the exception propagates. A second interruption does not wait for that.
+    reported before the exception propagates, and files may still be read after it. A second interruption
+    does not wait for that.
 
     Args:
         tasks: The images; taken one after the other as they are needed.
@@ -168,9 +169,11 @@ class _Batch:
                     report_first()
                 except DiskFullError:  # noqa: PERF203 - which is on its way already
                     writing.popleft()
+            readers.shutdown(wait=False)  # a pipe that nobody writes to is read for ever
             raise
+        else:
+            readers.shutdown()
         finally:
-            readers.shutdown(cancel_futures=True)
             writers.shutdown(cancel_futures=True)
             for held in list(self._held):  # of pictures that an interruption kept from being written
                 self._release(held)

@@ -12,7 +12,7 @@ import torch
 
 from fastnst.errors import FastnstError
 from train.machine.refused_pickle import forbidden_in_pickle
-from train.network.build import StyleNetwork, build_network
+from train.network.build import StyleNetwork, build_network, sizes_of_weights
 from train.network.record import FORMAT, RunRecord
 
 KEY = "fastnst"
@@ -42,25 +42,25 @@ class StyleCheckpoint:
         Raises:
             FastnstError: If the weights do not fit the network that the options describe.
         """
-        try:
-            network = build_network(self.record.network_shape)
-        except (
-            LookupError,
-            TypeError,
-            RuntimeError,
-            ValueError,
-            ArithmeticError,
-        ) as error:  # sizes that no network has
-            raise FastnstError(f"{self.path} says it holds a network that cannot be built") from error
         weights = {
             name.removeprefix(NETWORK_PREFIX): value
             for name, value in self.state["state_dict"].items()
             if name.startswith(NETWORK_PREFIX)
         }
+        another = FastnstError(f"{self.path} holds the weights of another network than it says")
+        try:
+            # Before it is built: a foreign file may name a network that no memory holds.
+            if sizes_of_weights(self.record.network_shape, len(weights)) != {
+                name: value.shape for name, value in weights.items()
+            }:
+                raise another
+            network = build_network(self.record.network_shape)
+        except (LookupError, TypeError, RuntimeError, ValueError, ArithmeticError) as error:
+            raise FastnstError(f"{self.path} says it holds a network that cannot be built") from error
         try:
             network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise FastnstError(f"{self.path} holds the weights of another network than it says") from error
+        except RuntimeError as error:  # such as of sparse tensors
+            raise another from error
         return network.eval().requires_grad_(False)
 
 

@@ -16,7 +16,7 @@ from fastnst.errors import FastnstError
 from fastnst.model import keys
 from fastnst.model.metadata import check_format, read_metadata
 from fastnst.style_library import find_style
-from train.network.build import build_network
+from train.network.build import sizes_of_weights
 from train.network.checkpoint import NETWORK_PREFIX, load_checkpoint
 from train.network.shape import NetworkShape
 
@@ -124,15 +124,13 @@ def _state(model: onnx.ModelProto, shape: NetworkShape) -> dict[str, Tensor]:
         KeyError: If a weight is missing.
         ValueError: If one is in another file, or of another shape.
     """
-    with torch.device("meta"):  # names and shapes alone: no memory, and no random numbers drawn
-        expected = build_network(shape).state_dict()
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     state = {}
-    for name, like in expected.items():
+    for name, size in sizes_of_weights(shape, len(tensors)).items():
         exported = NETWORK_PREFIX + name
         tensor = tensors[exported] if exported in tensors else tensors[exported + _HALF_SUFFIX]
         # External data could name any file of this machine.
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tuple(tensor.dims) != tuple(like.shape):
-            raise ValueError(f"{exported} is not a tensor of shape {tuple(like.shape)} in the file itself")
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tuple(tensor.dims) != tuple(size):
+            raise ValueError(f"{exported} is not a tensor of shape {tuple(size)} in the file itself")
         state[name] = torch.tensor(numpy_helper.to_array(tensor), dtype=torch.float32)
     return state

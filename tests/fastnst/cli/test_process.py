@@ -141,6 +141,51 @@ def test_an_interruption_leaves_nothing_half_written(
             image.load()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_a_signal_ends_the_wait_for_a_pipe_that_nobody_writes_to(
+    models: Path, tmp_path: Path, photo: Path
+) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    process = subprocess.Popen(
+        [*FASTNST, "stylize", "-m", str(models / "invert.onnx"), str(photo), str(tmp_path / "a.png")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not photo.with_suffix(".invert.png").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert err.splitlines() == [err.rstrip("\n")]
+    assert err.startswith("fastnst: 1 painted, 0 skipped (done before), 0 failed, 1 not done in")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes in another way")
+def test_a_signal_ends_the_command_though_a_library_swallows_its_exception(
+    models: Path, tmp_path: Path
+) -> None:
+    script = (
+        "import os, signal, fastnst.video.reader as reader\n"
+        "from fastnst import FastnstError\n"
+        "from fastnst.cli import main\n"
+        "def swallow(*_, **__):\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    except BaseException: raise FastnstError('is no video')\n"
+        "reader.VideoReader.__init__ = swallow\n"
+        "main()\n"
+    )
+    videos = [tmp_path / name for name in ("a.mp4", "b.mp4")]
+    for video in videos:
+        video.touch()
+    command = ["video", "-m", models / "invert.onnx", *videos]
+    result = subprocess.run(
+        [sys.executable, "-c", script, *map(str, command)], capture_output=True, text=True, timeout=60
+    )
+    assert (result.returncode, result.stderr) == (143, "")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes in another way")
 def test_a_second_signal_ends_the_process_whatever_it_does(models: Path, tmp_path: Path, photo: Path) -> None:
     script = (

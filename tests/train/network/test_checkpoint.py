@@ -63,6 +63,18 @@ def test_weights_of_another_network_than_the_record_says_are_one_line(tmp_path):
         checkpoint.network()
 
 
+@pytest.mark.parametrize("damage", [{"residual_blocks": 10**40}, {"wide_blocks": 10**7}, {"width": 3000}])
+def test_a_network_that_no_memory_holds_is_not_built(tmp_path, monkeypatch, damage):
+    """A foreign file may say anything: its own weights are what it has memory for."""
+    monkeypatch.setattr("train.network.checkpoint.build_network", lambda shape: pytest.fail("built"))
+    options = {"width": 4, "residual_blocks": 1, "outer_kernel_size": 9} | damage
+    checkpoint = load_checkpoint(save(tmp_path / "wave.ckpt", make_state(options=options)))
+    with pytest.raises(
+        FastnstError, match=r"holds the weights of another network than it says|cannot be built"
+    ):
+        checkpoint.network()
+
+
 def test_a_record_is_read_back_as_it_was_written():
     quality = Quality(
         0.5, 0.04, {1: 0.05, 4: 0.03}, 0.02, {"relu3_3": 0.5}, {"relu1_2": 0.02}, photos=8, size=512

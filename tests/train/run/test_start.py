@@ -224,7 +224,16 @@ def test_a_style_without_its_weights_is_one_line(network, tmp_path, monkeypatch,
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("damage", [{"network.width": "4.5"}, {"network.width": "-1"}, {"network.width": ""}])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"network.width": "4.5"},
+        {"network.width": "-1"},
+        {"network.width": ""},
+        {"network.residual_blocks": "9" * 40},
+        {"network.wide_blocks": "10000000"},
+    ],
+)
 def test_a_style_that_says_no_network_is_one_line(network, tmp_path, damage):
     path = write_weights(tmp_path / "sea.onnx", network, metadata_of(network) | damage)
     with pytest.raises(FastnstError, match="holds no weights that training can go on from"):
