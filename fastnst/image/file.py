@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.free_memory import free_memory
 from fastnst.image.color_profile import Convert, conversion_to_srgb, to_srgb
 from fastnst.image.color_tags import COLOR_SPACE, GAMMA
 from fastnst.image.formats import READABLE_FORMATS, is_heic, is_raw, register_heic, why_unread
@@ -105,13 +106,18 @@ def read_image(
     path = source if isinstance(source, Path) else None
     if name is None:
         name = "standard input" if path is None else str(path)
+    most = max(_MOST_BYTES, 16 * max_pixels)
     try:
-        size = source.stat().st_size if isinstance(source, Path) else 0
-        if size > max(_MOST_BYTES, 16 * max_pixels):
-            raise FastnstError(
-                f"{name} has {size / 1e9:,.1f} GB, more than an image of {max_pixels:,} pixels takes"
-            )
-        data = source.read_bytes() if isinstance(source, Path) else source.read()
+        if isinstance(source, Path):
+            if source.is_char_device() or source.is_block_device():
+                raise FastnstError(f"{name} is a device, not an image")
+            if (size := source.stat().st_size) > most:
+                raise FastnstError(
+                    f"{name} has {size / 1e9:,.1f} GB, more than an image of {max_pixels:,} pixels takes"
+                )
+            data = source.read_bytes()
+        else:
+            data = _read_at_most(source, min(most, free_memory() // 2), name)
     except FileNotFoundError:
         raise FastnstError(f"{name} does not exist") from None
     except IsADirectoryError:
@@ -144,6 +150,21 @@ _STILL = ("MPO", "PSD", "HEIF")
 
 class _UnknownScaleError(Exception):
     pass
+
+
+def _read_at_most(file: BinaryIO, most: int, name: str) -> bytes:
+    """Read a stream, which may never end, to its end.
+
+    Raises:
+        FastnstError: If it has more than `most` bytes.
+    """
+    parts, size = [], 0
+    while part := file.read(2**24):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise FastnstError(f"{name} has more than {most / 1e9:,.1f} GB, which is no image that fits")
+    return b"".join(parts)
 
 
 def _decode(

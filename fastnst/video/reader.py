@@ -28,6 +28,9 @@ _LOOK_FURTHER = {"analyzeduration": "300000000", "probesize": "300000000"}
 
 _TRANSPARENT = "has transparency: the result is laid on white"
 
+# A file from elsewhere must not have others of this machine painted.
+_PLAYLISTS = ("concat", "dash", "hls", "imf")
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -98,6 +101,8 @@ class VideoReader:
             self._opened = opened.pop_all()
 
     def _open(self, size: int | None) -> None:
+        if self._container.format.name in _PLAYLISTS:
+            raise FastnstError(f"{self.path} is a playlist, which names other files: give a video itself")
         streams = [stream for stream in self._container.streams.video if not is_cover(stream)]
         # An animated AVIF holds a still picture too.
         streams.sort(key=lambda stream: stream.frames == 1)

@@ -21,11 +21,12 @@ class Clock:
     The clock of MPEG-TS and MPEG-PS begins anywhere, and jumps where recordings are joined. Here it begins at
     0, and where it jumps it goes on: a stream's first packet after the jump follows its last one before, and
     the other streams jump by the same time. Each stream jumps at its own packet, as the packets of one stream
-    may arrive after the jump of another. The clocks of other formats stay as they are.
+    may arrive after the jump of another. The clocks of other formats stay as they are, unless the video
+    begins before 0, which players of MP4 cut off.
 
     Args:
         container: A PyAV container, opened for reading.
-        streams: Its streams that are read.
+        streams: Its streams that are read, the video first.
     """
 
     def __init__(self, container: Any, streams: Sequence[Any]) -> None:
@@ -39,6 +40,8 @@ class Clock:
                 if stream.start_time is not None and stream.type in ("video", "audio")
             ]
             origin = min(starts, default=Fraction(container.start_time or 0, 1_000_000))
+        elif streams[0].start_time is not None:
+            origin = min(streams[0].start_time * streams[0].time_base, Fraction(0))
         self._offsets = [-origin]  # in seconds, before the first jump, after it, and so on
         self._epochs: dict[int, int] = {}  # how many jumps each stream has made
         self._last: dict[int, tuple[Fraction, Fraction]] = {}  # each stream's last time and the one expected

@@ -8,7 +8,8 @@ import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -361,6 +362,18 @@ def test_a_file_too_large_for_any_image_is_not_read(tmp_path: Path) -> None:
         file.truncate(3 * 2**31)  # which takes no room on the disk
     with pytest.raises(FastnstError, match=r"huge.jpg has 6.4 GB, more than an image of 400,000,000 pixels"):
         read_image(path)
+
+
+def test_what_never_ends_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastnst.image.file.free_memory", lambda: 100_000_000)
+    endless = SimpleNamespace(read=bytes)
+    with pytest.raises(
+        FastnstError, match=r"standard input has more than 0\.1 GB, which is no image that fits"
+    ):
+        read_image(cast("BinaryIO", endless))
+    if Path("/dev/zero").exists():
+        with pytest.raises(FastnstError, match="/dev/zero is a device, not an image"):
+            read_image(Path("/dev/zero"))
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:

@@ -239,3 +239,19 @@ def test_the_range_is_the_tags_whatever_the_pixel_format(tag: int, expected: int
     back = color.to_yuv(av.VideoFrame.from_ndarray(color.to_rgb(frame, (16, 16)), format="rgb24"))
     assert np.abs(back.to_ndarray().astype(int) - grey).max() <= 1
     assert back.color_range == tag
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile secret.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.ts\n#EXT-X-ENDLIST\n",
+    ],
+)
+def test_a_playlist_paints_no_other_file(tmp_path: Path, text: str) -> None:
+    for name in ("secret.mp4", "secret.ts"):
+        make_video(tmp_path / name, moving(3))
+    path = tmp_path / ("a.m3u8" if "EXTM3U" in text else "a.mp4")
+    path.write_text(text)
+    with pytest.raises(FastnstError, match="is a playlist, which names other files: give a video itself"):
+        VideoReader(path)

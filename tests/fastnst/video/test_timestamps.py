@@ -18,7 +18,7 @@ from fastnst.video.partial import partial_path, write_video
 from fastnst.video.pipeline import stylize_video
 from fastnst.video.reader import Frame, VideoReader
 from fastnst.video.stream_copy import StreamCopy
-from tests.fastnst.make_videos import av, moving
+from tests.fastnst.make_videos import av, make_video, moving, times_of
 
 MS = Fraction(1, 1000)
 STEADY = [Fraction(index, 25) for index in range(12)]
@@ -428,3 +428,16 @@ def test_frames_that_show_damage_are_counted(tmp_path: Path) -> None:
     (line,) = lines_of(tmp_path / "damaged.mkv", ".mp4")
     assert re.search(r"damaged.mkv is damaged: .*damage shows in [12] of its frames$", line)
     assert set(shown(tmp_path / "result.mp4").frames) <= set(times)
+
+
+def test_a_video_that_begins_before_0_keeps_its_first_frames(tmp_path: Path) -> None:
+    """Found by the fuzzer: players of MP4 leave out what comes before 0."""
+    source = make_video(tmp_path / "in.wmv", moving(6), codec="wmv2")
+    data = bytearray(source.read_bytes())
+    preroll = data.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")) + 80  # in ms; times count from it
+    assert int.from_bytes(data[preroll : preroll + 8], "little") == 3100
+    data[preroll : preroll + 8] = (3230).to_bytes(8, "little")
+    source.write_bytes(data)
+    with VideoReader(source) as reader:
+        assert stylize_video(reader, tmp_path / "out.mp4", lambda image: image) == 6
+    assert times_of(tmp_path / "out.mp4") == [Fraction(number, 25) for number in range(6)]
