@@ -16,13 +16,16 @@ import jsonargparse
 
 import fastnst
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
-from fastnst.terminal import one_line, set_up_streams
+from fastnst.terminal import one_line, printable, set_up_streams
 from train.command import describe_os_error
 from train.config import OPTION_GROUPS, TrainingConfig
 from train.run.lock import run_lock
 from train.terminal import is_first_process
 
 PRESETS = Path(__file__).parent / "presets"
+
+# Of characters of a line: jsonargparse repeats what was given, however long it is.
+_MOST_OF_A_MISTAKE = 600
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,12 +97,12 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
     except jsonargparse.ArgumentError as error:
         line = re.sub(r'Parser key "(\w+)"', lambda key: f"--{key[1].replace('_', '-')}", str(error))
         line = " ".join(re.sub(r"<class '(\w+)'>", r"\1", line).replace("typing.", "").split())
-        raise FastnstError(f"{line} (see python -m train --help)") from error
+        raise FastnstError(f"{printable(line, _MOST_OF_A_MISTAKE)} (see python -m train --help)") from error
     except (ValueError, TypeError, LookupError, RecursionError, OverflowError, AttributeError) as error:
         # jsonargparse lets some of YAML's errors through, such as bytes that are no text.
         raise FastnstError(
-            f"an option, or the file of --config, cannot be read: {one_line(error)} "
-            "(see python -m train --help)"
+            "an option, or the file of --config, cannot be read: "
+            f"{printable(one_line(error), _MOST_OF_A_MISTAKE)} (see python -m train --help)"
         ) from error
 
 

@@ -48,8 +48,18 @@ def test_hostile_models_are_run_or_refused(kind: str) -> None:
             pytest.fail(f"python -m tests.fastnst.fuzz --kind {kind} --one {number}: {error!r}")
 
 
+def test_damaged_videos_are_painted_or_refused() -> None:
+    pytest.importorskip("av", minversion="18", reason="PyAV 18 needs Python 3.11")
+    for number in range(40):
+        case = fuzz.video_case(number)
+        try:
+            fuzz.check_video(case)
+        except Exception as error:  # noqa: BLE001 - what the fuzzer looks for
+            pytest.fail(f"python -m tests.fastnst.fuzz --kind video --one {number}: {error!r}")
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("kind", ["model", "graph", "metadata"])
+@pytest.mark.parametrize("kind", fuzz.KINDS)
 def test_the_fuzzer_finds_nothing_in_a_minute(kind: str) -> None:
     command = [sys.executable, "-m", "tests.fastnst.fuzz", "--kind", kind, "--seconds", "60"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -215,6 +215,12 @@ def test_names_from_outside_leave_one_line(capsys, tmp_path):
     assert "File name too long" in capsys.readouterr().err.splitlines()[1]
 
 
+def test_a_mistake_of_any_length_is_a_line_that_can_be_read():
+    with pytest.raises(FastnstError, match=r"^--images: .*see python -m train --help\)$") as error:
+        parse_arguments([*STYLE, f"--images={'x' * 5000}"])
+    assert len(str(error.value)) < 1000
+
+
 def test_a_broken_file_of_options_is_one_line(tmp_path):
     (tmp_path / "mine.yaml").write_text("images: [1\n")
     with pytest.raises(FastnstError, match="parsing config") as error:
