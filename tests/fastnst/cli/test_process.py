@@ -83,6 +83,21 @@ def test_streams_that_are_closed_or_full(models: Path, tmp_path: Path, redirecti
     assert stylize(folder).returncode == 2
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this platform has no /dev/full")
+@pytest.mark.parametrize("arguments", [["styles"], ["info", "MODEL", "--json"], ["--help"]])
+def test_lists_for_streams_that_are_closed_or_full(models: Path, arguments: list[str]) -> None:
+    for redirection, code, errors in (
+        ("<&- 2>&-", 0, b""),
+        (">&- 2>/dev/full", 0, b""),
+        (">/dev/full", 2, b"fastnst: error: the output cannot be written: No space left on device\n"),
+    ):
+        named = [str(models / "invert.onnx") if word == "MODEL" else word for word in arguments]
+        command = ["/bin/sh", "-c", f"{shlex.join([*FASTNST, *named])} {redirection}"]
+        result = subprocess.run(command, check=False, capture_output=True, timeout=120)
+        assert (result.returncode, result.stderr) == (code, errors)
+        assert bool(result.stdout) == (">" not in redirection.removesuffix(" 2>&-"))
+
+
 def test_an_image_for_standard_output_that_is_closed(models: Path, photo: Path) -> None:
     command = shlex.join([*FASTNST, "stylize", "-m", str(models / "invert.onnx"), str(photo), "-o", "-"])
     result = subprocess.run(
