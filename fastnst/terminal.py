@@ -21,6 +21,9 @@ _ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for cod
     ord(character): repr(character)[1:-1] for character in "\n\r\t"
 }
 
+# A video may have any number of tracks and attachments with names of any length.
+_MOST_OF_A_LINE = 1500
+
 
 def printable(text: object, most: int | None = None) -> str:
     r"""Return text as one line that does nothing to a terminal but show.
@@ -39,8 +42,10 @@ def printable(text: object, most: int | None = None) -> str:
 
 
 def one_line(message: object) -> str:
-    """Return a message as one printable line; its own line breaks become spaces."""
-    return printable(" ".join(line.strip() for line in str(message).splitlines() if line.strip()))
+    """Return a message as one printable line, of at most 1,500 characters; its line breaks become spaces."""
+    return printable(
+        " ".join(line.strip() for line in str(message).splitlines() if line.strip()), _MOST_OF_A_LINE
+    )
 
 
 class _Output(io.FileIO):
