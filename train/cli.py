@@ -16,7 +16,7 @@ import jsonargparse
 
 import fastnst
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
-from fastnst.terminal import one_line, printable, set_up_streams
+from fastnst.terminal import lost_output, one_line, printable, set_up_streams
 from train.command import describe_os_error
 from train.config import OPTION_GROUPS, TrainingConfig
 from train.run.lock import run_lock
@@ -46,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Processes that Lightning starts belong to the run that holds the lock.
         lock = run_lock(config.checkpoint_path) if is_first_process() else contextlib.nullcontext()
         with lock:
-            return INTERRUPTED if run(config, preset).interrupted else 0
+            code = INTERRUPTED if run(config, preset).interrupted else 0
+        if (lost := lost_output()) is not None:
+            code = code or _mistake(f"the output cannot be written: {lost.strerror or lost}")
+        return code
     except FastnstError as error:
         return _mistake(str(error))
     except OSError as error:

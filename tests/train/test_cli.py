@@ -215,6 +215,31 @@ def test_names_from_outside_leave_one_line(capsys, tmp_path):
     assert "File name too long" in capsys.readouterr().err.splitlines()[1]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this platform has no /dev/full")
+def test_a_full_standard_output_is_one_line_and_exit_code_2(tmp_path):
+    program = (
+        "import sys, types; from train import cli\n"
+        "from train.run import run as module\n"
+        "def run(*_):\n"
+        "    print('a.ckpt')\n"
+        "    return types.SimpleNamespace(interrupted=False)\n"
+        "module.run = run\n"
+        "sys.exit(cli.main(sys.argv[1:]))\n"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *STYLE, "--preset=quick", f"--output={tmp_path}"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == [
+        "train: error: the output cannot be written: No space left on device"
+    ]
+
+
 def test_a_mistake_of_any_length_is_a_line_that_can_be_read():
     with pytest.raises(FastnstError, match=r"^--images: .*see python -m train --help\)$") as error:
         parse_arguments([*STYLE, f"--images={'x' * 5000}"])
