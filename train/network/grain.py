@@ -28,7 +28,8 @@ class Grain(nn.Module):
 
     def __init__(self, channels: int, side: int) -> None:
         super().__init__()
-        noise = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0))
+        # On the CPU also where only sizes count: on the meta device, random numbers take seconds of imports.
+        noise = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0), device="cpu")
         self.register_buffer("pattern", noise)
         self.register_buffer("place", torch.zeros(2, dtype=torch.int64), persistent=False)
         self.strength = nn.Conv2d(1, channels, kernel_size=1, bias=False)
