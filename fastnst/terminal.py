@@ -16,6 +16,7 @@ _UNPRINTABLE = [
     *range(0x200E, 0x2010),
     *range(0x2028, 0x202F),
     *range(0x2066, 0x206A),
+    0xFEFF,  # a byte order mark, which is not seen
 ]
 _ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _UNPRINTABLE} | {
     ord(character): repr(character)[1:-1] for character in "\n\r\t"

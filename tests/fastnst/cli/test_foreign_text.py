@@ -37,6 +37,7 @@ def test_what_is_printable_stays() -> None:
     assert printable(HOSTILE) == SHOWN + r"\nfastnst: 9 painted\u202e\u2028\x7f"
     assert one_line("first\n  second\x1b[0m\n") == r"first second\x1b[0m"
     assert printable(Path("a\tb")) == r"a\tb"
+    assert printable("\ufeffa") == r"\ufeffa"
     assert one_line("x" * 10**6) == "x" * 1497 + "..."
 
 
