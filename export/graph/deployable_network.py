@@ -11,8 +11,9 @@ from train.network.build import StyleNetwork
 class DeployableNetwork(nn.Module):
     """Stylise images as they lie in memory: programs that run the file need no pre- or post-processing.
 
-    The steps have the order of the ONNX graph. ONNX Runtime's GPU kernels for browsers support neither bytes
-    nor rounding: these come first and last, and the rest stays on the GPU.
+    The steps have the order of the ONNX graph. ONNX Runtime's GPU kernels for browsers do not support bytes:
+    these come first and last, and the rest stays on the GPU. They do not support Round either, which would
+    move the whole picture to the CPU and back, but they do support Floor.
 
     Args:
         network: The trained network.
@@ -29,9 +30,9 @@ class DeployableNetwork(nn.Module):
             image: RGB images of shape (N, H, W, 3), uint8, of any size from 1x1.
 
         Returns:
-            RGB images of the same shape, uint8, rounded to the nearest level, ties to the even one.
+            RGB images of the same shape, uint8, rounded to the nearest level, ties up.
         """
         content = image.to(torch.float32).permute(0, 3, 1, 2) / 255  # (N, 3, H, W) in [0, 1]
         stylized: Tensor = self.network(content)
         levels = (stylized * 255).clamp(0, 255).permute(0, 2, 3, 1)  # (N, H, W, 3) in [0, 255]
-        return levels.round().to(torch.uint8)
+        return (levels + 0.5).floor().to(torch.uint8)
