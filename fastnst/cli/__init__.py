@@ -17,6 +17,7 @@ from fastnst.cli.one_line import complain
 from fastnst.cli.styles import styles
 from fastnst.cli.stylize import stylize
 from fastnst.cli.video import video
+from fastnst.cli.web import web
 from fastnst.cli.webcam import webcam
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
 from fastnst.interruption import end_if_interrupted, handle_stop_signals
@@ -79,6 +80,7 @@ Examples:
   fastnst stylize -m wave photos/ -o painted/  every image in a folder
   fastnst video -m wave clip.mp4               writes clip.wave.mp4
   fastnst info kandinsky                       what a style file is
+  fastnst web -o site/                         a page that paints in the browser
 """
 
 
@@ -99,6 +101,7 @@ def cli(context: click.Context) -> None:
 cli.add_command(stylize)
 cli.add_command(video)
 cli.add_command(webcam)
+cli.add_command(web)
 cli.add_command(info)
 cli.add_command(styles)
 

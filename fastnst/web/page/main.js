@@ -1,0 +1,253 @@
+// The page: its parts, made and joined.
+
+import { address, bytes, site as readSite, worker } from "./assets.js";
+import { takePhotos } from "./intake.js";
+import { Engine } from "./network/engine.js";
+import { keepOffline } from "./offline.js";
+import { Connection } from "./rpc.js";
+import { paintAll } from "./studio/batch.js";
+import { Camera } from "./studio/camera.js";
+import { Panel } from "./studio/panel.js";
+import { save } from "./studio/save.js";
+import { draw, Stage } from "./studio/stage.js";
+import { Studio } from "./studio/studio.js";
+import { card, StyleList } from "./studio/styles.js";
+import { fillTexts, text } from "./texts.js";
+
+const $ = (selector) => document.querySelector(selector);
+
+fillTexts(document);
+document.title = text("title");
+
+let site;
+try {
+  site = await readSite();
+} catch (error) {
+  $("#welcome").hidden = false;
+  $("#welcome-status").textContent = text("offline", { reason: error.message });
+  throw error;
+}
+
+const styles = new Map(
+  site.styles.map((style) => {
+    let model;
+    // Read once, when it is first needed; what failed is tried again.
+    const read = () => (model ??= bytes(style.file).catch((error) => ((model = undefined), Promise.reject(error))));
+    return [style.key, { ...style, model: read }];
+  }),
+);
+
+const runtime = {};
+for (const [device, files] of Object.entries(site.runtime.devices)) {
+  let wasm;
+  runtime[device] = async () => {
+    wasm ??= bytes(files.wasm, (share) => tellLoading(share)).catch((error) => ((wasm = undefined), Promise.reject(error)));
+    const binary = await wasm;
+    offline.keep([files.module, files.mjs, files.wasm]);
+    return { module: address(files.module), mjs: files.mjs && address(files.mjs), bytes: binary };
+  };
+}
+
+const wanted = new URLSearchParams(location.search).get("device");
+const engine = new Engine(
+  { worker: () => worker("network/worker.js"), runtime },
+  ["wasm", "webgpu"].includes(wanted) ? wanted : "auto",
+);
+const pictures = new Connection(worker("pictures/worker.js"));
+const stage = new Stage(() => studio.showAll());
+const studio = new Studio({ engine, pictures, stage, styles });
+const styleList = new StyleList([...styles.values()], (style) => studio.change({ style }));
+const panel = new Panel({ studio, stage, styles, styleList, pictures });
+const offline = keepOffline();
+panel.show();
+
+// For tests, and for those who look into the page by its console.
+globalThis.fastnst = { studio, engine, pictures, styles };
+
+// What happens to the studio is shown ------------------------------------------------------------------------------
+
+let progressTimer;
+
+function tell(words, { isWrong = false, milliseconds } = {}) {
+  const place = studio.current ? $("#status") : $("#welcome-status");
+  place.textContent = words;
+  place.classList.toggle("wrong", isWrong);
+  clearInterval(progressTimer);
+  const progress = $("#progress");
+  progress.hidden = true;
+  if (!milliseconds || milliseconds < 1500) return;
+  // The network tells nothing on its way: the bar follows the time that it is expected to take.
+  const start = performance.now();
+  progress.hidden = false;
+  progressTimer = setInterval(() => {
+    const share = (performance.now() - start) / milliseconds;
+    progress.value = share < 0.8 ? share : 1 - 0.2 * Math.exp(-(share - 0.8) / 0.2);
+  }, 100);
+}
+
+function tellLoading(share) {
+  if (!engine.isReady) tell(share ? text("loadingSize", { percent: Math.floor(100 * share) }) : text("loading"));
+}
+
+studio.addEventListener("status", ({ detail }) => tell(detail.text, detail));
+studio.addEventListener("painting", () => {
+  $("#cancel").hidden = !studio.isPainting;
+  if (!studio.isPainting) $("#progress").hidden = true;
+});
+studio.addEventListener("thumbs", () => styleList.clear());
+studio.addEventListener("thumb", ({ detail: { key, bitmap } }) => {
+  styleList.show(key, bitmap);
+  if (studio.isPainting && key === studio.controls.style) stage.showDraft(styleList.picture(key));
+});
+studio.addEventListener("draft", ({ detail: { key } }) => stage.showDraft(styleList.picture(key)));
+studio.addEventListener("photos", showPhotos);
+
+function showPhotos() {
+  const isEmpty = studio.photos.length === 0;
+  $("#welcome").hidden = !isEmpty;
+  $("#studio").hidden = isEmpty;
+  document.body.classList.toggle("working", !isEmpty);
+  const isSeveral = studio.photos.length > 1;
+  $("#download-all").hidden = !isSeveral;
+  $("#film").replaceChildren(...studio.photos.map(filmItem));
+}
+
+function filmItem(photo) {
+  const item = document.createElement("li");
+  const show = Object.assign(document.createElement("button"), { type: "button" });
+  show.setAttribute("aria-label", text("showPhoto", { name: photo.name }));
+  if (photo === studio.current) show.setAttribute("aria-current", "true");
+  show.addEventListener("click", () => studio.select(photo));
+  show.append(photo.icon ?? placeholder(photo));
+  const remove = Object.assign(document.createElement("button"), { type: "button", className: "remove", textContent: "×" });
+  remove.setAttribute("aria-label", text("removePhoto", { name: photo.name }));
+  remove.addEventListener("click", () => studio.remove(photo));
+  item.append(show, remove);
+  return item;
+}
+
+function placeholder(photo) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 48 });
+  photo.icon = canvas;
+  createImageBitmap(photo.file, { resizeHeight: 96, resizeQuality: "medium" }).then((bitmap) => draw(canvas, bitmap), () => {});
+  return canvas;
+}
+
+// What the visitor does --------------------------------------------------------------------------------------------
+
+const firstStyle = site.styles[0].key;
+
+async function addPhotos(files, style) {
+  if (files.length === 0) return tell(text("noPhotos"), { isWrong: true });
+  if (studio.photos.length === 0) studio.begin(style ?? studio.controls.style ?? firstStyle);
+  await studio.add(files);
+}
+
+takePhotos((files) => addPhotos(files));
+
+async function openExample({ file, name }, style) {
+  try {
+    const blob = new Blob([await bytes(file)], { type: "image/jpeg" });
+    await addPhotos([new File([blob], `${name}.jpg`, { type: "image/jpeg" })], style);
+  } catch (error) {
+    tell(text("offline", { reason: error.message }), { isWrong: true });
+  }
+}
+
+async function download() {
+  const name = studio.resultName();
+  try {
+    save(await studio.result(), name);
+    tell(text("saved", { name }));
+  } catch (error) {
+    studio.complain(error, { name });
+  }
+}
+
+async function copy() {
+  try {
+    const picture = studio.result(studio.current, { type: "image/png" });
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+    tell(text("copied"));
+  } catch {
+    tell(text("copyFailed"), { isWrong: true });
+  }
+}
+
+let batch = null;
+
+async function downloadAll() {
+  batch = new AbortController();
+  $("#cancel").hidden = false;
+  const name = `fastnst.${studio.styleName}.zip`;
+  const bar = $("#progress");
+  try {
+    const { blob, painted, failed } = await paintAll(studio, {
+      signal: batch.signal,
+      onPhoto(number, count) {
+        tell(text("batch", { number: number + 1, count }));
+        bar.hidden = false;
+        bar.value = number / count;
+      },
+    });
+    save(blob, name);
+    tell(text(failed ? "batchSome" : "batchDone", { count: painted, failed, name }), { isWrong: failed > 0 });
+  } catch (error) {
+    studio.complain(error);
+    if (error.name === "AbortError") tell(text("cancelled"));
+  } finally {
+    batch = null;
+    $("#cancel").hidden = true;
+    bar.hidden = true;
+    await studio.select(studio.current);
+  }
+}
+
+$("#download").addEventListener("click", download);
+$("#copy").addEventListener("click", copy);
+$("#download-all").addEventListener("click", downloadAll);
+$("#cancel").addEventListener("click", () => (batch ? batch.abort() : studio.cancel()));
+
+addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || !studio.current) return;
+  const key = event.key.toLowerCase();
+  if (key === "z" || key === "y") {
+    event.preventDefault();
+    if (key === "y" || event.shiftKey) studio.redo();
+    else studio.undo();
+  } else if (key === "s") {
+    event.preventDefault();
+    download();
+  }
+});
+
+// The first page ---------------------------------------------------------------------------------------------------
+
+if (Camera.isThere) {
+  const camera = new Camera({ engine, styles, onPhoto: (file, style) => addPhotos([file], style) });
+  $("#use-camera").addEventListener("click", () => camera.open());
+} else $("#use-camera").hidden = true;
+
+const [example] = site.examples;
+if (example) {
+  $("#example-part").hidden = false;
+  $("#examples").append(
+    ...site.examples.map((each) =>
+      card({ image: each.file, alt: text("example", { name: each.title }), detail: each.title }, () => openExample(each)),
+    ),
+  );
+  if (site.hero) {
+    $("#hero img").src = address(site.hero);
+    $("#hero img").alt = text("hero", { photo: example.title });
+    $("#hero").hidden = false;
+  }
+}
+$("#samples").append(
+  ...site.styles.map(({ key, title, artist, sample }) =>
+    card({ image: sample, alt: text("tryStyle", { name: title }), title, detail: artist }, () =>
+      example ? openExample(example, key) : $("#choose").click(),
+    ),
+  ),
+);
+$("#about").textContent = text("footer", { version: site.runtime.version });
+$("#welcome").hidden = false;

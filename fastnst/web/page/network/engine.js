@@ -1,0 +1,134 @@
+// Painting by the network: one worker, one picture at a time, the urgent ones first.
+
+import { Connection } from "../rpc.js";
+
+const MANY_PIXELS = 3e6; // a worker that painted more is replaced: WebAssembly never gives memory back
+const FEW_PIXELS = 0.2e6;
+const MOST_THREADS = 8;
+
+/** Paints pictures in a worker, which is replaced after a failure, a cancellation, or a large picture. */
+export class Engine {
+  #files;
+  #wants;
+  #worker = null;
+  #opened = new Set();
+  #queue = [];
+  #running = null;
+  #speed = new Map(); // milliseconds per megapixel, by style
+  device = null;
+
+  /**
+   * @param {{address: function(string): string, worker: function(): Worker, runtime: object}} files where things are
+   * @param {"auto" | "wasm" | "webgpu"} device webgpu takes an emulated GPU too, and nothing else
+   */
+  constructor(files, device = "auto") {
+    this.#files = files;
+    this.#wants = device;
+  }
+
+  /**
+   * Paint a picture.
+   * @param {{key: string, model: function(): Promise<Uint8Array>}} style
+   * @param {{rgb: Uint8Array, width: number, height: number}} picture of three bytes a pixel
+   * @param {{urgent?: boolean, signal?: AbortSignal, started?: function()}} how
+   * @returns {Promise<{rgb: Uint8Array, width: number, height: number, milliseconds: number}>}
+   */
+  paint(style, picture, { urgent = false, signal, started = () => {} } = {}) {
+    return new Promise((resolve, reject) => {
+      const task = { style, picture, urgent, started, resolve, reject };
+      if (signal?.aborted) return reject(signal.reason);
+      signal?.addEventListener("abort", () => this.#cancel(task, signal.reason), { once: true });
+      const place = urgent ? this.#queue.findIndex((each) => !each.urgent) : -1;
+      this.#queue.splice(place < 0 ? this.#queue.length : place, 0, task);
+      this.#next();
+    });
+  }
+
+  /** Whether a style was opened, so that painting begins at once. */
+  get isReady() {
+    return this.#opened.size > 0;
+  }
+
+  /** How many milliseconds a picture will take, by those that the style painted; undefined before. */
+  estimate(key, pixels) {
+    const speed = this.#speed.get(key);
+    return speed && (speed * pixels) / 1e6;
+  }
+
+  #cancel(task, reason) {
+    const place = this.#queue.indexOf(task);
+    if (place >= 0) this.#queue.splice(place, 1);
+    const { width, height } = task.picture;
+    // A run inside WebAssembly cannot be stopped otherwise; a small one is soon over.
+    if (task === this.#running && width * height > FEW_PIXELS) this.#end();
+    task.reject(reason);
+  }
+
+  async #next() {
+    if (this.#running || this.#queue.length === 0) return;
+    const task = (this.#running = this.#queue.shift());
+    const { style, picture, resolve, reject, started } = task;
+    try {
+      started();
+      const { rgb, milliseconds } = await this.#run(style, picture);
+      const { width, height } = picture;
+      this.#speed.set(style.key, (1e6 * milliseconds) / (width * height));
+      if (width * height > MANY_PIXELS) this.#end();
+      resolve({ rgb, width, height, milliseconds });
+    } catch (error) {
+      reject(error);
+    } finally {
+      if (this.#running === task) this.#running = null;
+      this.#next();
+    }
+  }
+
+  async #run(style, picture) {
+    for (;;) {
+      try {
+        const worker = await this.#started();
+        if (!this.#opened.has(style.key)) {
+          await worker.call("open", [style.key, await style.model()]);
+          this.#opened.add(style.key);
+        }
+        return await worker.call("paint", [style.key, picture.rgb, picture.width, picture.height]);
+      } catch (error) {
+        if (error.name === "AbortError") throw error;
+        this.#end();
+        if (this.device !== "webgpu" || this.#wants === "webgpu") throw error;
+        this.#wants = "wasm"; // the GPU failed: this picture and all later ones are painted without it
+      }
+    }
+  }
+
+  async #started() {
+    if (this.#worker) return this.#worker;
+    const isGpu = this.#wants !== "wasm" && this.#files.runtime.webgpu && (await hasGpu(this.#wants === "webgpu"));
+    this.device = isGpu ? "webgpu" : "wasm";
+    const worker = new Connection(this.#files.worker());
+    this.#worker = worker;
+    const threads = self.crossOriginIsolated && !isIos() ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
+    await worker.call("start", [await this.#files.runtime[this.device](), { isGpu, threads }]);
+    return worker;
+  }
+
+  #end() {
+    this.#worker?.end();
+    this.#worker = null;
+    this.#opened.clear();
+  }
+}
+
+/** Whether there is a GPU that paints; an emulated one is far slower than WebAssembly. */
+async function hasGpu(orEmulated) {
+  if (!("Suspending" in WebAssembly)) return false; // JSPI, which ONNX Runtime's build for GPUs needs
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  return Boolean(adapter) && (orEmulated || !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter));
+}
+
+// Threads of WebAssembly hang there.
+function isIos() {
+  return (
+    /iPad|iPhone|iPod/.test(navigator.userAgent) || (navigator.platform === "MacIntel" && navigator.maxTouchPoints > 1)
+  );
+}

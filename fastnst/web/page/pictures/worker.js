@@ -1,0 +1,98 @@
+// The worker that holds the photos' pixels: it decodes, mixes, scales for the screen, and encodes.
+
+import { PaintedPhoto, scaled } from "./controls.js";
+import { encoded, readPhoto, withAlpha } from "./photo.js";
+import { fit } from "./resample.js";
+import { expose } from "../rpc.js";
+
+const MOST_DECODED = 2; // photos, beside the one that is shown
+
+const files = new Map();
+const decoded = new Map(); // id -> {photo, painted}, the last used one last
+let shown = null;
+
+async function held(id) {
+  const known = decoded.get(id);
+  const photo = known?.photo ?? (await readPhoto(files.get(id)));
+  const entry = known ?? { photo, painted: new PaintedPhoto(photo) };
+  decoded.delete(id);
+  decoded.set(id, entry);
+  const others = [...decoded.keys()].filter((each) => each !== shown && each !== id);
+  for (const each of others.slice(0, Math.max(0, others.length - MOST_DECODED + 1))) decoded.delete(each);
+  return entry;
+}
+
+expose({
+  /** Take a photo's file, and decode it. */
+  async open(id, file) {
+    files.set(id, file);
+    const { width, height, alpha } = (await held(id)).photo;
+    return { width, height, hasAlpha: alpha !== null };
+  },
+
+  /** Keep this photo and its paintings whatever else is opened. */
+  hold(id) {
+    shown = id;
+  },
+
+  close(id) {
+    files.delete(id);
+    decoded.delete(id);
+  },
+
+  /** The photo's pixels at the size that its painting shall have: the longer side, or null for its own. */
+  async pixels(id, longerSide) {
+    const { photo } = await held(id);
+    const size = longerSide === null ? { width: photo.width, height: photo.height } : fit(photo, longerSide);
+    const rgb = scaled(photo.rgb, photo, size);
+    return { rgb, ...size };
+  },
+
+  async keep(id, key, painting) {
+    (await held(id)).painted.keep(key, painting);
+  },
+
+  has(id, key) {
+    return decoded.get(id)?.painted.paintings.has(key) ?? false;
+  },
+
+  /** The result as a bitmap for the screen; without layers, the photo. */
+  async view(id, layers, controls, longerSide) {
+    const { photo, painted } = await held(id);
+    const rgb = painted.result(layers, controls);
+    const bitmap = await bitmapOf({ ...photo, rgb }, longerSide);
+    return { value: bitmap, transfer: [bitmap] };
+  },
+
+  /** A painting of any size as a bitmap. */
+  async bitmap(painting) {
+    const bitmap = await bitmapOf(painting, Infinity);
+    return { value: bitmap, transfer: [bitmap] };
+  },
+
+  /** The result's file. */
+  async encode(id, layers, controls, type) {
+    const { photo, painted } = await held(id);
+    return encoded({ ...photo, rgb: painted.result(layers, controls) }, type);
+  },
+
+  /** A mask's file as bytes, white where it paints: its opacity where it has transparency, else its brightness. */
+  async mask(file) {
+    const { rgb, alpha, width, height } = await readPhoto(file);
+    const values = alpha ?? new Uint8Array(width * height);
+    if (!alpha) {
+      for (let pixel = 0; pixel < values.length; pixel++) {
+        const [red, green, blue] = rgb.subarray(3 * pixel, 3 * pixel + 3);
+        values[pixel] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16; // as Pillow's mode L
+      }
+    }
+    return { values, width, height };
+  },
+});
+
+async function bitmapOf({ rgb, alpha = null, width, height }, longerSide) {
+  const data = new ImageData(withAlpha(rgb, alpha), width, height);
+  if (Math.max(width, height) <= longerSide) return createImageBitmap(data);
+  const size = fit({ width, height }, longerSide);
+  return createImageBitmap(data, { resizeWidth: size.width, resizeHeight: size.height, resizeQuality: "high" });
+}

@@ -1,0 +1,348 @@
+// The visitor's photos, the controls, and the way from both to the picture on the screen.
+
+import { PageError } from "../rpc.js";
+import { text } from "../texts.js";
+import { History } from "./history.js";
+
+const THUMB = 288; // the longer side of a photo that a style paints to show itself
+const BRUSHES = [256, 384, 512, 768, 1024, 1536, 2048, 3072]; // and the photo's own size
+export const MOST_WHOLE = 12.5e6; // pixels that are painted whole unless the visitor asks for more
+
+const FEW_PIXELS = 1.5e6; // of a painting that is not worth waiting with: the small pictures of styles wait
+
+const FIRST = { style: null, blend: null, share: 0.5, strength: 1, keepColours: false, brush: null };
+
+export class Studio extends EventTarget {
+  photos = [];
+  current = null;
+  controls = { ...FIRST };
+  history = new History(this.#snapshot());
+  #engine;
+  #pictures;
+  #stage;
+  #styles;
+  #paintings = new Map(); // in the making: key -> {promise, abort}
+  #thumbs = new AbortController();
+  #isShowing = false;
+  #wantsShow = false;
+  #nextId = 0;
+
+  /**
+   * @param {{engine, pictures, stage, styles: Map<string, object>}} parts
+   */
+  constructor({ engine, pictures, stage, styles }) {
+    super();
+    this.#engine = engine;
+    this.#pictures = pictures;
+    this.#stage = stage;
+    this.#styles = styles;
+  }
+
+  get isPainting() {
+    return this.#paintings.size > 0;
+  }
+
+  /** The names of the styles in use, as in the names of results. */
+  get styleName() {
+    return this.#layers().map(({ style }) => style).join("+");
+  }
+
+  /** Add photos; the first of them is shown. Those that cannot be read are told of. */
+  async add(files) {
+    const added = [];
+    for (const file of files) {
+      this.#tell("status", { text: text("reading", { name: file.name }) });
+      const photo = { id: this.#nextId++, file, name: file.name, mask: null };
+      try {
+        Object.assign(photo, await this.#pictures.call("open", [photo.id, file]));
+      } catch (error) {
+        this.complain(error, { name: file.name });
+        continue;
+      }
+      this.photos.push(photo);
+      added.push(photo);
+      if (added.length === 1) await this.select(photo);
+      this.#tell("photos");
+    }
+    return added.length;
+  }
+
+  /** Take a style without a step to undo, such as the one that the visitor begins with. */
+  begin(style) {
+    this.controls.style = style;
+    this.history = new History(this.#snapshot());
+    this.#tell("controls");
+  }
+
+  /** Show another of the photos. */
+  async select(photo) {
+    this.current = photo;
+    this.#thumbs.abort();
+    this.#thumbs = new AbortController();
+    this.#abortAll();
+    await this.#pictures.call("hold", [photo.id]);
+    if (this.controls.brush !== null && !this.brushes().includes(this.controls.brush)) this.controls.brush = null;
+    this.#stage.open(photo);
+    this.#tell("photos");
+    this.#tell("controls");
+    this.#tell("status", { text: "" });
+    await this.#showPhoto();
+    this.#paintThumbs(photo, this.#thumbs.signal);
+    this.refresh();
+  }
+
+  remove(photo) {
+    const place = this.photos.indexOf(photo);
+    this.photos.splice(place, 1);
+    this.#pictures.call("close", [photo.id]);
+    if (this.photos.length === 0) {
+      this.current = null;
+      this.#thumbs.abort();
+      this.#abortAll();
+    } else if (photo === this.current) this.select(this.photos[Math.min(place, this.photos.length - 1)]);
+    this.#tell("photos");
+  }
+
+  /** Change controls, or the current photo's mask; `isFinal` changes can be undone. */
+  change(changes, isFinal = true) {
+    const { mask, ...controls } = changes;
+    if (mask !== undefined && this.current) this.current.mask = mask;
+    Object.assign(this.controls, controls);
+    if (this.controls.blend === this.controls.style) this.controls.blend = null;
+    if (isFinal) this.history.push(this.#snapshot());
+    this.#tell("controls");
+    this.refresh();
+  }
+
+  undo() {
+    this.#restore(this.history.undo());
+  }
+
+  redo() {
+    this.#restore(this.history.redo());
+  }
+
+  /** The sizes at which the current photo may be painted, the broadest brush first; null is its own. */
+  brushes() {
+    const { width, height } = this.current;
+    return [...BRUSHES.filter((size) => size < Math.max(width, height)), null];
+  }
+
+  /** The longer side at which a photo is painted, or null for its own. */
+  paintedSide(photo) {
+    const { brush } = this.controls;
+    const longer = Math.max(photo.width, photo.height);
+    if (brush !== null && brush < longer) return brush;
+    const pixels = photo.width * photo.height;
+    return pixels > MOST_WHOLE ? Math.floor(longer * Math.sqrt(MOST_WHOLE / pixels)) : null;
+  }
+
+  /** Paint what is missing, and show the result. */
+  async refresh() {
+    const photo = this.current;
+    if (!photo) return;
+    const needed = this.#layers(photo);
+    for (const [key, { abort }] of this.#paintings) {
+      if (!needed.some((layer) => `${photo.id}/${layer.key}` === key)) abort.abort();
+    }
+    if (needed.length === 0) {
+      this.#stage.clearPainting();
+      return;
+    }
+    try {
+      await this.#paintMissing(photo, needed);
+      if (photo === this.current && sameKeys(needed, this.#layers(photo))) await this.show();
+    } catch (error) {
+      this.#stage.isBusy = this.isPainting;
+      this.complain(error, { name: photo.name });
+    }
+  }
+
+  /** Draw the photo and the result again, such as at another size of the screen. */
+  async showAll() {
+    if (!this.current) return;
+    await this.#showPhoto();
+    await this.show();
+  }
+
+  /** Mix what is painted and show it; while that happens, only the last wish counts. */
+  async show() {
+    if (this.#isShowing) {
+      this.#wantsShow = true;
+      return;
+    }
+    this.#isShowing = true;
+    try {
+      do {
+        this.#wantsShow = false;
+        const photo = this.current;
+        const layers = this.#layers(photo);
+        const held = await Promise.all(layers.map(({ key }) => this.#pictures.call("has", [photo.id, key])));
+        if (layers.length === 0 || !held.every(Boolean)) continue;
+        const args = [photo.id, layers, this.#mixing(photo), this.#stage.longerSide];
+        const bitmap = await this.#pictures.call("view", args);
+        if (photo !== this.current || this.#layers(photo).length === 0) continue;
+        this.#stage.showPainting(bitmap);
+        this.#stage.divide();
+        this.#tell("shown");
+      } while (this.#wantsShow);
+    } finally {
+      this.#isShowing = false;
+    }
+  }
+
+  /** The file of a photo's result, painted if it is not yet. */
+  async result(photo = this.current, { type, signal } = {}) {
+    const layers = this.#layers(photo);
+    await this.#paintMissing(photo, layers, signal);
+    return this.#pictures.call("encode", [photo.id, layers, this.#mixing(photo), type]);
+  }
+
+  /** What a photo's result is called: photo.STYLE.jpg. */
+  resultName(photo = this.current) {
+    const dot = photo.name.lastIndexOf(".");
+    const stem = dot > 0 ? photo.name.slice(0, dot) : photo.name;
+    return `${stem}.${this.styleName}.${photo.hasAlpha ? "png" : "jpg"}`;
+  }
+
+  /** Stop what is being painted. */
+  cancel() {
+    this.#abortAll();
+    this.#stage.isBusy = false;
+    this.#tell("status", { text: text("cancelled") });
+  }
+
+  #layers(photo = this.current) {
+    const { style, blend, share } = this.controls;
+    if (style === null || !photo) return [];
+    const at = this.paintedSide(photo) ?? "own";
+    const layer = (each, weight) => ({ style: each, weight, key: `${each}@${at}` });
+    return blend === null ? [layer(style, 1)] : [layer(style, 1 - share), layer(blend, share)];
+  }
+
+  #mixing(photo) {
+    const { strength, keepColours } = this.controls;
+    return { strength, keepColours, mask: photo.mask };
+  }
+
+  async #paintMissing(photo, layers, signal) {
+    let total = 0;
+    let last;
+    for (const layer of layers) {
+      if (await this.#pictures.call("has", [photo.id, layer.key])) continue;
+      last = await this.#painted(photo, layer, signal);
+      total += last.milliseconds;
+    }
+    if (last) {
+      const key = this.#engine.device === "webgpu" ? "paintedGpu" : "painted";
+      const names = layers.map(({ style }) => this.#styles.get(style).title).join(" + ");
+      const seconds = (total / 1000).toFixed(total < 10000 ? 1 : 0);
+      this.#tell("status", { text: this.#note(photo) || text(key, { style: names, seconds }) });
+    }
+  }
+
+  #painted(photo, layer, signal) {
+    const key = `${photo.id}/${layer.key}`;
+    const known = this.#paintings.get(key);
+    if (known) return known.promise;
+    const abort = new AbortController();
+    signal?.addEventListener("abort", () => abort.abort(signal.reason));
+    const promise = this.#paint(photo, layer, abort.signal).finally(() => {
+      if (this.#paintings.get(key)?.promise === promise) this.#paintings.delete(key);
+      this.#stage.isBusy = this.isPainting;
+      this.#tell("painting");
+    });
+    this.#paintings.set(key, { promise, abort });
+    this.#stage.isBusy = true;
+    this.#tell("draft", { key: layer.style });
+    this.#tell("painting");
+    return promise;
+  }
+
+  async #paint(photo, layer, signal) {
+    const style = this.#styles.get(layer.style);
+    const picture = await this.#pictures.call("pixels", [photo.id, this.paintedSide(photo)]);
+    const { width, height } = picture;
+    const started = () => {
+      const milliseconds = this.#engine.estimate(layer.style, width * height);
+      const seconds = Math.round((milliseconds ?? 0) / 1000);
+      const key = seconds > 1 ? "paintingSeconds" : "painting1";
+      this.#tell("status", { text: text(key, { width, height, seconds }), milliseconds });
+    };
+    try {
+      const painting = await this.#engine.paint(style, picture, { urgent: width * height <= FEW_PIXELS, signal, started });
+      await this.#pictures.call("keep", [photo.id, layer.key, painting]);
+      return painting;
+    } catch (error) {
+      if (error.name === "AbortError" || error instanceof PageError) throw error;
+      if (width * height > 1.5e6) throw new PageError("failedLarge", { width, height });
+      throw new PageError("failed", { reason: error.message });
+    }
+  }
+
+  /** What one should know of a photo's painting. */
+  #note(photo) {
+    const side = this.paintedSide(photo);
+    if (this.controls.brush !== null || side === null) return "";
+    return text("reduced", { megapixels: Math.round((photo.width * photo.height) / 1e6), size: side });
+  }
+
+  async #showPhoto() {
+    const photo = this.current;
+    const nothing = { strength: 0, keepColours: false, mask: null };
+    const bitmap = await this.#pictures.call("view", [photo.id, [], nothing, this.#stage.longerSide]);
+    if (photo === this.current) this.#stage.showPhoto(bitmap);
+  }
+
+  async #paintThumbs(photo, signal) {
+    this.#tell("thumbs");
+    const small = Math.min(THUMB, Math.max(photo.width, photo.height));
+    const picture = await this.#pictures.call("pixels", [photo.id, small]);
+    const styles = [...this.#styles.values()];
+    // The style in use comes first: its small picture stands in until the large one is done.
+    styles.sort((one, other) => (other.key === this.controls.style) - (one.key === this.controls.style));
+    for (const style of styles) {
+      this.#engine
+        .paint(style, picture, { signal })
+        .then(async (painting) => {
+          const bitmap = await this.#pictures.call("bitmap", [painting]);
+          if (!signal.aborted) this.#tell("thumb", { key: style.key, bitmap });
+        })
+        .catch((error) => {
+          if (error.name !== "AbortError") {
+            this.complain(new PageError("noStyle", { name: style.title, reason: error.message }));
+          }
+        });
+    }
+  }
+
+  #abortAll() {
+    for (const { abort } of this.#paintings.values()) abort.abort();
+  }
+
+  #snapshot() {
+    return { controls: { ...this.controls }, photo: this.current, mask: this.current?.mask ?? null };
+  }
+
+  #restore({ controls, photo, mask }) {
+    this.controls = { ...controls };
+    if (photo && this.photos.includes(photo)) photo.mask = mask;
+    this.#tell("controls");
+    this.refresh();
+  }
+
+  /** Say in one line what went wrong. */
+  complain(error, values = {}) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof PageError)) console.error(error);
+    const words = error instanceof PageError ? text(error.code, { ...values, ...error.values }) : null;
+    this.#tell("status", { text: words ?? text("failed", { reason: error.message }), isWrong: true });
+  }
+
+  #tell(type, detail = {}) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+const sameKeys = (some, others) =>
+  some.length === others.length && some.every(({ key }, each) => key === others[each].key);

@@ -1,0 +1,59 @@
+// The styles as pictures of the visitor's own photo, painted small.
+
+import { address } from "../assets.js";
+import { draw } from "./stage.js";
+
+export class StyleList {
+  #root = document.querySelector("#styles");
+  #items = new Map();
+
+  /** @param {{key, title, artist}[]} styles @param {function(string)} onPick */
+  constructor(styles, onPick) {
+    for (const style of styles) {
+      const label = document.createElement("label");
+      const input = Object.assign(document.createElement("input"), { type: "radio", name: "style", value: style.key });
+      const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+      canvas.setAttribute("aria-hidden", "true");
+      const title = Object.assign(document.createElement("b"), { textContent: style.title });
+      const artist = Object.assign(document.createElement("small"), { textContent: style.artist ?? "" });
+      label.append(input, canvas, title, artist);
+      input.addEventListener("change", () => onPick(style.key));
+      this.#items.set(style.key, { label, input, canvas });
+      this.#root.append(label);
+    }
+  }
+
+  /** Mark all as not painted yet. */
+  clear() {
+    for (const { label } of this.#items.values()) label.classList.add("waiting");
+  }
+
+  show(key, bitmap) {
+    const { label, canvas } = this.#items.get(key);
+    draw(canvas, bitmap);
+    label.classList.remove("waiting");
+  }
+
+  pick(key) {
+    for (const [each, { input }] of this.#items) input.checked = each === key;
+  }
+
+  /** The picture of a style as it is shown, to stand in until the painting is done. */
+  picture(key) {
+    const { label, canvas } = this.#items.get(key);
+    return label.classList.contains("waiting") ? null : canvas;
+  }
+}
+
+/** A card of the first page: a picture with words below, which one may click. */
+export function card({ image, alt, title, detail }, onClick) {
+  const item = document.createElement("li");
+  const button = Object.assign(document.createElement("button"), { type: "button" });
+  const picture = Object.assign(document.createElement("img"), { src: address(image), alt, loading: "lazy" });
+  button.append(picture);
+  if (title) button.append(Object.assign(document.createElement("b"), { textContent: title }));
+  if (detail) button.append(Object.assign(document.createElement("small"), { textContent: detail }));
+  button.addEventListener("click", onClick);
+  item.append(button);
+  return item;
+}

@@ -1,0 +1,109 @@
+// Every text of the page. A translation replaces this file; words in braces are filled in.
+
+const texts = {
+  title: "fastnst: your photo, painted",
+  description: "Paint your photos in the style of a painting, in your own browser. Nothing is uploaded.",
+  noScript: "This page paints in your browser and needs JavaScript.",
+  skip: "Skip to the picture",
+
+  headline: "Your photo, painted",
+  lead: "Choose a photo and see it in every style. It is painted here, in your browser: no photo leaves this device.",
+  choose: "Choose photos",
+  camera: "Use the camera",
+  dropHint: "or drop or paste them anywhere on this page",
+  dropHere: "Drop your photos",
+  examples: "Or begin with one of these",
+  stylesShown: "The styles",
+  example: "Example: {name}",
+  tryStyle: "Try {name}",
+  hero: "{photo} in several styles, side by side",
+  private: "Nothing is uploaded",
+
+  studio: "Your picture",
+  photo: "Photo",
+  painting: "Painting",
+  compare: "Compare: how much of the photo is shown",
+  photos: "Photos",
+  addPhotos: "Add photos",
+  removePhoto: "Remove {name}",
+  showPhoto: "Show {name}",
+
+  styles: "Style",
+  pickStyle: "Pick one; each picture is your photo.",
+  strength: "Strength",
+  strengthValue: "{percent} %",
+  brush: "Brush",
+  brushOwn: "as fine as the photo",
+  brushAt: "painted at {size} px",
+  keepColours: "Keep the photo's colours",
+  blend: "Blend with",
+  noBlend: "no other style",
+  share: "Share of {name}",
+  mask: "Paint only a part",
+  maskOff: "Paint all of it",
+  maskHint: "Draw on the picture where it shall be painted. With the keyboard: arrow keys move, Space draws.",
+  maskDraw: "Draw",
+  maskErase: "Erase",
+  maskFile: "Mask from a file",
+  maskInvert: "Invert",
+  maskClear: "Clear",
+  maskSize: "Size of the pen",
+  maskCanvas: "The picture, to draw the mask on",
+
+  download: "Download",
+  downloadAll: "Download all as ZIP",
+  copy: "Copy",
+  undo: "Undo",
+  redo: "Redo",
+  cancel: "Cancel",
+
+  loading: "Getting ready …",
+  loadingSize: "Getting ready … {percent} %",
+  reading: "Reading {name} …",
+  painting1: "Painting {width} × {height} …",
+  paintingSeconds: "Painting {width} × {height}, some {seconds} s …",
+  painted: "{style}, painted in {seconds} s",
+  paintedGpu: "{style}, painted on the GPU in {seconds} s",
+  cancelled: "Cancelled. Pick a style to paint again.",
+  copied: "Copied as a picture",
+  copyFailed: "The browser did not allow copying. Download works.",
+  saved: "{name} is saved",
+  batch: "Photo {number} of {count} …",
+  batchDone: "{count} photos are in {name}",
+  batchSome: "{count} photos are in {name}; {failed} could not be painted",
+  undone: "Undone",
+
+  reduced:
+    "This photo has {megapixels} megapixels: it is painted at {size} px and enlarged. fastnst stylize, or fastnst serve, paints every pixel.",
+  heic: "{name} is HEIC, which this browser cannot read: save it as JPEG first, or use fastnst with pip install fastnst[heif].",
+  unreadable: "{name} cannot be read: it is damaged, or no picture that this browser knows.",
+  tooLarge: "{name} has {width} × {height} pixels, more than {most} megapixels: make it smaller, or use fastnst stylize.",
+  noPhotos: "There was no photo among what you gave.",
+  failed: "Painting failed: {reason}",
+  failedLarge: "There was not enough memory for {width} × {height}. Choose a broader brush, or use fastnst stylize.",
+  noStyle: "The style {name} could not be loaded: {reason}",
+  offline: "The page could not load what it needs: {reason}",
+
+  cameraTitle: "Camera",
+  cameraClose: "Close",
+  cameraStyle: "Style",
+  cameraRecord: "Record",
+  cameraStop: "Stop recording",
+  cameraTake: "Take a photo",
+  cameraSpeed: "{rate} pictures a second at {width} × {height}",
+  cameraDenied: "The camera cannot be used: {reason}",
+
+  footer: "Made with fastnst. The runtime is ONNX Runtime Web ({version}).",
+  licences: "Licences",
+};
+
+/** A text by its key, with what stands in braces filled in. */
+export function text(key, values = {}) {
+  return texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+/** Fill the elements that name a text: their content, their label for screen readers, their tooltip. */
+export function fillTexts(root) {
+  for (const element of root.querySelectorAll("[data-text]")) element.textContent = text(element.dataset.text);
+  for (const element of root.querySelectorAll("[data-label]")) element.setAttribute("aria-label", text(element.dataset.label));
+}

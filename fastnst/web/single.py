@@ -1,0 +1,103 @@
+"""The page as one HTML file that also opens from the disk."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import posixpath
+import re
+from pathlib import Path
+
+from fastnst.atomic_write import atomic_write
+from fastnst.errors import FastnstError
+from fastnst.web.site import Files
+
+_IMPORT = re.compile(r'(\bfrom |\bimport )"(\.{1,2}/[^"]+)"')
+_LEFT_OUT = ("index.html", "style.css", "sw.js", "manifest.webmanifest", "icon")
+
+_LOADER = Path(__file__).with_name("loader.js").read_text(encoding="utf-8")
+
+
+def check_file(path: Path, *, replace: bool) -> None:
+    """Check before the work that a page may be written to a file.
+
+    Raises:
+        FastnstError: If it may not.
+    """
+    if path.is_dir():
+        raise FastnstError(f"{path} is a folder: --single names a file")
+    if not path.absolute().parent.is_dir():
+        raise FastnstError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.exists() and not replace:
+        raise FastnstError(f"{path} exists already: --overwrite replaces it")
+
+
+def single_page(files: Files) -> bytes:
+    """Return a site's files as one HTML file."""
+    style = files["style.css"].decode()
+    policy = (
+        f"default-src 'none'; script-src '{_hash(_LOADER)}' blob: 'wasm-unsafe-eval'; "
+        f"style-src '{_hash(style)}'; img-src blob: data:; media-src blob:; connect-src blob:; "
+        "worker-src blob:; base-uri 'none'; form-action 'none'"
+    )
+    page = files["index.html"].decode()
+    page = re.sub(r'(<meta http-equiv="Content-Security-Policy" content=")[^"]*', rf"\g<1>{policy}", page)
+    page = re.sub(r'<link rel="(manifest|stylesheet)"[^>]*>\n', "", page)
+    icon = base64.b64encode(files["icon.svg"]).decode()
+    page = page.replace('href="icon.svg"', f'href="data:image/svg+xml;base64,{icon}"')
+    packed = "\n".join(_packed(path, files[path]) for path in _in_order(files))
+    page = page.replace('<script type="module" src="main.js"></script>\n', f"<style>{style}</style>\n")
+    return page.replace("</body>", f"{packed}\n<script>{_LOADER}</script>\n</body>").encode()
+
+
+def write_file(page: bytes, path: Path, *, replace: bool) -> None:
+    """Write the page whole.
+
+    Raises:
+        FastnstError: If it cannot be written.
+    """
+    try:
+        with atomic_write(path, replace=replace) as temporary:
+            temporary.write_bytes(page)
+    except OSError as error:
+        raise FastnstError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _packed(path: str, data: bytes) -> str:
+    kind = ""
+    if path.endswith(".wasm"):
+        data, kind = gzip.compress(data, 9, mtime=0), " data-gzip"
+    elif path.endswith(".js"):
+        data = _IMPORT.sub(
+            lambda match: f'{match[1]}"packed:{_resolved(path, match[2])}"', data.decode()
+        ).encode()
+    text = base64.b64encode(data).decode()
+    return f'<script type="application/octet-stream" data-path="{html.escape(path)}"{kind}>{text}</script>'
+
+
+def _in_order(files: Files) -> list[str]:
+    """Return the paths to pack, each module after those that it imports."""
+    ordered: list[str] = []
+
+    def add(path: str) -> None:
+        if path in ordered:
+            return
+        if path.endswith(".js"):
+            for match in _IMPORT.finditer(files[path].decode()):
+                add(_resolved(path, match[2]))
+        ordered.append(path)
+
+    for path in sorted(files):
+        if not path.startswith(_LEFT_OUT):
+            add(path)
+    return ordered
+
+
+def _resolved(path: str, imported: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), imported))
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
