@@ -104,6 +104,7 @@ studio.addEventListener("photos", showPhotos);
 
 function showPhotos() {
   const isEmpty = studio.photos.length === 0;
+  if (isEmpty !== $("#studio").hidden) scrollTo(0, 0);
   $("#welcome").hidden = !isEmpty;
   $("#studio").hidden = isEmpty;
   document.body.classList.toggle("working", !isEmpty);
@@ -199,7 +200,6 @@ async function downloadAll() {
     batch = null;
     $("#cancel").hidden = true;
     bar.hidden = true;
-    await studio.select(studio.current);
   }
 }
 

@@ -15,6 +15,7 @@ from fastnst import Painter
 from fastnst.image.resize import fit
 from fastnst.painter import _scaled
 from fastnst.web.site import PAGE
+from tests.fastnst.web.pictures import photo
 
 HERE = Path(__file__).parent
 
@@ -30,17 +31,6 @@ class Given:
         size = (image.shape[1], image.shape[0])
         strokes = np.asarray(Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC))
         return ((3 * strokes.astype(int) + image[..., ::-1]) // 4).astype(np.uint8)
-
-
-def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Soft shapes with saturated colours, flat parts and black and white: where conversions differ most."""
-    random = np.random.default_rng(seed)
-    coarse = random.integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    picture = np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
-    picture[: height // 8] = 0
-    picture[height // 8 : height // 4, : width // 2] = 255
-    picture[height // 4 : height // 3, : width // 3] = (0, 0, 255)
-    return picture
 
 
 def in_javascript(node, folder, image, paintings, weights, controls, mask=None):
