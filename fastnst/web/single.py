@@ -6,16 +6,16 @@ import base64
 import gzip
 import hashlib
 import html
-import posixpath
 import re
 from pathlib import Path
 
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
-from fastnst.web.site import Files
+from fastnst.web.one_script import one_script
+from fastnst.web.site import MARK, Files
 
-_IMPORT = re.compile(r'(\bfrom |\bimport )"(\.{1,2}/[^"]+)"')
-_LEFT_OUT = ("index.html", "style.css", "sw.js", "manifest.webmanifest", "icon")
+_PACKED = (MARK, "examples/", "licences/", "runtime/", "samples/", "styles/")
+_WORKERS = ("network/worker.js", "pictures/worker.js")
 
 _LOADER = Path(__file__).with_name("loader.js").read_text(encoding="utf-8")
 
@@ -36,9 +36,12 @@ def check_file(path: Path, *, replace: bool) -> None:
 
 def single_page(files: Files) -> bytes:
     """Return a site's files as one HTML file."""
+    modules = {path: data.decode() for path, data in files.items() if path.endswith(".js")}
+    script = f"{_LOADER}\n{one_script(modules, 'main.js')}"
     style = files["style.css"].decode()
+    # Workers and ONNX Runtime Web are blobs.
     policy = (
-        f"default-src 'none'; script-src '{_hash(_LOADER)}' blob: 'wasm-unsafe-eval'; "
+        f"default-src 'none'; script-src '{_hash(script)}' blob: 'wasm-unsafe-eval'; "
         f"style-src '{_hash(style)}'; img-src blob: data:; media-src blob:; connect-src blob:; "
         "worker-src blob:; base-uri 'none'; form-action 'none'"
     )
@@ -47,9 +50,12 @@ def single_page(files: Files) -> bytes:
     page = re.sub(r'<link rel="(manifest|stylesheet)"[^>]*>\n', "", page)
     icon = base64.b64encode(files["icon.svg"]).decode()
     page = page.replace('href="icon.svg"', f'href="data:image/svg+xml;base64,{icon}"')
-    packed = "\n".join(_packed(path, files[path]) for path in _in_order(files))
     page = page.replace('<script type="module" src="main.js"></script>\n', f"<style>{style}</style>\n")
-    return page.replace("</body>", f"{packed}\n<script>{_LOADER}</script>\n</body>").encode()
+    packed = {path: data for path, data in files.items() if path.startswith(_PACKED)}
+    for path in _WORKERS:
+        packed[path] = one_script(modules, path).encode()
+    parts = "\n".join(_packed(path, data) for path, data in packed.items())
+    return page.replace("</body>", f"{parts}\n<script>{script}</script>\n</body>").encode()
 
 
 def write_file(page: bytes, path: Path, *, replace: bool) -> None:
@@ -69,34 +75,8 @@ def _packed(path: str, data: bytes) -> str:
     kind = ""
     if path.endswith(".wasm"):
         data, kind = gzip.compress(data, 9, mtime=0), " data-gzip"
-    elif path.endswith(".js"):
-        data = _IMPORT.sub(
-            lambda match: f'{match[1]}"packed:{_resolved(path, match[2])}"', data.decode()
-        ).encode()
     text = base64.b64encode(data).decode()
     return f'<script type="application/octet-stream" data-path="{html.escape(path)}"{kind}>{text}</script>'
-
-
-def _in_order(files: Files) -> list[str]:
-    """Return the paths to pack, each module after those that it imports."""
-    ordered: list[str] = []
-
-    def add(path: str) -> None:
-        if path in ordered:
-            return
-        if path.endswith(".js"):
-            for match in _IMPORT.finditer(files[path].decode()):
-                add(_resolved(path, match[2]))
-        ordered.append(path)
-
-    for path in sorted(files):
-        if not path.startswith(_LEFT_OUT):
-            add(path)
-    return ordered
-
-
-def _resolved(path: str, imported: str) -> str:
-    return posixpath.normpath(posixpath.join(posixpath.dirname(path), imported))
 
 
 def _hash(text: str) -> str:

@@ -79,6 +79,7 @@ def build_site(
             ],
             "hero": "samples/hero.jpg" if "samples/hero.jpg" in files else None,
             "runtime": {"version": onnxruntime_web.version(), "devices": _devices(is_single)},
+            "licences": sorted(path for path in files if path.startswith("licences/")),
         }
     )
     if not is_single:

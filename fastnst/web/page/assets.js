@@ -29,9 +29,14 @@ export function address(path) {
   return packed ? packed.address(path) : new URL(path, document.baseURI).href;
 }
 
-/** A new worker from a module of the page. */
+/** What `import` takes in a worker: an address, or the text of a module where blobs have none for others. */
+export async function importable(path) {
+  return packed ? new Blob([await packed.bytes(path)], { type: "text/javascript" }) : address(path);
+}
+
+/** A new worker from a module of the page; packed into it, it is one script. */
 export function worker(path) {
-  return new Worker(address(path), { type: "module" });
+  return new Worker(address(path), { type: packed ? "classic" : "module" });
 }
 
 /** What Python wrote about the site: version, styles, examples, runtime. */

@@ -1,6 +1,6 @@
 // The page: its parts, made and joined.
 
-import { address, bytes, site as readSite, worker } from "./assets.js";
+import { address, bytes, importable, site as readSite, worker } from "./assets.js";
 import { takePhotos } from "./intake.js";
 import { Engine } from "./network/engine.js";
 import { keepOffline } from "./offline.js";
@@ -44,7 +44,7 @@ for (const [device, files] of Object.entries(site.runtime.devices)) {
     wasm ??= bytes(files.wasm, (share) => tellLoading(share)).catch((error) => ((wasm = undefined), Promise.reject(error)));
     const binary = await wasm;
     offline.keep([files.module, files.mjs, files.wasm]);
-    return { module: address(files.module), mjs: files.mjs && address(files.mjs), bytes: binary };
+    return { module: await importable(files.module), mjs: files.mjs && address(files.mjs), bytes: binary };
   };
 }
 
@@ -250,4 +250,9 @@ $("#samples").append(
   ),
 );
 $("#about").textContent = text("footer", { version: site.runtime.version });
+for (const file of site.licences) {
+  const name = file.split("/").pop().replace(".txt", "");
+  const link = Object.assign(document.createElement("a"), { href: address(file), textContent: name });
+  $("#about").append(" ", link);
+}
 $("#welcome").hidden = false;

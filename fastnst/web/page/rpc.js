@@ -27,7 +27,7 @@ export class Connection {
   #worker;
   #waiting = new Map();
   #next = 0;
-  #hasEnded = false;
+  #failure = null;
 
   constructor(worker) {
     this.#worker = worker;
@@ -45,7 +45,7 @@ export class Connection {
 
   call(name, args = [], transfer = []) {
     return new Promise((resolve, reject) => {
-      if (this.#hasEnded) return reject(new DOMException("ended", "AbortError"));
+      if (this.#failure) return reject(this.#failure);
       const id = this.#next++;
       this.#waiting.set(id, { resolve, reject });
       this.#worker.postMessage({ id, name, args }, transfer);
@@ -54,12 +54,12 @@ export class Connection {
 
   /** End the worker; calls that wait fail with an AbortError. */
   end() {
-    this.#hasEnded = true;
     this.#worker.terminate();
     this.#failAll(new DOMException("ended", "AbortError"));
   }
 
   #failAll(error) {
+    this.#failure = error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

@@ -93,8 +93,7 @@ const texts = {
   cameraSpeed: "{rate} pictures a second at {width} × {height}",
   cameraDenied: "The camera cannot be used: {reason}",
 
-  footer: "Made with fastnst. The runtime is ONNX Runtime Web ({version}).",
-  licences: "Licences",
+  footer: "Made with fastnst. It paints by ONNX Runtime Web {version}; its licences:",
 };
 
 /** A text by its key, with what stands in braces filled in. */

@@ -11,14 +11,14 @@ let isTrusted = false;
 const sessions = new Map();
 
 expose({
-  /** Load ONNX Runtime. `files` are addresses: module, mjs, wasm (or the bytes of the last). */
+  /** Load ONNX Runtime: its module (an address or a blob), the address of its mjs, and the bytes of its wasm. */
   async start(files, how) {
     isGpu = how.isGpu;
-    ort = await import(files.module);
+    ort = await import(files.module instanceof Blob ? URL.createObjectURL(files.module) : files.module);
     ort.env.wasm.numThreads = how.threads;
     ort.env.logLevel = "error";
-    if (files.mjs) ort.env.wasm.wasmPaths = { mjs: files.mjs, wasm: files.wasm };
-    if (files.bytes) ort.env.wasm.wasmBinary = files.bytes;
+    if (files.mjs) ort.env.wasm.wasmPaths = { mjs: files.mjs };
+    ort.env.wasm.wasmBinary = files.bytes;
   },
 
   /** Open a style file, once. */

@@ -40,6 +40,7 @@ export class Stage {
   showPainting(bitmap) {
     draw(this.#painting, bitmap);
     this.#root.classList.remove("plain");
+    this.#divide();
   }
 
   /** Show a small painting in the place of a large one that is being painted. */
@@ -54,12 +55,8 @@ export class Stage {
   /** Show the photo alone. */
   clearPainting() {
     this.#root.classList.add("plain");
-    this.#root.style.setProperty("--at", "100%");
-    this.#painting.width = 1;
-  }
-
-  divide() {
     this.#divide();
+    this.#painting.width = 1;
   }
 
   set isBusy(isBusy) {
@@ -68,12 +65,14 @@ export class Stage {
 
   set isMasking(isMasking) {
     this.#root.classList.toggle("masking", isMasking);
-    if (isMasking) this.#root.style.setProperty("--at", "0%");
-    else if (!this.#root.classList.contains("plain")) this.#divide();
+    this.#divide();
   }
 
+  /** Show the photo up to the divider: all of it before there is a painting, none while a mask is drawn. */
   #divide() {
-    this.#root.style.setProperty("--at", `${this.#compare.value}%`);
+    const { classList } = this.#root;
+    const share = classList.contains("plain") ? 100 : classList.contains("masking") ? 0 : this.#compare.value;
+    this.#root.style.setProperty("--at", `${share}%`);
   }
 
   #layOut() {

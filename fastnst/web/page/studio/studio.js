@@ -183,7 +183,6 @@ export class Studio extends EventTarget {
         const bitmap = await this.#pictures.call("view", args);
         if (photo !== this.current || this.#layers(photo).length === 0) continue;
         this.#stage.showPainting(bitmap);
-        this.#stage.divide();
         this.#tell("shown");
       } while (this.#wantsShow);
     } finally {

@@ -1,0 +1,210 @@
+"""The page without a network, from the disk, with a GPU, with a camera, for everyone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+from PIL import Image
+
+from fastnst import Stylizer
+from tests.fastnst.web.conftest import bundled
+from tests.fastnst.web.pictures import photo
+from tests.fastnst.web.test_page import QUICK, apart
+
+AXE = """
+await page.evaluate(value);
+return page.evaluate(async () => {
+  const {violations} = await axe.run();
+  return violations.map(({id, nodes}) => `${id}: ${nodes.map(({target}) => target).join(" ")}`);
+});
+"""
+
+
+def test_nothing_hinders_anyone(page, picture, npm_modules):
+    axe = (npm_modules / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+    found = {}
+    for scheme in ("light", "dark"):
+        page.do("await page.emulateMediaFeatures([{name: 'prefers-color-scheme', value}])", scheme)
+        for width in (1280, 390):
+            page.do("await page.setViewport({width: value, height: 800})", width)
+            found["first page", scheme, width] = page.do(AXE, axe)
+    page.drop(picture("a.png", 60, 80), picture("b.png", 60, 80))
+    page.wait_painted()
+    page.set("#blend", "other_one")
+    page.click("#use-mask")
+    for scheme in ("light", "dark"):
+        page.do("await page.emulateMediaFeatures([{name: 'prefers-color-scheme', value}])", scheme)
+        for width in (390, 1280):
+            page.do("await page.setViewport({width: value, height: 800})", width)
+            found["studio", scheme, width] = page.do(AXE, axe)
+            wide = page.evaluate("return [document.documentElement.scrollWidth, innerWidth]")
+            assert wide[0] <= wide[1], (width, wide)
+    assert {key: violations for key, violations in found.items() if violations} == {}
+    page.do("page.messages.length = 0")  # axe asks for what the policy forbids
+
+
+def test_the_keyboard_alone_suffices(page):
+    def tab_to(selector: str) -> None:
+        for _ in range(60):
+            page.do("await page.keyboard.press('Tab')")
+            if page.evaluate("return document.activeElement.matches(value)", selector):
+                return
+        raise AssertionError(f"{selector} is out of the keyboard's reach")
+
+    def focus_is_visible() -> bool:
+        return page.evaluate(
+            "const places = [document.activeElement, ...document.querySelectorAll('#stage, :focus + *')];"
+            "return places.some((each) => getComputedStyle(each).outlineStyle === 'solid')"
+        )
+
+    tab_to("#examples button")
+    assert focus_is_visible()
+    page.do("await page.keyboard.press('Enter')")
+    page.wait_painted()
+    for selector in (
+        "#compare",
+        "#styles input",
+        "#strength",
+        "#keep-colours",
+        "#blend",
+        "#use-mask",
+        "#download",
+    ):
+        tab_to(selector)
+        assert focus_is_visible(), selector
+    page.do("await page.focus('#styles input')")
+    page.do("await page.keyboard.press('ArrowRight')")
+    page.wait("fastnst.studio.controls.style === 'other_one'")
+    tab_to("#keep-colours")
+    page.do("await page.keyboard.press('Space')")
+    assert page.evaluate("return fastnst.studio.controls.keepColours")
+
+
+def test_it_works_offline_and_with_threads_after_the_first_visit(page, address, picture):
+    page.drop(picture("a.png", 50, 60))
+    page.wait_painted()
+    assert page.evaluate("return crossOriginIsolated") is False
+    kept = (
+        "(await (await caches.open((await caches.keys())[0])).keys()).some(({url}) => url.endsWith('.wasm'))"
+    )
+    page.wait(f"(async () => {kept})()")
+    page.do("await page.setOfflineMode(true)")
+    page.go(address)
+    assert page.evaluate("return crossOriginIsolated")
+    page.drop(picture("b.png", 40, 50))
+    page.wait_painted()
+    assert apart(page.result(), 255 - photo(40, 50)) == 0
+    page.go(f"{address}?from=elsewhere")
+
+
+def test_a_style_that_cannot_be_loaded_is_named(browser, address, picture):
+    page = browser.open(
+        address,
+        "await page.setBypassServiceWorker(true); await page.setRequestInterception(true);"
+        "page.on('request', (request) => "
+        "request.url().endsWith('other_one.onnx') ? request.abort() : request.continue())",
+    )
+    page.drop(picture("a.png", 50, 60))
+    page.wait(
+        "document.querySelector('#status').textContent.includes('The style Other one could not be loaded')"
+    )
+
+
+HAS_GPU = """
+await page.evaluateOnNewDocument(() => Object.defineProperty(navigator, "gpu", {
+  value: { requestAdapter: async () => ({ info: { isFallbackAdapter: false } }) },
+}));
+"""
+
+# In the place of ONNX Runtime's module for GPUs: one that does not load, and one that fails when it runs.
+LOST = """
+export const env = { wasm: {} };
+export class Tensor {}
+export const InferenceSession = {
+  create: async () => ({
+    inputNames: ["image"], outputNames: ["stylized"], release() {}, run() { throw new Error("device lost"); },
+  }),
+};
+"""
+
+
+@pytest.mark.parametrize("module", ["export {", LOST])
+def test_a_gpu_that_fails_is_left_alone(browser, serve, site, tmp_path, picture, module):
+    shutil.copytree(site, tmp_path / "site")
+    (tmp_path / "site/runtime/ort.jspi.min.mjs").write_text(module, encoding="utf-8")
+    page = browser.open(serve(tmp_path / "site"), HAS_GPU)
+    page.drop(picture("a.png", 50, 60))
+    page.wait_painted()
+    assert page.evaluate("return fastnst.engine.device") == "wasm"
+    assert any(request["url"].endswith("jspi.wasm") for request in page.requests())
+    assert apart(page.result(), 255 - photo(50, 60)) == 0
+
+
+@pytest.mark.slow
+def test_the_gpu_paints_what_python_paints(browser, painting_address, picture):
+    page = browser.open(f"{painting_address}?device=webgpu")
+    page.drop(picture("a.png", 48, 64))
+    page.wait(
+        "!fastnst.studio.isPainting && !document.querySelector('#stage').classList.contains('plain')",
+        seconds=200,
+    )
+    assert "on the GPU" in page.status()
+    assert apart(page.result(), Stylizer(bundled()[0])(photo(48, 64))) <= 1
+
+
+def test_the_camera_is_painted_recorded_and_taken(page):
+    page.click("#use-camera")
+    page.wait("document.querySelector('#camera-status').textContent.includes('pictures a second')")
+    rate = float(
+        re.match(
+            r"[\d.]+", page.evaluate("return document.querySelector('#camera-status').textContent")
+        ).group()
+    )
+    assert rate > 0
+    shown = "document.querySelector('#camera-picture')"
+    assert page.evaluate(f"const {{width, height}} = {shown}; return width > height && width > 90")
+    page.click("#camera-record")
+    page.do("await new Promise((resolve) => setTimeout(resolve, 1500))")
+    page.click("#camera-record")
+    recording = page.saved(f"camera.{QUICK}.webm")
+    assert recording.read_bytes()[:4] == b"\x1a\x45\xdf\xa3"
+    page.click("#camera-take")
+    page.wait_painted()
+    assert page.evaluate("return fastnst.studio.current.name") == "camera.png"
+
+
+def test_the_single_page_works_from_the_disk(browser, quick_styles, runtime, tmp_path, picture):
+    from fastnst.web.samples import Example
+    from fastnst.web.single import single_page
+    from fastnst.web.site import build_site
+
+    examples = [Example("shapes", "Shapes", photo(60, 80))]
+    files = build_site(quick_styles, examples, is_single=True, progress=lambda _: None)
+    (tmp_path / "page.html").write_bytes(single_page(files))
+    assert (tmp_path / "page.html").stat().st_size < 6e6
+    page = browser.open((tmp_path / "page.html").as_uri())
+    page.drop(picture("a.png", 50, 60))
+    page.wait_painted()
+    assert apart(page.result(), 255 - photo(50, 60)) == 0
+    assert all(request["url"].startswith(("file:", "blob:", "data:")) for request in page.requests())
+    page.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", bundled(), ids=lambda path: path.stem)
+def test_every_bundled_style_paints_what_python_paints(browser, runtime, serve, tmp_path, style):
+    from fastnst.web.site import build_site
+    from fastnst.web.write import write_folder
+
+    write_folder(build_site([style], [], progress=lambda _: None), tmp_path / "site")
+    page = browser.open(serve(tmp_path / "site"))
+    for number, size in enumerate([(512, 512), (517, 333)]):
+        image = photo(*size, seed=number)
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+        page.drop(tmp_path / f"{number}.png")
+        page.wait(f"fastnst.studio.current?.name === '{number}.png'")
+        page.wait_painted()
+        assert apart(page.result(), Stylizer(style)(image)) <= 1
+    page.check()
