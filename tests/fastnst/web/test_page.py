@@ -185,3 +185,51 @@ def test_cancel_ends_a_painting_and_the_next_one_works(painting_page, picture):
     page.evaluate("fastnst.studio.change({style: value})", SECOND.stem)
     page.wait_painted()
     assert apart(page.result(), Stylizer(SECOND)(photo(60, 80))) <= 1
+
+
+def test_masks_from_files_and_copies(page, picture, controlled, tmp_path):
+    image = photo(60, 80)
+    page.do(
+        "await page.browserContext().overridePermissions(new URL(page.url()).origin, "
+        "['clipboard-read', 'clipboard-write', 'clipboard-sanitized-write'])"
+    )
+    page.do(
+        "const input = await page.$('#files'); await input.uploadFile(value)", str(picture("a.png", 60, 80))
+    )
+    page.wait_painted()
+    shades = np.linspace(0, 255, 41 * 30).reshape(30, 41).astype(np.uint8)
+    cut_out = np.dstack([photo(30, 41), shades])
+    for name, pixels, mask in (
+        ("grey.png", shades, shades),
+        ("colour.png", photo(30, 41), np.asarray(Image.fromarray(photo(30, 41)).convert("L"))),
+        ("cut.png", cut_out, shades),
+    ):
+        Image.fromarray(pixels).save(tmp_path / name)
+        page.evaluate("fastnst.studio.current.mask = null")
+        page.do(
+            "const input = await page.$('#mask-files'); await input.uploadFile(value)", str(tmp_path / name)
+        )
+        page.wait("fastnst.studio.current.mask?.width === 41")
+        assert apart(page.result(), controlled(image, 255 - image, mask=mask)) <= 1, name
+    page.click("#copy")
+    page.wait("document.querySelector('#status').textContent === 'Copied as a picture'")
+    assert page.evaluate("return (await navigator.clipboard.read())[0].types") == ["image/png"]
+
+
+def test_too_little_memory_is_said_with_what_to_do(page, picture):
+    page.drop(picture("a.png", 60, 80))
+    page.wait_painted()
+    page.evaluate("fastnst.engine.paint = async () => { throw new Error('Aborted(OOM)') }")
+    page.drop(picture("large.png", 1300, 1300))
+    page.wait("document.querySelector('#status').textContent.includes('not enough memory for 1300')")
+    page.evaluate("fastnst.studio.select(fastnst.studio.photos[0])")
+    page.set("#brush", 0)
+    page.do("page.messages.length = 0")
+
+
+def test_a_photo_above_the_limit_is_painted_smaller_and_says_so(page, picture):
+    page.evaluate("fastnst.studio.mostWhole = 1000")
+    page.drop(picture("a.png", 60, 80))
+    page.wait("document.querySelector('#status').textContent.includes('painted at 36 px and enlarged')")
+    page.wait_painted()
+    assert page.result().shape == (60, 80, 3)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 
+import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -190,6 +192,60 @@ def test_the_single_page_works_from_the_disk(browser, quick_styles, runtime, tmp
     assert apart(page.result(), 255 - photo(50, 60)) == 0
     assert all(request["url"].startswith(("file:", "blob:", "data:")) for request in page.requests())
     page.check()
+
+
+PLACEMENT = """
+<!doctype html><title>Placement</title><script type="module">
+import * as ort from "./runtime/ort.jspi.min.mjs";
+ort.env.wasm.wasmPaths = new URL("runtime/", location).href;
+ort.env.logLevel = "verbose";
+const executionProviders = [{ name: "webgpu", preferredLayout: "NCHW" }];
+await ort.InferenceSession.create("style.onnx", { executionProviders, logSeverityLevel: 0 });
+document.title = "Done";
+</script>
+"""
+
+
+@pytest.mark.slow
+def test_no_pixel_leaves_the_gpu(browser, serve, site, tmp_path):
+    model = onnx.load(bundled()[0])
+    _round_as_export_does(model)
+    shutil.copytree(site / "runtime", tmp_path / "runtime")
+    onnx.save(model, tmp_path / "style.onnx")
+    (tmp_path / "index.html").write_text(PLACEMENT)
+    browser.do("await page.goto(value)", serve(tmp_path), fresh=True)
+    browser.do("await page.waitForFunction(() => document.title === 'Done', {timeout: 120000})")
+    log = "\n".join(browser.do("return page.messages"))
+    assert "placed on [WebGpuExecutionProvider]" in log
+    placed = re.search(
+        r"placed on \[CPUExecutionProvider\].*?((?:\n.*VerifyEachNodeIsAssignedToAnEp\].*)+)", log
+    )
+    on_cpu = set(re.findall(r"\] +\w+ \((\w+)\)", placed[1]))
+    assert on_cpu
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in inferred.value_info}
+    types |= {tensor.name: tensor.data_type for tensor in inferred.initializer}
+    floats = [
+        node.name
+        for node in model.graph.node
+        if node.name in on_cpu and types[node.output[0]] != onnx.TensorProto.INT64
+    ]
+    assert floats == []
+
+
+def _round_as_export_does(model: onnx.ModelProto) -> None:
+    """Replace the Round of style files that were exported before."""
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type != "Round":
+            nodes.append(node)
+            continue
+        half = onnx.numpy_helper.from_array(np.float32(0.5), "half")
+        model.graph.initializer.append(half)
+        nodes.append(onnx.helper.make_node("Add", [node.input[0], "half"], ["raised"], name="raised"))
+        nodes.append(onnx.helper.make_node("Floor", ["raised"], [node.output[0]], name="rounded"))
+    model.graph.ClearField("node")
+    model.graph.node.extend(nodes)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ export class Engine {
   #opened = new Set();
   #queue = [];
   #running = null;
+  #hasRun = false;
   #speed = new Map(); // milliseconds per megapixel, by style
   device = null;
 
@@ -72,7 +73,9 @@ export class Engine {
       started();
       const { rgb, milliseconds } = await this.#run(style, picture);
       const { width, height } = picture;
-      this.#speed.set(style.key, (1e6 * milliseconds) / (width * height));
+      // A worker's first run also compiles.
+      if (this.#hasRun) this.#speed.set(style.key, (1e6 * milliseconds) / (width * height));
+      this.#hasRun = true;
       if (width * height > MANY_PIXELS) this.#end();
       resolve({ rgb, width, height, milliseconds });
     } catch (error) {
@@ -116,6 +119,7 @@ export class Engine {
     this.#worker?.end();
     this.#worker = null;
     this.#opened.clear();
+    this.#hasRun = false;
   }
 }
 

@@ -6,7 +6,7 @@ import { History } from "./history.js";
 
 const THUMB = 288; // the longer side of a photo that a style paints to show itself
 const BRUSHES = [256, 384, 512, 768, 1024, 1536, 2048, 3072]; // and the photo's own size
-export const MOST_WHOLE = 12.5e6; // pixels that are painted whole unless the visitor asks for more
+const MOST_WHOLE = 12.5e6; // pixels that fit into WebAssembly's memory with every network
 
 const FEW_PIXELS = 1.5e6; // of a painting that is not worth waiting with: the small pictures of styles wait
 
@@ -16,6 +16,7 @@ export class Studio extends EventTarget {
   photos = [];
   current = null;
   controls = { ...FIRST };
+  mostWhole = MOST_WHOLE;
   history = new History(this.#snapshot());
   #engine;
   #pictures;
@@ -134,7 +135,7 @@ export class Studio extends EventTarget {
     const longer = Math.max(photo.width, photo.height);
     if (brush !== null && brush < longer) return brush;
     const pixels = photo.width * photo.height;
-    return pixels > MOST_WHOLE ? Math.floor(longer * Math.sqrt(MOST_WHOLE / pixels)) : null;
+    return pixels > this.mostWhole ? Math.floor(longer * Math.sqrt(this.mostWhole / pixels)) : null;
   }
 
   /** Paint what is missing, and show the result. */
@@ -274,7 +275,7 @@ export class Studio extends EventTarget {
       return painting;
     } catch (error) {
       if (error.name === "AbortError" || error instanceof PageError) throw error;
-      if (width * height > 1.5e6) throw new PageError("failedLarge", { width, height });
+      if (width * height > FEW_PIXELS) throw new PageError("failedLarge", { width, height });
       throw new PageError("failed", { reason: error.message });
     }
   }

@@ -125,6 +125,13 @@ class Page:
             [_given(path) for path in paths],
         )
 
+    def choose(self, selector: str, path: Path) -> None:
+        """Choose a file in the browser's dialog."""
+        self.do(
+            "const input = await page.$(value.selector); await input.uploadFile(value.path)",
+            {"selector": selector, "path": str(path)},
+        )
+
     def click(self, selector: str) -> None:
         self.do("await page.locator(value).setTimeout(30000).click()", selector)
 
