@@ -1,8 +1,8 @@
 // The page: its parts, made and joined.
 
-import { address, bytes, importable, site as readSite, worker } from "./assets.js";
+import { address, bytes, site as readSite, worker } from "./assets.js";
 import { takePhotos } from "./intake.js";
-import { Engine } from "./network/engine.js";
+import { openEngine, stylesOf } from "./network/open.js";
 import { keepOffline } from "./offline.js";
 import { Connection } from "./rpc.js";
 import { paintAll } from "./studio/batch.js";
@@ -28,37 +28,19 @@ try {
   throw error;
 }
 
-const styles = new Map(
-  site.styles.map((style) => {
-    let model;
-    // Read once, when it is first needed; what failed is tried again.
-    const read = () => (model ??= bytes(style.file).catch((error) => ((model = undefined), Promise.reject(error))));
-    return [style.key, { ...style, model: read }];
-  }),
-);
-
-const runtime = {};
-for (const [device, files] of Object.entries(site.runtime.devices)) {
-  let wasm;
-  runtime[device] = async () => {
-    wasm ??= bytes(files.wasm, (share) => tellLoading(share)).catch((error) => ((wasm = undefined), Promise.reject(error)));
-    const binary = await wasm;
-    offline.keep([files.module, files.mjs, files.wasm]);
-    return { module: await importable(files.module), mjs: files.mjs && address(files.mjs), bytes: binary };
-  };
-}
-
+const styles = stylesOf(site);
+const offline = keepOffline();
 const wanted = new URLSearchParams(location.search).get("device");
-const engine = new Engine(
-  { worker: () => worker("network/worker.js"), runtime },
-  ["wasm", "webgpu"].includes(wanted) ? wanted : "auto",
-);
+const engine = openEngine(site, {
+  device: ["wasm", "webgpu"].includes(wanted) ? wanted : "auto",
+  onLoading: (share) => tellLoading(share),
+  onLoaded: (files) => offline.keep(files),
+});
 const pictures = new Connection(worker("pictures/worker.js"));
 const stage = new Stage(() => studio.showAll());
 const studio = new Studio({ engine, pictures, stage, styles });
 const styleList = new StyleList([...styles.values()], (style) => studio.change({ style }));
 const panel = new Panel({ studio, stage, styles, styleList, pictures });
-const offline = keepOffline();
 panel.show();
 
 // For tests, and for those who look into the page by its console.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import getpass
 import hashlib
 import http.server
 import os
@@ -49,30 +51,39 @@ def node() -> str:
     return found
 
 
+def install_npm_modules(npm: str) -> Path:
+    """Return a folder with the tests' own npm packages, which are installed once for each lock file.
+
+    Raises:
+        OSError: If npm cannot install them; the message says why.
+    """
+    locked = hashlib.sha256((NPM / "package-lock.json").read_bytes()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"fastnst-page-tests-{getpass.getuser()}-{locked}"
+    if (folder / "node_modules").is_dir():
+        return folder
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        whole = Path(temporary) / "whole"
+        whole.mkdir()
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(NPM / name, whole)
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
+        result = subprocess.run(command, cwd=whole, capture_output=True, text=True, check=False, timeout=240)
+        if result.returncode:
+            raise OSError(f"npm cannot install: {(result.stderr.strip().splitlines() or ['?'])[0]}")
+        with contextlib.suppress(OSError):  # another process was faster
+            whole.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def npm_modules(node: str) -> Path:
-    """A folder with the tests' own npm packages, which are installed once for each lock file."""
-    locked = hashlib.sha256((NPM / "package-lock.json").read_bytes()).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"fastnst-page-tests-{os.getuid()}-{locked}"
-    if not (folder / "node_modules").is_dir():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("npm is not installed")
-        with tempfile.TemporaryDirectory() as temporary:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(NPM / name, temporary)
-            result = subprocess.run(
-                [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                cwd=temporary,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=240,
-            )
-            if result.returncode:
-                pytest.skip(f"npm cannot install: {result.stderr.strip().splitlines()[0]}")
-            shutil.copytree(temporary, folder, dirs_exist_ok=True)
-    return folder
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    try:
+        return install_npm_modules(npm)
+    except OSError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fastnst import Stylizer
-from tests.fastnst.web.conftest import bundled
+from tests.fastnst.web.conftest import ROOT, bundled
 from tests.fastnst.web.pictures import photo
 from tests.fastnst.web.test_page import QUICK, apart
 
@@ -175,6 +175,18 @@ def test_the_camera_is_painted_recorded_and_taken(page):
     page.click("#camera-take")
     page.wait_painted()
     assert page.evaluate("return fastnst.studio.current.name") == "camera.png"
+
+
+def test_the_example_paints_a_canvas(browser, serve, site, tmp_path):
+    shutil.copytree(site, tmp_path / "site")
+    shutil.copy(ROOT / "examples/canvas.html", tmp_path / "site")
+    browser.do("await page.goto(value)", f"{serve(tmp_path / 'site')}canvas.html", fresh=True)
+    browser.do(
+        "await page.waitForFunction(() => document.querySelector('#speed').textContent.includes('pictures'))"
+    )
+    size = "return page.evaluate(() => { const {width, height} = painting; return [width, height]; })"
+    assert max(browser.do(size)) == 320
+    assert browser.do("return page.failures") == []
 
 
 def test_the_single_page_works_from_the_disk(browser, quick_styles, runtime, tmp_path, picture):

@@ -19,7 +19,8 @@ export class Engine {
   device = null;
 
   /**
-   * @param {{address: function(string): string, worker: function(): Worker, runtime: object}} files where things are
+   * @param {{worker: function(): Worker, runtime: object}} files a worker of worker.js, and for each device a
+   *     function that returns a promise of the files of ONNX Runtime Web (see open.js)
    * @param {"auto" | "wasm" | "webgpu"} device webgpu takes an emulated GPU too, and nothing else
    */
   constructor(files, device = "auto") {

@@ -2,7 +2,7 @@
 // (fastnst/painter.py, fastnst/image/), within one level of its bytes. The network never runs here.
 
 import { oklabToRgb, rgbToOklab, withColoursOf } from "./oklab.js";
-import { resized, roundHalfEven } from "./resample.js";
+import { resized } from "./resample.js";
 
 const LEVELS = 5; // of a blend's pyramids: 1 to 16 pixels hold brush strokes
 const NEGLIGIBLE = 1e-8;
@@ -57,15 +57,17 @@ export function blended(pictures, weights, size) {
  */
 export function mixed(photo, painting, strength, mask) {
   if (strength === 1 && mask === null) return painting;
-  const result = new Uint8Array(photo.length);
-  for (let pixel = 0, at = 0; at < photo.length; pixel++) {
-    const weight = mask === null ? strength : strength * mask[pixel];
-    for (const end = at + 3; at < end; at++) {
-      const value = roundHalfEven(photo[at] + weight * (painting[at] - photo[at]));
-      result[at] = value < 0 ? 0 : value > 255 ? 255 : value;
+  // Such an array rounds as NumPy does, and clips.
+  const result = new Uint8ClampedArray(photo.length);
+  if (mask === null) {
+    for (let at = 0; at < result.length; at++) result[at] = photo[at] + strength * (painting[at] - photo[at]);
+  } else {
+    for (let pixel = 0, at = 0; at < result.length; pixel++) {
+      const weight = strength * mask[pixel];
+      for (const end = at + 3; at < end; at++) result[at] = photo[at] + weight * (painting[at] - photo[at]);
     }
   }
-  return result;
+  return new Uint8Array(result.buffer);
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { PaintedPhoto, scaled } from "./controls.js";
 import { encoded, readPhoto, withAlpha } from "./photo.js";
-import { fit } from "./resample.js";
+import { fit, resized } from "./resample.js";
 import { expose } from "../rpc.js";
 
 const MOST_DECODED = 2; // photos, beside the one that is shown
@@ -58,15 +58,14 @@ expose({
 
   /** The result as a bitmap for the screen; without layers, the photo. */
   async view(id, layers, controls, longerSide) {
-    const { photo, painted } = await held(id);
-    const rgb = painted.result(layers, controls);
-    const bitmap = await bitmapOf({ ...photo, rgb }, longerSide);
+    const { photo, painted } = reduced(await held(id), layers, longerSide);
+    const bitmap = await bitmapOf({ ...photo, rgb: painted.result(layers, controls) });
     return { value: bitmap, transfer: [bitmap] };
   },
 
   /** A painting of any size as a bitmap. */
   async bitmap(painting) {
-    const bitmap = await bitmapOf(painting, Infinity);
+    const bitmap = await bitmapOf(painting);
     return { value: bitmap, transfer: [bitmap] };
   },
 
@@ -90,9 +89,30 @@ expose({
   },
 });
 
-async function bitmapOf({ rgb, alpha = null, width, height }, longerSide) {
-  const data = new ImageData(withAlpha(rgb, alpha), width, height);
-  if (Math.max(width, height) <= longerSide) return createImageBitmap(data);
-  const size = fit({ width, height }, longerSide);
-  return createImageBitmap(data, { resizeWidth: size.width, resizeHeight: size.height, resizeQuality: "high" });
+/**
+ * A photo with its paintings as large as the screen needs them: controls act on these at once, however large
+ * the photo is. The result's file is made of the whole ones.
+ */
+function reduced(entry, layers, longerSide) {
+  const { photo, painted } = entry;
+  if (Math.max(photo.width, photo.height) <= longerSide) return entry;
+  const size = fit(photo, longerSide);
+  if (entry.screen?.photo.width !== size.width) {
+    const rgb = scaled(photo.rgb, photo, size);
+    const alpha = photo.alpha && resized(photo.alpha, photo, size, 1, "bilinear");
+    const small = { rgb, alpha, ...size };
+    entry.screen = { photo: small, painted: new PaintedPhoto(small) };
+  }
+  const { screen } = entry;
+  for (const { key } of layers) {
+    const painting = painted.paintings.get(key);
+    const isLarger = painting.width > size.width;
+    const rgb = () => scaled(painting.rgb, painting, size);
+    if (!screen.painted.paintings.has(key)) screen.painted.keep(key, isLarger ? { rgb: rgb(), ...size } : painting);
+  }
+  return screen;
+}
+
+function bitmapOf({ rgb, alpha = null, width, height }) {
+  return createImageBitmap(new ImageData(withAlpha(rgb, alpha), width, height));
 }

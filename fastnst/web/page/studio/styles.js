@@ -15,10 +15,10 @@ export class StyleList {
       const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
       canvas.setAttribute("aria-hidden", "true");
       const title = Object.assign(document.createElement("b"), { textContent: style.title });
-      const artist = Object.assign(document.createElement("small"), { textContent: style.artist ?? "" });
-      label.append(input, canvas, title, artist);
+      label.append(input, canvas, title);
+      label.title = style.artist;
       input.addEventListener("change", () => onPick(style.key));
-      this.#items.set(style.key, { label, input, canvas });
+      this.#items.set(style.key, { label, input, canvas, artist: style.artist });
       this.#root.append(label);
     }
   }
@@ -36,6 +36,7 @@ export class StyleList {
 
   pick(key) {
     for (const [each, { input }] of this.#items) input.checked = each === key;
+    document.querySelector("#artist").textContent = this.#items.get(key)?.artist ?? "";
   }
 
   /** The picture of a style as it is shown, to stand in until the painting is done. */

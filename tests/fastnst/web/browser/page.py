@@ -85,9 +85,7 @@ class Browser:
         return page
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
+        self._process.communicate(timeout=30)  # which ends the driver's input
 
 
 class Page:

@@ -1,0 +1,38 @@
+// An engine for the styles of this site.
+
+import { address, bytes, importable, worker } from "../assets.js";
+import { Engine } from "./engine.js";
+
+/** The site's styles by their keys, each with `model`, which reads its file when it is first needed. */
+export function stylesOf(site) {
+  return new Map(site.styles.map((style) => [style.key, { ...style, model: once(() => bytes(style.file)) }]));
+}
+
+/**
+ * Return an engine; ONNX Runtime Web is loaded with the first painting.
+ * @param site what `site()` of assets.js gives
+ * @param {{device?: "auto" | "wasm" | "webgpu", onLoading?: function(number), onLoaded?: function(string[])}} how
+ *     told the share of the runtime that has come, and the files that it consists of
+ */
+export function openEngine(site, { device = "auto", onLoading = () => {}, onLoaded = () => {} } = {}) {
+  const runtime = {};
+  for (const [name, files] of Object.entries(site.runtime.devices)) {
+    const wasm = once(() => bytes(files.wasm, onLoading));
+    runtime[name] = async () => {
+      const binary = await wasm();
+      onLoaded([files.module, files.mjs, files.wasm].filter(Boolean));
+      return { module: await importable(files.module), mjs: files.mjs && address(files.mjs), bytes: binary };
+    };
+  }
+  return new Engine({ worker: () => worker("network/worker.js"), runtime }, device);
+}
+
+/** Do something once, however often it is asked for; what failed is tried again. */
+function once(make) {
+  let made;
+  return () =>
+    (made ??= make().catch((error) => {
+      made = undefined;
+      throw error;
+    }));
+}
