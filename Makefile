@@ -62,6 +62,7 @@ evaluate: install  ## Measure the style MODEL=name-or-file of STYLE=painting.jpg
 gallery: install  ## Repaint the pictures of both READMEs
 	@$(BIN)/python checkpoints/gallery/paint_styles.py
 	@$(BIN)/python checkpoints/gallery/paint_controls.py
+	@$(BIN)/python checkpoints/gallery/paint_page.py
 
 # Each process runs PyTorch on one thread: threads of several processes would wait for one another.
 test: install  ## Run the tests

@@ -31,7 +31,12 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def main() -> None:
-    """Write page.jpg beside this file."""
+    """Write page.jpg beside this file, where Node.js and Chromium are installed."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if node is None or npm is None or chromium is None:
+        print("page.jpg stays as it is: Node.js, npm or Chromium is not installed")
+        return
     styles = [style.path for style in list_bundled_styles()]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -39,10 +44,6 @@ def main() -> None:
         handler = functools.partial(_Quiet, directory=str(folder / "site"))
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        node, npm = shutil.which("node"), shutil.which("npm")
-        chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
-        if node is None or npm is None or chromium is None:
-            raise SystemExit("Node.js, npm and Chromium must be installed")
         browser = Browser(node, install_npm_modules(npm), chromium, folder)
         page = browser.open(f"http://127.0.0.1:{server.server_port}/")
         page.do(f"await page.setViewport({{width: {WIDTH}, height: {HEIGHT}}})")

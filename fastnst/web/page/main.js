@@ -73,7 +73,7 @@ function tellLoading(share) {
 
 studio.addEventListener("status", ({ detail }) => tell(detail.text, detail));
 studio.addEventListener("painting", () => {
-  $("#cancel").hidden = !studio.isPainting;
+  $("#cancel").hidden = !studio.isPainting && !batch;
   if (!studio.isPainting) $("#progress").hidden = true;
 });
 studio.addEventListener("thumbs", () => styleList.clear());
@@ -162,7 +162,7 @@ let batch = null;
 async function downloadAll() {
   batch = new AbortController();
   $("#cancel").hidden = false;
-  const name = `fastnst.${studio.styleName}.zip`;
+  const name = `fastnst.${studio.styleName()}.zip`;
   const bar = $("#progress");
   try {
     const { blob, painted, failed } = await paintAll(studio, {

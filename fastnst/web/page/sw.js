@@ -45,7 +45,8 @@ async function answer(request) {
   let response = await cache.match(key);
   if (!response) {
     response = await fetch(request);
-    if (response.ok && request.mode !== "navigate") await cache.put(key, response.clone());
+    // Where the disk is full, the page works on with a network.
+    if (response.ok && request.mode !== "navigate") await cache.put(key, response.clone()).catch(() => {});
   }
   return isolated(response);
 }

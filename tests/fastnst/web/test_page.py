@@ -173,6 +173,21 @@ def test_several_photos_come_as_a_zip_and_bad_ones_are_named(page, picture, tmp_
     page.wait("document.querySelector('#status').textContent.startsWith('3 photos are in')")
 
 
+def test_a_batch_goes_on_with_its_controls_whatever_is_shown(page, picture):
+    page.drop(*(picture(f"{name}.png", 60, 80) for name in ("one", "two", "three")))
+    page.wait("fastnst.studio.photos.length === 3")
+    page.wait_painted()
+    page.evaluate(
+        "document.querySelector('#download-all').click();"
+        "await fastnst.studio.select(fastnst.studio.photos[1]);"
+        "fastnst.studio.change({style: 'other_one', strength: 0});"
+    )
+    with zipfile.ZipFile(page.saved(f"fastnst.{QUICK}.zip")) as archive:
+        assert archive.namelist() == [f"{name}.{QUICK}.jpg" for name in ("one", "two", "three")]
+        shown = np.asarray(Image.open(io.BytesIO(archive.read(f"three.{QUICK}.jpg")))).astype(int)
+    assert np.abs(shown - (255 - photo(60, 80))).mean() < 2
+
+
 def test_cancel_ends_a_painting_and_the_next_one_works(painting_page, picture):
     page = painting_page
     page.drop(picture("a.png", 60, 80))

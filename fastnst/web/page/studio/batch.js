@@ -11,11 +11,12 @@ import { Zip } from "../pictures/zip.js";
 export async function paintAll(studio, { signal, onPhoto }) {
   const zip = new Zip();
   const photos = [...studio.photos];
+  const controls = { ...studio.controls }; // those of the moment, whatever the visitor does meanwhile
   let failed = 0;
   for (const [number, photo] of photos.entries()) {
     onPhoto(number, photos.length);
     try {
-      await zip.add(studio.resultName(photo), await studio.result(photo, { signal }));
+      await zip.add(studio.resultName(photo, controls), await studio.result(photo, { signal, controls }));
     } catch (error) {
       if (error.name === "AbortError") throw error;
       studio.complain(error, { name: photo.name });

@@ -44,8 +44,8 @@ export class Studio extends EventTarget {
   }
 
   /** The names of the styles in use, as in the names of results. */
-  get styleName() {
-    return this.#layers().map(({ style }) => style).join("+");
+  styleName(controls = this.controls) {
+    return [controls.style, controls.blend].filter(Boolean).join("+");
   }
 
   /** Add photos; the first of them is shown. Those that cannot be read are told of. */
@@ -130,8 +130,7 @@ export class Studio extends EventTarget {
   }
 
   /** The longer side at which a photo is painted, or null for its own. */
-  paintedSide(photo) {
-    const { brush } = this.controls;
+  paintedSide(photo, { brush } = this.controls) {
     const longer = Math.max(photo.width, photo.height);
     if (brush !== null && brush < longer) return brush;
     const pixels = photo.width * photo.height;
@@ -143,8 +142,8 @@ export class Studio extends EventTarget {
     const photo = this.current;
     if (!photo) return;
     const needed = this.#layers(photo);
-    for (const [key, { abort }] of this.#paintings) {
-      if (!needed.some((layer) => `${photo.id}/${layer.key}` === key)) abort.abort();
+    for (const [key, { abort, isShown }] of this.#paintings) {
+      if (isShown && !needed.some((layer) => `${photo.id}/${layer.key}` === key)) abort.abort();
     }
     if (needed.length === 0) {
       this.#stage.clearPainting();
@@ -191,18 +190,18 @@ export class Studio extends EventTarget {
     }
   }
 
-  /** The file of a photo's result, painted if it is not yet. */
-  async result(photo = this.current, { type, signal } = {}) {
-    const layers = this.#layers(photo);
+  /** The file of a photo's result, painted if it is not yet; with a signal it goes on whatever is shown. */
+  async result(photo = this.current, { type, signal, controls = { ...this.controls } } = {}) {
+    const layers = this.#layers(photo, controls);
     await this.#paintMissing(photo, layers, signal);
-    return this.#pictures.call("encode", [photo.id, layers, this.#mixing(photo), type]);
+    return this.#pictures.call("encode", [photo.id, layers, this.#mixing(photo, controls), type]);
   }
 
   /** What a photo's result is called: photo.STYLE.jpg. */
-  resultName(photo = this.current) {
+  resultName(photo = this.current, controls = this.controls) {
     const dot = photo.name.lastIndexOf(".");
     const stem = dot > 0 ? photo.name.slice(0, dot) : photo.name;
-    return `${stem}.${this.styleName}.${photo.hasAlpha ? "png" : "jpg"}`;
+    return `${stem}.${this.styleName(controls)}.${photo.hasAlpha ? "png" : "jpg"}`;
   }
 
   /** Stop what is being painted. */
@@ -212,16 +211,15 @@ export class Studio extends EventTarget {
     this.#tell("status", { text: text("cancelled") });
   }
 
-  #layers(photo = this.current) {
-    const { style, blend, share } = this.controls;
+  #layers(photo = this.current, controls = this.controls) {
+    const { style, blend, share } = controls;
     if (style === null || !photo) return [];
-    const at = this.paintedSide(photo) ?? "own";
-    const layer = (each, weight) => ({ style: each, weight, key: `${each}@${at}` });
+    const side = this.paintedSide(photo, controls);
+    const layer = (each, weight) => ({ style: each, weight, side, key: `${each}@${side ?? "own"}` });
     return blend === null ? [layer(style, 1)] : [layer(style, 1 - share), layer(blend, share)];
   }
 
-  #mixing(photo) {
-    const { strength, keepColours } = this.controls;
+  #mixing(photo, { strength, keepColours } = this.controls) {
     return { strength, keepColours, mask: photo.mask };
   }
 
@@ -252,7 +250,7 @@ export class Studio extends EventTarget {
       this.#stage.isBusy = this.isPainting;
       this.#tell("painting");
     });
-    this.#paintings.set(key, { promise, abort });
+    this.#paintings.set(key, { promise, abort, isShown: signal === undefined });
     this.#stage.isBusy = true;
     this.#tell("draft", { key: layer.style });
     this.#tell("painting");
@@ -261,7 +259,7 @@ export class Studio extends EventTarget {
 
   async #paint(photo, layer, signal) {
     const style = this.#styles.get(layer.style);
-    const picture = await this.#pictures.call("pixels", [photo.id, this.paintedSide(photo)]);
+    const picture = await this.#pictures.call("pixels", [photo.id, layer.side]);
     const { width, height } = picture;
     const started = () => {
       const milliseconds = this.#engine.estimate(layer.style, width * height);
@@ -317,7 +315,7 @@ export class Studio extends EventTarget {
   }
 
   #abortAll() {
-    for (const { abort } of this.#paintings.values()) abort.abort();
+    for (const { abort, isShown } of this.#paintings.values()) if (isShown) abort.abort();
   }
 
   #snapshot() {

@@ -52,6 +52,7 @@ class Browser:
         arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
         given = {"modules": str(modules), "executable": executable, "args": arguments}
         self.downloads = downloads
+        self._opened = 0
         self._process = subprocess.Popen(
             [node, str(Path(__file__).with_name("driver.mjs")), json.dumps(given)],
             stdin=subprocess.PIPE,
@@ -73,11 +74,12 @@ class Browser:
 
     def open(self, address: str, before: str = "") -> Page:
         """Open an address in a fresh context; `before` runs in Node.js before the page is loaded."""
-        page = Page(self)
+        self._opened += 1
+        page = Page(self, self._opened)
         self.do(
             "await (await page.createCDPSession()).send('Browser.setDownloadBehavior', {behavior: 'allow', "
             "downloadPath: value, browserContextId: page.browserContext().id})",
-            str(self.downloads),
+            str(self.downloads / str(page.number)),
             fresh=True,
         )
         self.do(f"await page.setViewport({{width: 1280, height: 860}}); {before}")
@@ -91,8 +93,8 @@ class Browser:
 class Page:
     """The page that is open."""
 
-    def __init__(self, browser: Browser) -> None:
-        self.browser = browser
+    def __init__(self, browser: Browser, number: int) -> None:
+        self.browser, self.number = browser, number
         self.do = browser.do
 
     def go(self, address: str) -> None:
@@ -172,12 +174,12 @@ class Page:
 
     def saved(self, name: str) -> Path:
         """The file that the page saved under a name."""
-        path = self.browser.downloads / name
+        path = self.browser.downloads / str(self.number) / name
         for _ in range(300):
             if path.exists() and path.stat().st_size:
                 return path
             time.sleep(0.1)
-        raise AssertionError(f"{name} was not saved: {list(self.browser.downloads.iterdir())}")
+        raise AssertionError(f"{name} was not saved: {list(path.parent.glob('*'))}")
 
     def requests(self) -> Sequence[dict[str, str]]:
         return list(self.do("return page.requests"))
