@@ -35,6 +35,7 @@ const engine = openEngine(site, {
   device: ["wasm", "webgpu"].includes(wanted) ? wanted : "auto",
   onLoading: (share) => tellLoading(share),
   onLoaded: (files) => offline.keep(files),
+  onReady: () => isLoading && tell(""),
 });
 const pictures = new Connection(worker("pictures/worker.js"));
 const stage = new Stage(() => studio.showAll());
@@ -49,10 +50,12 @@ globalThis.fastnst = { studio, engine, pictures, styles };
 // What happens to the studio is shown ------------------------------------------------------------------------------
 
 let progressTimer;
+let isLoading = false;
 
 function tell(words, { isWrong = false, milliseconds } = {}) {
   const place = studio.current ? $("#status") : $("#welcome-status");
   place.textContent = words;
+  isLoading = false;
   place.classList.toggle("wrong", isWrong);
   clearInterval(progressTimer);
   const progress = $("#progress");
@@ -68,7 +71,8 @@ function tell(words, { isWrong = false, milliseconds } = {}) {
 }
 
 function tellLoading(share) {
-  if (!engine.isReady) tell(share ? text("loadingSize", { percent: Math.floor(100 * share) }) : text("loading"));
+  tell(share ? text("loadingSize", { percent: Math.floor(100 * share) }) : text("loading"));
+  isLoading = true;
 }
 
 studio.addEventListener("status", ({ detail }) => tell(detail.text, detail));

@@ -10,6 +10,7 @@ const MOST_THREADS = 8;
 export class Engine {
   #files;
   #wants;
+  #onReady;
   #worker = null;
   #opened = new Set();
   #queue = [];
@@ -22,10 +23,12 @@ export class Engine {
    * @param {{worker: function(): Worker, runtime: object}} files a worker of worker.js, and for each device a
    *     function that returns a promise of the files of ONNX Runtime Web (see open.js)
    * @param {"auto" | "wasm" | "webgpu"} device webgpu takes an emulated GPU too, and nothing else
+   * @param {function()} onReady called when a new worker has opened a style
    */
-  constructor(files, device = "auto") {
+  constructor(files, device = "auto", onReady = () => {}) {
     this.#files = files;
     this.#wants = device;
+    this.#onReady = onReady;
   }
 
   /**
@@ -44,11 +47,6 @@ export class Engine {
       this.#queue.splice(place < 0 ? this.#queue.length : place, 0, task);
       this.#next();
     });
-  }
-
-  /** Whether a style was opened, so that painting begins at once. */
-  get isReady() {
-    return this.#opened.size > 0;
   }
 
   /** How many milliseconds a picture will take, by those that the style painted; undefined before. */
@@ -94,6 +92,7 @@ export class Engine {
         if (!this.#opened.has(style.key)) {
           await worker.call("open", [style.key, await style.model()]);
           this.#opened.add(style.key);
+          if (this.#opened.size === 1) this.#onReady();
         }
         return await worker.call("paint", [style.key, picture.rgb, picture.width, picture.height]);
       } catch (error) {

@@ -11,10 +11,11 @@ export function stylesOf(site) {
 /**
  * Return an engine; ONNX Runtime Web is loaded with the first painting.
  * @param site what `site()` of assets.js gives
- * @param {{device?: "auto" | "wasm" | "webgpu", onLoading?: function(number), onLoaded?: function(string[])}} how
- *     told the share of the runtime that has come, and the files that it consists of
+ * @param {{device?: "auto" | "wasm" | "webgpu", onLoading?: function(number), onLoaded?: function(string[]),
+ *     onReady?: function()}} how told the share of the runtime that has come, the files that it consists of, and
+ *     when a worker is ready to paint
  */
-export function openEngine(site, { device = "auto", onLoading = () => {}, onLoaded = () => {} } = {}) {
+export function openEngine(site, { device = "auto", onLoading = () => {}, onLoaded = () => {}, onReady } = {}) {
   const runtime = {};
   for (const [name, files] of Object.entries(site.runtime.devices)) {
     const wasm = once(() => bytes(files.wasm, onLoading));
@@ -24,7 +25,7 @@ export function openEngine(site, { device = "auto", onLoading = () => {}, onLoad
       return { module: await importable(files.module), mjs: files.mjs && address(files.mjs), bytes: binary };
     };
   }
-  return new Engine({ worker: () => worker("network/worker.js"), runtime }, device);
+  return new Engine({ worker: () => worker("network/worker.js"), runtime }, device, onReady);
 }
 
 /** Do something once, however often it is asked for; what failed is tried again. */

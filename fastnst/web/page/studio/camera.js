@@ -74,7 +74,7 @@ export class Camera {
       const seconds = (performance.now() - start) / 1000;
       // The first frame of a style also loads it.
       if (shown++ > 0) rate = rate ? 0.8 * rate + 0.2 / seconds : 1 / seconds;
-      if (shown % 8 === 0) this.#adapt(rate);
+      if (shown % (rate < 6 ? 3 : 8) === 0) this.#adapt(rate);
       if (shown % 4 === 0) {
         const { width, height } = this.#canvas;
         $("#camera-status").textContent = text("cameraSpeed", { rate: rate.toFixed(rate < 10 ? 1 : 0), width, height });
