@@ -1,11 +1,17 @@
-// How photos come in: chosen, dropped (folders too), pasted.
+// How photos and style files come in: chosen, dropped (folders too), pasted.
 
 const $ = (selector) => document.querySelector(selector);
 const LIKELY = /\.(jpe?g|png|webp|avif|gif|bmp|hei[cf])$/i;
 
-/** @param {function(File[])} onFiles called with what may be photos, and with nothing if there are none */
-export function takePhotos(onFiles) {
-  const give = (files) => onFiles(files.filter((file) => file.type.startsWith("image/") || LIKELY.test(file.name)));
+/**
+ * @param {function(File[], File[])} onFiles called with what may be photos, and with style files; both may be empty
+ */
+export function takeFiles(onFiles) {
+  const give = (files) =>
+    onFiles(
+      files.filter((file) => file.type.startsWith("image/") || LIKELY.test(file.name)),
+      files.filter((file) => /\.onnx$/i.test(file.name)),
+    );
   const input = $("#files");
   for (const id of ["#choose", "#add"]) $(id).addEventListener("click", () => input.click());
   input.addEventListener("change", () => {

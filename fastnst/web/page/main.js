@@ -1,8 +1,8 @@
 // The page: its parts, made and joined.
 
 import { address, bytes, site as readSite, worker } from "./assets.js";
-import { takePhotos } from "./intake.js";
-import { openEngine, stylesOf } from "./network/open.js";
+import { takeFiles } from "./intake.js";
+import { openEngine, styleOfFile, stylesOf } from "./network/open.js";
 import { keepOffline } from "./offline.js";
 import { Connection } from "./rpc.js";
 import { paintAll } from "./studio/batch.js";
@@ -40,7 +40,8 @@ const engine = openEngine(site, {
 const pictures = new Connection(worker("pictures/worker.js"));
 const stage = new Stage(() => studio.showAll());
 const studio = new Studio({ engine, pictures, stage, styles });
-const styleList = new StyleList([...styles.values()], (style) => studio.change({ style }));
+const styleList = new StyleList((style) => studio.change({ style }));
+for (const style of styles.values()) styleList.add(style);
 const panel = new Panel({ studio, stage, styles, styleList, pictures });
 panel.show();
 
@@ -87,6 +88,10 @@ studio.addEventListener("thumb", ({ detail: { key, bitmap } }) => {
 });
 studio.addEventListener("draft", ({ detail: { key } }) => stage.showDraft(styleList.picture(key)));
 studio.addEventListener("photos", showPhotos);
+studio.addEventListener("style", ({ detail: { style } }) => {
+  styleList.add(style);
+  tell(text("styleAdded", { name: style.title }));
+});
 
 function showPhotos() {
   const isEmpty = studio.photos.length === 0;
@@ -130,7 +135,14 @@ async function addPhotos(files, style) {
   await studio.add(files);
 }
 
-takePhotos((files) => addPhotos(files));
+takeFiles(async (photos, models) => {
+  if (photos.length || !models.length) await addPhotos(photos);
+  for (const model of models) {
+    const style = styleOfFile(model);
+    if (styles.has(style.key)) tell(text("twoStyles", { name: style.key }), { isWrong: true });
+    else await studio.addStyle(style);
+  }
+});
 
 async function openExample({ file, name }, style) {
   try {
@@ -222,19 +234,17 @@ if (example) {
       card({ image: each.file, alt: text("example", { name: each.title }), detail: each.title }, () => openExample(each)),
     ),
   );
+  $("#samples").append(
+    ...site.styles.map(({ key, title, artist, sample }) =>
+      card({ image: sample, alt: text("tryStyle", { name: title }), title, detail: artist }, () => openExample(example, key)),
+    ),
+  );
   if (site.hero) {
     $("#hero img").src = address(site.hero);
     $("#hero img").alt = text("hero", { photo: example.title });
     $("#hero").hidden = false;
   }
 }
-$("#samples").append(
-  ...site.styles.map(({ key, title, artist, sample }) =>
-    card({ image: sample, alt: text("tryStyle", { name: title }), title, detail: artist }, () =>
-      example ? openExample(example, key) : $("#choose").click(),
-    ),
-  ),
-);
 $("#about").textContent = text("footer", { version: site.runtime.version });
 for (const file of site.licences) {
   const name = file.split("/").pop().replace(".txt", "");

@@ -7,7 +7,7 @@ const texts = {
   lead: "Choose a photo and see it in every style. It is painted here, in your browser: no photo leaves this device.",
   choose: "Choose photos",
   camera: "Use the camera",
-  dropHint: "or drop or paste them anywhere on this page",
+  dropHint: "or drop or paste them anywhere on this page; a style of your own (.onnx), too",
   dropHere: "Drop your photos",
   examples: "Or begin with one of these",
   stylesShown: "The styles",
@@ -75,6 +75,8 @@ const texts = {
   noPhotos: "There was no photo among what you gave.",
   failed: "Painting failed: {reason}",
   failedLarge: "There was not enough memory for {width} × {height}. Choose a broader brush, or use fastnst stylize.",
+  styleAdded: "The style {name} is there now",
+  twoStyles: "There is a style {name} already: rename the file.",
   noStyle: "The style {name} could not be loaded: {reason}",
   offline: "The page could not load what it needs: {reason}",
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fastnst import Painter, Stylizer
+from tests.fastnst.tiny_models import invert
 from tests.fastnst.web.conftest import bundled
 from tests.fastnst.web.pictures import Painted, photo
 
@@ -171,6 +172,27 @@ def test_several_photos_come_as_a_zip_and_bad_ones_are_named(page, picture, tmp_
         shown = np.asarray(Image.open(io.BytesIO(archive.read(names[1]))).convert("RGB")).astype(int)
     assert np.abs(shown - 127.5).mean() < 2
     page.wait("document.querySelector('#status').textContent.startsWith('3 photos are in')")
+
+
+def test_style_files_of_the_visitor(page, picture, models, tmp_path):
+    (tmp_path / "no style.onnx").write_bytes(b"nothing of that kind")
+    own = invert(tmp_path / "My own.onnx")
+    page.drop(own, picture("a.png", 60, 80))
+    page.wait("fastnst.studio.controls.style === 'My own'")
+    page.wait_painted()
+    assert apart(page.result(), 255 - photo(60, 80)) == 0
+    page.click("#download")
+    page.saved("a.My own.jpg")
+    page.drop(own)
+    page.wait("document.querySelector('#status').textContent.startsWith('There is a style My own already')")
+    for path in (tmp_path / "no style.onnx", models / "invert_float.onnx"):
+        page.drop(path)
+        told = f"The style {path.stem} could not be loaded"
+        page.wait("document.querySelector('#status').textContent.startsWith(value)", told)
+    assert page.evaluate("return fastnst.studio.controls.style") == "My own"
+    page.set("#strength", 0.5)
+    page.wait_painted()
+    page.do("page.messages.length = 0")  # ONNX Runtime's own
 
 
 def test_a_batch_goes_on_with_its_controls_whatever_is_shown(page, picture):

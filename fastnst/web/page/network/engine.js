@@ -86,6 +86,7 @@ export class Engine {
   }
 
   async #run(style, picture) {
+    const wanted = this.#wants;
     for (;;) {
       try {
         const worker = await this.#started();
@@ -98,8 +99,12 @@ export class Engine {
       } catch (error) {
         if (error.name === "AbortError") throw error;
         this.#end();
-        if (this.device !== "webgpu" || this.#wants === "webgpu") throw error;
-        this.#wants = "wasm"; // the GPU failed: this picture and all later ones are painted without it
+        const hasFailedOnGpu = this.device === "webgpu";
+        if (!hasFailedOnGpu || wanted === "webgpu") {
+          this.#wants = wanted; // what fails without the GPU, too, is not the GPU's fault
+          throw error;
+        }
+        this.#wants = "wasm"; // this picture and all later ones are painted without the GPU
       }
     }
   }

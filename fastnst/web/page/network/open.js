@@ -8,6 +8,13 @@ export function stylesOf(site) {
   return new Map(site.styles.map((style) => [style.key, { ...style, model: once(() => bytes(style.file)) }]));
 }
 
+/** A style of a file that the visitor gave. */
+export function styleOfFile(file) {
+  const key = file.name.replace(/\.onnx$/i, "");
+  const model = once(async () => new Uint8Array(await file.arrayBuffer()));
+  return { key, title: key, artist: "", bytes: file.size, model };
+}
+
 /**
  * Return an engine; ONNX Runtime Web is loaded with the first painting.
  * @param site what `site()` of assets.js gives

@@ -25,7 +25,6 @@ export class Camera {
     this.#styles = styles;
     this.#onPhoto = onPhoto;
     Object.assign(this.#video, { muted: true, playsInline: true });
-    $("#camera-style").replaceChildren(...[...styles.values()].map(({ key, title }) => new Option(title, key)));
     $("#camera-close").addEventListener("click", () => this.#dialog.close());
     $("#camera-take").addEventListener("click", () => this.#take());
     $("#camera-record").addEventListener("click", () => this.#record());
@@ -39,6 +38,8 @@ export class Camera {
 
   /** Open the camera in a style; by default in the smallest one. */
   async open(style) {
+    const options = [...this.#styles.values()].map(({ key, title }) => new Option(title, key));
+    $("#camera-style").replaceChildren(...options);
     const smallest = [...this.#styles.values()].reduce((one, other) => (other.bytes < one.bytes ? other : one));
     $("#camera-style").value = style ?? smallest.key;
     $("#camera-status").textContent = text("loading");

@@ -48,6 +48,25 @@ export class Studio extends EventTarget {
     return [controls.style, controls.blend].filter(Boolean).join("+");
   }
 
+  /**
+   * Add a style, and pick it. It must paint something first: not every ONNX file is a style.
+   * @param {{key, title, artist, bytes, model}} style
+   */
+  async addStyle(style) {
+    try {
+      const probe = { rgb: new Uint8Array(3 * 32 * 32), width: 32, height: 32 };
+      await this.#engine.paint(style, probe, { urgent: true });
+    } catch (error) {
+      this.complain(new PageError("noStyle", { name: style.title, reason: error.message }));
+      return;
+    }
+    this.#styles.set(style.key, style);
+    this.#tell("style", { style });
+    if (!this.current) return this.begin(style.key);
+    this.#paintThumbs(this.current, this.#thumbs.signal, [style]);
+    this.change({ style: style.key });
+  }
+
   /** Add photos; the first of them is shown. Those that cannot be read are told of. */
   async add(files) {
     const added = [];
@@ -292,11 +311,11 @@ export class Studio extends EventTarget {
     if (photo === this.current) this.#stage.showPhoto(bitmap);
   }
 
-  async #paintThumbs(photo, signal) {
-    this.#tell("thumbs");
+  async #paintThumbs(photo, signal, chosen = null) {
+    if (chosen === null) this.#tell("thumbs");
     const small = Math.min(THUMB, Math.max(photo.width, photo.height));
     const picture = await this.#pictures.call("pixels", [photo.id, small]);
-    const styles = [...this.#styles.values()];
+    const styles = chosen ?? [...this.#styles.values()];
     // The style in use comes first: its small picture stands in until the large one is done.
     styles.sort((one, other) => (other.key === this.controls.style) - (one.key === this.controls.style));
     for (const style of styles) {

@@ -7,20 +7,26 @@ export class StyleList {
   #root = document.querySelector("#styles");
   #items = new Map();
 
-  /** @param {{key, title, artist}[]} styles @param {function(string)} onPick */
-  constructor(styles, onPick) {
-    for (const style of styles) {
-      const label = document.createElement("label");
-      const input = Object.assign(document.createElement("input"), { type: "radio", name: "style", value: style.key });
-      const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
-      canvas.setAttribute("aria-hidden", "true");
-      const title = Object.assign(document.createElement("b"), { textContent: style.title });
-      label.append(input, canvas, title);
-      label.title = style.artist;
-      input.addEventListener("change", () => onPick(style.key));
-      this.#items.set(style.key, { label, input, canvas, artist: style.artist });
-      this.#root.append(label);
-    }
+  #onPick;
+
+  /** @param {function(string)} onPick called with a style's key */
+  constructor(onPick) {
+    this.#onPick = onPick;
+  }
+
+  /** @param {{key, title, artist}} style */
+  add(style) {
+    const label = document.createElement("label");
+    const input = Object.assign(document.createElement("input"), { type: "radio", name: "style", value: style.key });
+    const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+    canvas.setAttribute("aria-hidden", "true");
+    const title = Object.assign(document.createElement("b"), { textContent: style.title });
+    label.append(input, canvas, title);
+    label.title = style.artist;
+    label.classList.add("waiting");
+    input.addEventListener("change", () => this.#onPick(style.key));
+    this.#items.set(style.key, { label, input, canvas, artist: style.artist });
+    this.#root.append(label);
   }
 
   /** Mark all as not painted yet. */
