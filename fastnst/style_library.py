@@ -13,17 +13,8 @@ from fastnst.errors import FastnstError
 
 STYLES_VARIABLE = "FASTNST_STYLES"
 
-BUNDLED_STYLES = (
-    "kandinsky",
-    "kandinsky-fast",
-    "starry_night",
-    "starry_night-fast",
-    "the_scream",
-    "the_scream-fast",
-    "wave",
-    "wave-fast",
-)
-"""The bundled styles: four paintings, each with the full and with the fast network."""
+BUNDLED_STYLES = ("kandinsky", "starry_night", "the_scream", "wave")
+"""The styles that come with fastnst."""
 
 
 @dataclass(frozen=True)

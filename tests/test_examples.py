@@ -13,7 +13,7 @@ from PIL import Image
 from fastnst import Painter, Stylizer
 
 ROOT = Path(__file__).parent.parent
-STYLE = ROOT / "checkpoints" / "wave-fast.onnx"
+STYLE = ROOT / "checkpoints" / "wave.onnx"
 EXAMPLES = ROOT / "examples"
 
 

@@ -61,7 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("FASTNST_STYLES", str(tmp_path / "styles"))
     (tmp_path / "styles").mkdir()
-    shutil.copy(ROOT / "checkpoints" / "wave-fast.onnx", tmp_path / "styles" / "painting.onnx")
+    shutil.copy(ROOT / "checkpoints" / "wave.onnx", tmp_path / "styles" / "painting.onnx")
     return tmp_path
 
 

@@ -137,8 +137,7 @@ class _Demo:
             "the style as one ONNX file",
             ["export", self.folder / f"{self.style}.ckpt", "--unless-current"],
         )
-        # Without the fast networks, which paint nearly the same.
-        bundled = [style.name for style in list_bundled_styles() if not style.name.endswith("-fast")]
+        bundled = [style.name for style in list_bundled_styles()]
         stylize = ["fastnst", "stylize", photos, "-o", painted]
         # Photos in the bundled styles do not change.
         self._step("photos in this style", [*stylize, "-m", model, "--overwrite"])

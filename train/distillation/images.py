@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from train.generated.photo.image import GeneratedImage
-from train.network.build import StyleNetwork
-from train.network.transformer_net import TransformerNet
+from train.network.build import StyleNetwork, build_network
+from train.network.shape import NETWORKS
 from train.step.muon import Muon
 
 _T = TypeVar("_T")
@@ -184,7 +184,7 @@ class DistillationImages:
         """Train a network for some steps with the student; return photos that it paints, and its style."""
         if self._live is None or self._steps_left <= 0:
             # Half of them start from a trained style, as in the presets for CPUs, half from random weights.
-            self._live = TransformerNet(32, 5).to(memory_format=torch.channels_last)
+            self._live = build_network(NETWORKS["wide"]).to(memory_format=torch.channels_last)
             if self._random.random() < 0.5:
                 chosen = _choose(self._random, self._networks)
                 self._live.load_state_dict(chosen.state_dict())

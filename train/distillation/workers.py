@@ -94,8 +94,10 @@ class Sources:
         networks = []
         for name in self.networks:
             weights = read_trained_weights(name)
-            if weights.shape != NETWORKS["full"]:
-                raise FastnstError(f"--networks {name} has {weights.shape}: give styles of the full network")
+            if weights.shape != NETWORKS["wide"]:
+                raise FastnstError(
+                    f"--networks {name} has {weights.shape}: give styles of the default network, wide"
+                )
             network = build_network(weights.shape)
             network.load_state_dict(weights.state)
             networks.append(network.to(memory_format=torch.channels_last))

@@ -19,7 +19,8 @@ from train.loss.compact import (
 from train.loss.gram_matrix import gram_matrix
 from train.loss.perceptual_loss import PerceptualLoss
 from train.loss.vgg import VGGFeatures, random_vgg_state
-from train.network.transformer_net import TransformerNet
+from train.network.build import build_network
+from train.network.shape import NETWORKS
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,9 @@ def make_supply(**changes):
     torch.manual_seed(0)  # of the network that paints
     photos = [make_pixels(220, 260, seed) for seed in range(3)]
     options = {"usual_style_weight": 6.0, "seed": 0} | changes
-    return DistillationImages(photos, [make_pixels(240, 200, 9)], [TransformerNet(32, 5)], **options)
+    return DistillationImages(
+        photos, [make_pixels(240, 200, 9)], [build_network(NETWORKS["wide"])], **options
+    )
 
 
 @torch.no_grad()
@@ -215,7 +218,7 @@ def test_small_paintings_are_enlarged():
     supply = DistillationImages(
         [make_pixels(210, 210, 0)],
         [np.full((40, 30, 3), 128, np.uint8)],
-        [TransformerNet(32, 5)],
+        [build_network(NETWORKS["wide"])],
         usual_style_weight=6.0,
         seed=0,
     )
@@ -225,7 +228,7 @@ def test_small_paintings_are_enlarged():
 def test_generated_photos_stand_among_the_others():
     black = [np.zeros((220, 260, 3), np.uint8)]
     supply = DistillationImages(
-        black, black, [TransformerNet(32, 5)], usual_style_weight=6.0, seed=0, generated_share=0.5
+        black, black, [build_network(NETWORKS["wide"])], usual_style_weight=6.0, seed=0, generated_share=0.5
     )
     plain = [not supply._photo().any() for _ in range(20)]
     assert 4 < sum(plain) < 16

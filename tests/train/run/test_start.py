@@ -6,13 +6,14 @@ from statistics import fmean
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from export.graph.build import build_model, store_weights_as_float16
 from fastnst import style_library
 from fastnst.errors import FastnstError
 from fastnst.style_library import Style
 from tests.train.network.record_entries import entries
+from tests.train.network.style_weights import WIDE, make_network, metadata_of, write_weights
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
 from train.network.build import build_network
@@ -24,37 +25,8 @@ from train.run import start as start_module
 from train.run.start import choose_start, find_starts
 from train.step.style_transfer import StyleTransfer
 
-# The wide network and the paper's, but for their sizes.
-WIDE = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=5, wide_blocks=1)
+# The paper's network, but for its size.
 FULL = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=9)
-
-
-def make_network(seed=0, shape=WIDE, **changes):
-    torch.manual_seed(seed)
-    shape = shape._replace(**changes)
-    network = build_network(shape)
-    network.shape = shape
-    for name, parameter in network.named_parameters():
-        if parameter.ndim == 1:  # as after training: no two norms are alike
-            torch.nn.init.uniform_(parameter, *((0.5, 2.0) if name.endswith("weight") else (-0.5, 0.5)))
-    return network.eval()
-
-
-def metadata_of(network):
-    shape = {f"network.{key}": str(value) for key, value in network.shape._asdict().items()}
-    return {"fastnst.format": "1", **shape}
-
-
-def write_weights(path, network, metadata=None):
-    """Write an ONNX file that has the weights of an exported style, and no graph that uses them."""
-    tensors = [
-        numpy_helper.from_array(value.numpy(), f"network.{name}")
-        for name, value in network.state_dict().items()
-    ]
-    model = helper.make_model(helper.make_graph([], "weights", [], [], tensors))
-    helper.set_model_props(model, metadata_of(network) if metadata is None else metadata)
-    path.write_bytes(model.SerializeToString())
-    return path
 
 
 def write_checkpoint(path, network):
