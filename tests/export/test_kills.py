@@ -16,7 +16,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 
 # Exports, alone and two at once, of which one is killed around the time at which it writes. PyTorch is
-# imported, and the network traced, once for all; the file is made large, so that writing takes a while.
+# imported, and the network traced, once for all.
 KILL_ONE_OF_TWO = """
 import os, random, signal, sys, time
 from pathlib import Path
@@ -29,9 +29,11 @@ checkpoint, result, log = sys.argv[1:]
 folder = Path(result).parent
 chance = random.Random(0)
 built = style_file.build_style(checkpoint)
-built.model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(3_000_000, np.float32), "unused"))
+built.model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(1_000_000, np.float32), "unused"))
 whole = style_file.serialize(built.model)
 style_file.build_style = lambda *_, **__: built
+flush = os.fsync
+os.fsync = lambda file: (time.sleep(0.1), flush(file))  # as on a slow disk
 
 def start():
     child = os.fork()
@@ -52,7 +54,7 @@ for number in range(8):
     while not left() and os.waitid(os.P_PID, killed, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         time.sleep(0.001)
     other = start() if number % 2 else None
-    time.sleep(chance.uniform(0, 0.1))
+    time.sleep(chance.uniform(0, 0.15))
     os.kill(killed, signal.SIGKILL)
     assert code(killed) in (-signal.SIGKILL, 0)
     if other:

@@ -28,10 +28,10 @@ class Grain(nn.Module):
 
     def __init__(self, channels: int, side: int) -> None:
         super().__init__()
-        # On the CPU also where only sizes count: on the meta device, random numbers take seconds of imports.
+        # Both on the CPU, also in a network that is built on the meta device and then filled: no file has the
+        # place, and random numbers on the meta device take seconds of imports.
         noise = torch.randn(1, 1, side, side, generator=torch.Generator().manual_seed(0), device="cpu")
         self.register_buffer("pattern", noise)
-        # On the CPU even where a network is built without memory, to be given a file's weights.
         self.register_buffer("place", torch.zeros(2, dtype=torch.int64, device="cpu"), persistent=False)
         self.strength = nn.Conv2d(1, channels, kernel_size=1, bias=False)
         with torch.no_grad():  # less than what the photo says
