@@ -21,10 +21,8 @@ import os, sys, time
 from pathlib import Path
 from fastnst.file_lock import FileLock
 lock = FileLock(Path(sys.argv[1]))
-child = os.fork()
-if child:
-    print(child, flush=True)
-else:
+if not os.fork():
+    print(os.getpid(), flush=True)
     os.close(1)
     lock.release(delete=True)  # which is not the fork's to do
 time.sleep(60)

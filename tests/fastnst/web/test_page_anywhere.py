@@ -149,7 +149,8 @@ def test_the_gpu_paints_what_python_paints(browser, painting_address, picture):
     page = browser.open(f"{painting_address}?device=webgpu")
     page.drop(picture("a.png", 48, 64))
     page.wait(
-        "!fastnst.studio.isPainting && !document.querySelector('#stage').classList.contains('plain')",
+        "!document.querySelector('#studio').hidden && !fastnst.studio.isPainting "
+        "&& !document.querySelector('#stage').classList.contains('plain')",
         seconds=200,
     )
     assert "on the GPU" in page.status()

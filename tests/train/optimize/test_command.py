@@ -64,7 +64,7 @@ def given(tiny, photo):
 @pytest.fixture
 def missed(tiny, photo):
     """The style that a picture of 32 px misses."""
-    features = VGGFeatures("vgg16", LAYERS, load_vgg_state("vgg16", tiny.vgg16))
+    features = VGGFeatures("vgg16", LAYERS, load_vgg_state("vgg16", tiny.vgg16), mirrored=True)
     style = load_painting(tiny.painting, 32).to_tensor()
     loss = PerceptualLoss(features, style, content_layers=LAYERS[1:], style_layers=LAYERS, style_weight=10)
 
@@ -134,7 +134,7 @@ def test_every_option_reaches_the_loss(tiny):
     assert (loss.content_layers, loss.style_layers) == (("relu1_1",), ("relu2_1", "relu1_2"))
     state = load_vgg_state("vgg19", tiny.vgg19)
     expected = PerceptualLoss(
-        VGGFeatures("vgg19", ["relu2_1"], state),
+        VGGFeatures("vgg19", ["relu2_1"], state, mirrored=True),
         load_painting(tiny.painting, 40).to_tensor(),
         content_layers=["relu2_1"],
         style_layers=["relu2_1"],

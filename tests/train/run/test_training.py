@@ -544,7 +544,8 @@ def test_lightnings_own_options_pass_through(tiny, train, tmp_path, monkeypatch)
         ({"init": "absent.ckpt"}, "--init absent.ckpt: there is no checkpoint absent.ckpt"),
         (
             {"init": "wave"},
-            "--init wave has width 32, 5 residual blocks and outer kernels of 9; this run has width 4, 1",
+            "--init wave has width 16, 4 wide blocks, 2 residual blocks and outer kernels of 5; this run has "
+            "width 4, 1",
         ),
         ({"teacher": "absent.onnx"}, "--teacher absent.onnx: absent.onnx does not exist"),
         ({"data": "absent folder"}, "absent folder"),

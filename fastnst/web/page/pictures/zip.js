@@ -23,12 +23,15 @@ export class Zip {
   async add(name, blob) {
     const unique = this.#unique(name);
     const bytes = new TextEncoder().encode(unique);
-    const fields = [
-      [2, 20], [2, 0x0800], [2, 0], [2, 0], [2, 0x21],
-      [4, crc32(new Uint8Array(await blob.arrayBuffer()))], [4, blob.size], [4, blob.size],
-      [2, bytes.length], [2, 0],
-    ]; // prettier-ignore
-    this.#directory.push(packed([[4, 0x02014b50], [2, 20], ...fields, [2, 0], [2, 0], [2, 0], [4, 0], [4, this.#size]]), bytes);
+    const crc = crc32(new Uint8Array(await blob.arrayBuffer()));
+    const flags = 0x0800; // the name is UTF-8
+    const day = 0x21; // 1980-01-01, the first that the format knows
+    // [bytes of the field, its value]: version, flags, no compression, time, day, checksum, sizes, lengths
+    const fields = [[2, 20], [2, flags], [2, 0], [2, 0], [2, day], [4, crc], [4, blob.size], [4, blob.size]];
+    fields.push([2, bytes.length], [2, 0]);
+    const start = [[4, 0x02014b50], [2, 20]];
+    const end = [[2, 0], [2, 0], [2, 0], [4, 0], [4, this.#size]];
+    this.#directory.push(packed([...start, ...fields, ...end]), bytes);
     const header = packed([[4, 0x04034b50], ...fields]);
     this.#parts.push(header, bytes, blob);
     this.#size += header.length + bytes.length + blob.size;
@@ -38,7 +41,8 @@ export class Zip {
   blob() {
     const length = this.#directory.reduce((sum, part) => sum + part.length, 0);
     const count = this.#directory.length / 2;
-    const end = packed([[4, 0x06054b50], [2, 0], [2, 0], [2, count], [2, count], [4, length], [4, this.#size], [2, 0]]);
+    const counts = [[2, count], [2, count], [4, length], [4, this.#size]];
+    const end = packed([[4, 0x06054b50], [2, 0], [2, 0], ...counts, [2, 0]]);
     return new Blob([...this.#parts, ...this.#directory, end], { type: "application/zip" });
   }
 
@@ -53,6 +57,8 @@ export class Zip {
 
 function packed(fields) {
   const bytes = [];
-  for (const [size, value] of fields) for (let each = 0; each < size; each++) bytes.push(Math.floor(value / 2 ** (8 * each)) % 256);
+  for (const [size, value] of fields) {
+    for (let each = 0; each < size; each++) bytes.push(Math.floor(value / 2 ** (8 * each)) % 256);
+  }
   return Uint8Array.from(bytes);
 }

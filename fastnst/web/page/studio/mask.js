@@ -23,8 +23,8 @@ export class MaskEditor {
       this.#moveTo(event);
     });
     view.addEventListener("pointermove", (event) => {
-      for (const each of event.getCoalescedEvents?.() ?? [event]) this.#moveTo(each);
-      if (!event.getCoalescedEvents?.().length) this.#moveTo(event);
+      const moves = event.getCoalescedEvents?.() ?? [];
+      for (const each of moves.length ? moves : [event]) this.#moveTo(each);
     });
     for (const end of ["pointerup", "pointercancel"]) view.addEventListener(end, () => this.#finish());
     view.addEventListener("pointerleave", () => {
@@ -100,8 +100,7 @@ export class MaskEditor {
 
   /** Draw from the last place to this one: soft dots, close to each other. */
   #drawTo({ x, y }) {
-    if (!this.#isDrawing && !this.#last) this.#copy();
-    else if (this.#isDrawing && !this.#last) this.#copy();
+    if (!this.#last) this.#copy();
     const from = this.#last ?? { x, y };
     const dots = Math.max(1, Math.ceil(Math.hypot(x - from.x, y - from.y) / (this.#radius / 4)));
     for (let dot = 1; dot <= dots; dot++) {
