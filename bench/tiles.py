@@ -16,7 +16,7 @@ from PIL import Image
 from fastnst import Stylizer
 from fastnst.model.metadata import read_metadata
 from fastnst.style_library import find_style
-from fastnst.tiling.tiles import alignment, cut_into_tiles, receptive_field, side_of_tiles
+from fastnst.tiling.tiles import cut_into_tiles, receptive_field, side_of_tiles, tile_alignment
 
 Pixels = NDArray[np.uint8]
 
@@ -58,7 +58,7 @@ def main() -> None:
 def _tiling(options: argparse.Namespace) -> tuple[int, int, int]:
     """Return the side of tiles, their margin and the pixels at whose multiples they begin."""
     metadata = read_metadata(find_style(options.model))
-    margin, grain = receptive_field(metadata), alignment(metadata)
+    margin, grain = receptive_field(metadata), tile_alignment(metadata)
     return side_of_tiles(margin, grain, options.tile), margin, grain
 
 

@@ -25,7 +25,7 @@ from fastnst.probe.model_probe import GivenValues, read_image_model
 from fastnst.style_library import find_style
 from fastnst.tiling.fixed_norms import can_measure
 from fastnst.tiling.painting import paint_in_tiles
-from fastnst.tiling.tiles import alignment, receptive_field, side_of_tiles
+from fastnst.tiling.tiles import receptive_field, side_of_tiles, tile_alignment
 
 if TYPE_CHECKING:
     from fastnst.video.stylizer import VideoStylizer
@@ -248,7 +248,7 @@ class Stylizer:
         return ""
 
     def _paint_in_tiles(self, image: Images, out: Images) -> None:
-        margin, grain = receptive_field(self.metadata), alignment(self.metadata)
+        margin, grain = receptive_field(self.metadata), tile_alignment(self.metadata)
         paint_in_tiles(
             image,
             out,

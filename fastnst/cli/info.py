@@ -29,7 +29,7 @@ _QUALITY = {
     ),
     keys.FLICKER: (
         "flicker",
-        "levels of 255 from frame to frame of a slow pan; the photos themselves have 3",
+        "levels of 255 from frame to frame of a slow pan; the photos themselves have 2",
     ),
 }
 

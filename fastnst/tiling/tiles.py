@@ -112,7 +112,7 @@ def receptive_field(metadata: Mapping[str, str]) -> int:
     return -(-sees // STRIDE) * STRIDE
 
 
-def alignment(metadata: Mapping[str, str]) -> int:
+def tile_alignment(metadata: Mapping[str, str]) -> int:
     """Return the pixels at whose multiples the tiles of a network begin: 32, or the grain of its canvas.
 
     Args:

@@ -19,7 +19,7 @@ def flicker(stylize: Callable[[Tensor], Tensor], photo: Tensor, stylized: Tensor
     """Compare a stylised photo with the stylised next frame of a pan.
 
     The next frame lies 3 pixels lower and 5 to the right, is 2% brighter and has faint noise, of 2 levels.
-    The photos themselves have about 3, from the brightness and the noise.
+    The photos themselves have about 2, from the brightness and the noise.
 
     Args:
         stylize: Maps a photo to its stylised image, both float32 of shape (1, 3, H, W) in [0, 1].

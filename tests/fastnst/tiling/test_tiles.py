@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from fastnst.tiling.tiles import (
     Tile,
-    alignment,
     cut_into_tiles,
     receptive_field,
     sample_tiles,
     side_of_tiles,
+    tile_alignment,
 )
 from train.network.build import build_network
 from train.network.instance_norm import InstanceNorm2d
@@ -101,7 +101,7 @@ def test_tiles_are_larger_where_margins_are_wide():
     ("said", "pixels"), [({}, 32), ("512", 512), ("0", 32), ("500", 32), ("1000000", 32), ("x", 32)]
 )
 def test_tiles_begin_where_the_grain_of_the_canvas_does(said, pixels):
-    assert alignment({"network.grain": said} if said else {}) == pixels
+    assert tile_alignment({"network.grain": said} if said else {}) == pixels
 
 
 @pytest.mark.parametrize(("rows", "columns", "most"), [(10, 10, 20), (3, 40, 12), (40, 3, 12), (30, 30, 1)])
