@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.network.reflection_pad import reflection_pad
+from train.network.border_pad import border_pad
 
 
 class LossNetwork(ABC):
@@ -126,7 +126,7 @@ def same_convolution(x: Tensor, weight: Tensor, bias: Tensor, *, mirrored: bool)
         Shape (N, C', H, W).
     """
     if mirrored and min(x.shape[-2:]) > 1:
-        return F.conv2d(reflection_pad(x, 1), weight, bias)
+        return F.conv2d(border_pad(x, 1, "reflect"), weight, bias)
     return F.conv2d(x, weight, bias, padding=1)
 
 

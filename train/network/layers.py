@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from train.network.border_pad import Border, border_pad
 from train.network.instance_norm import InstanceNorm2d
-from train.network.reflection_pad import reflection_pad
 from train.network.subpixel_conv import subpixel_conv
 from train.network.upsampled_conv import upsampled_conv
 
 
-class ReflectedConv2d(nn.Conv2d):
-    """A convolution with reflection padding of half the kernel; zero padding would show as a frame.
+class BorderedConv2d(nn.Conv2d):
+    """A convolution that continues its input over the border; zero padding would show as a frame.
 
     Args:
         in_channels: Channels of the input.
@@ -21,6 +21,8 @@ class ReflectedConv2d(nn.Conv2d):
         kernel_size: Odd size of the kernel.
         stride: Step of the kernel.
         bias: Whether a bias is added.
+        groups: Groups of channels that do not see each other.
+        border: How the input goes on.
     """
 
     def __init__(
@@ -31,12 +33,19 @@ class ReflectedConv2d(nn.Conv2d):
         stride: int = 1,
         *,
         bias: bool = True,
+        groups: int = 1,
+        border: Border = "reflect",
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, bias=bias)
+        super().__init__(in_channels, out_channels, kernel_size, stride, bias=bias, groups=groups)
+        self.border: Border = border
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution, (N, out_channels, H / stride, W / stride)."""
-        return super().forward(reflection_pad(x, self.kernel_size[0] // 2))
+        return super().forward(self.extended(x))
+
+    def extended(self, x: Tensor) -> Tensor:
+        """Return the input with half a kernel more on all sides."""
+        return border_pad(x, self.kernel_size[0] // 2, self.border)
 
 
 class UpsampledConv2d(nn.Conv2d):
@@ -53,14 +62,14 @@ class UpsampledConv2d(nn.Conv2d):
         return super().forward(F.pad(enlarged, (1, 1, 1, 1), mode="replicate"))
 
 
-class FewChannelsConv2d(ReflectedConv2d):
+class FewChannelsConv2d(BorderedConv2d):
     """A convolution to fewer channels than fill a processor's vectors."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution, (N, out_channels, H, W), H and W even."""
         if _trains(self):
             assert self.bias is not None
-            return subpixel_conv(reflection_pad(x, self.kernel_size[0] // 2), self.weight, self.bias)
+            return subpixel_conv(self.extended(x), self.weight, self.bias)
         return super().forward(x)
 
 
@@ -72,9 +81,17 @@ def _trains(module: nn.Module) -> bool:
 class ConvNormReLU(nn.Sequential):
     """Convolution, instance norm with a learned scale and shift, and ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        *,
+        border: Border = "reflect",
+    ) -> None:
         super().__init__(
-            ReflectedConv2d(in_channels, out_channels, kernel_size, stride, bias=False),
+            BorderedConv2d(in_channels, out_channels, kernel_size, stride, bias=False, border=border),
             InstanceNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
@@ -94,11 +111,11 @@ class UpsampledConvNormReLU(nn.Sequential):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with the input added, and no ReLU after the sum (Gross and Wilber 2016)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, border: Border = "reflect") -> None:
         super().__init__()
         self.block = nn.Sequential(
-            ConvNormReLU(channels, channels, kernel_size=3),
-            ReflectedConv2d(channels, channels, kernel_size=3, bias=False),
+            ConvNormReLU(channels, channels, kernel_size=3, border=border),
+            BorderedConv2d(channels, channels, kernel_size=3, bias=False, border=border),
             InstanceNorm2d(channels),
         )
 
@@ -120,9 +137,9 @@ class WideBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # The border repeated: mirrored, its 24 pixels would be seen twice, and painted lighter as a frame.
-        self.depthwise = nn.Conv2d(
-            channels, channels, 7, padding=3, padding_mode="replicate", bias=False, groups=channels
+        # Mirrored, the 24 pixels at the border would be seen twice, and painted lighter as a frame.
+        self.depthwise = BorderedConv2d(
+            channels, channels, kernel_size=7, bias=False, groups=channels, border="replicate"
         )
         self.norm = InstanceNorm2d(channels)
         self.expand = nn.Conv2d(channels, 2 * channels, kernel_size=1)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from train.network.border_pad import border_pad
+
 # Bilinear interpolation to twice the size inserts zeros between pixels and smooths by these weights in both
 # directions. Smoothing commutes with convolution. Smoothing after the convolution handles fewer channels, and
 # a transposed convolution before it skips the zeros, three of four multiplications. A transposed convolution
@@ -23,7 +25,7 @@ def upsampled_conv(x: Tensor, weight: Tensor) -> Tensor:
     Returns:
         Shape (N, D, 2H, 2W).
     """
-    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")  # interpolated, it repeats the enlarged border
+    padded = border_pad(x, 1, "replicate")  # interpolated, it repeats the enlarged border
     # A transposed convolution applies the kernel rotated by half a turn.
     spread = F.conv_transpose2d(padded, weight.flip(2, 3).transpose(0, 1), stride=2, padding=1)
     smoothing = spread.new_tensor(SMOOTHING)

@@ -30,6 +30,8 @@ class WideNet(nn.Module):
     idea is LapStyle's (Lin et al. 2021, arXiv:2104.05376), in one network instead of two. The draft begins
     with the grain of the canvas (`Grain`).
 
+    Convolutions repeat the border. Mirrored, it would be seen twice, and painted as a frame.
+
     Convolutions before an instance norm have no bias, since the norm would subtract it.
 
     Args:
@@ -49,16 +51,18 @@ class WideNet(nn.Module):
         check_shape(NetworkShape(width, residual_blocks, outer_kernel_size, wide_blocks))
         if not wide_blocks:
             raise ValueError("a wide network has at least one wide block")
-        self.to_half = ConvNormReLU(3, 2 * width, outer_kernel_size, stride=2)
-        self.to_quarter = ConvNormReLU(2 * width, 4 * width, kernel_size=3, stride=2)
-        self.to_eighth = ConvNormReLU(4 * width, 6 * width, kernel_size=3, stride=2)
+        self.to_half = ConvNormReLU(3, 2 * width, outer_kernel_size, stride=2, border="replicate")
+        self.to_quarter = ConvNormReLU(2 * width, 4 * width, kernel_size=3, stride=2, border="replicate")
+        self.to_eighth = ConvNormReLU(4 * width, 6 * width, kernel_size=3, stride=2, border="replicate")
         self.grain = Grain(6 * width, GRAIN // STRIDE)
         self.draft = nn.Sequential(*(WideBlock(6 * width) for _ in range(wide_blocks)))
         self.from_eighth = UpsampledConvNormReLU(6 * width, 4 * width)
-        self.revision = nn.Sequential(*(ResidualBlock(4 * width) for _ in range(residual_blocks)))
+        self.revision = nn.Sequential(
+            *(ResidualBlock(4 * width, border="replicate") for _ in range(residual_blocks))
+        )
         self.from_quarter = UpsampledConvNormReLU(4 * width, 2 * width)
         self.from_half = UpsampledConvNormReLU(2 * width, width)
-        self.to_rgb = FewChannelsConv2d(width, 3, outer_kernel_size)
+        self.to_rgb = FewChannelsConv2d(width, 3, outer_kernel_size, border="replicate")
 
     def forward(self, content: Tensor) -> Tensor:
         """Return the stylised images.

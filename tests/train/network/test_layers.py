@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from train.network.layers import WideBlock, pad_to_stride
+from train.network.layers import BorderedConv2d, WideBlock, pad_to_stride
+from train.network.transformer_net import TransformerNet
+from train.network.wide_net import WideNet
 
 
 @pytest.mark.parametrize("stride", [4, 8])
@@ -28,13 +30,22 @@ def test_padding_reflects_large_images_and_repeats_the_edge_of_small_ones():
     assert pad_to_stride(small, 8)[0, 0, 31].tolist() == [0, 1, *30 * [2]]
 
 
-def test_a_wide_block_repeats_the_border():
-    block = WideBlock(2)
+def test_a_convolution_repeats_or_mirrors_the_border():
     image = torch.rand(1, 2, 9, 8, generator=torch.Generator().manual_seed(0))
-    extended = torch.cat([*3 * [image[..., :1]], image, *3 * [image[..., -1:]]], 3)
-    extended = torch.cat([*3 * [extended[:, :, :1]], extended, *3 * [extended[:, :, -1:]]], 2)
-    expected = nn.functional.conv2d(extended, block.depthwise.weight, groups=2)
-    torch.testing.assert_close(block.depthwise(image), expected)
+    repeated = torch.cat([*3 * [image[..., :1]], image, *3 * [image[..., -1:]]], 3)
+    repeated = torch.cat([*3 * [repeated[:, :, :1]], repeated, *3 * [repeated[:, :, -1:]]], 2)
+    mirrored = torch.cat([image[..., 1:4].flip(3), image, image[..., -4:-1].flip(3)], 3)
+    mirrored = torch.cat([mirrored[:, :, 1:4].flip(2), mirrored, mirrored[:, :, -4:-1].flip(2)], 2)
+    for border, extended in (("replicate", repeated), ("reflect", mirrored)):
+        layer = BorderedConv2d(2, 4, kernel_size=7, border=border)
+        expected = nn.functional.conv2d(extended, layer.weight, layer.bias)
+        torch.testing.assert_close(layer(image), expected)
+
+
+def test_the_wide_network_repeats_the_border_and_johnsons_mirrors_it():
+    for network, border in ((WideNet(4, 1, 3, 1), "replicate"), (TransformerNet(4, 1, 3), "reflect")):
+        layers = [layer for layer in network.modules() if isinstance(layer, BorderedConv2d)]
+        assert {layer.border for layer in layers} == {border}
 
 
 def test_a_wide_block_sees_three_positions_of_its_own_channel_and_mixes_all():

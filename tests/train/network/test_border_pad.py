@@ -3,7 +3,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.network.reflection_pad import reflection_pad
+from train.network.border_pad import border_pad
 
 
 @settings(deadline=None, max_examples=40)
@@ -12,15 +12,16 @@ from train.network.reflection_pad import reflection_pad
     more=st.tuples(st.integers(1, 6), st.integers(1, 6)),
     batch=st.integers(1, 2),
     channels_last=st.booleans(),
+    border=st.sampled_from(["reflect", "replicate"]),
 )
-def test_values_and_gradients_are_pytorchs(pad, more, batch, channels_last):
+def test_values_and_gradients_are_pytorchs(pad, more, batch, channels_last, border):
     generator = torch.Generator().manual_seed(pad)
     x = torch.randn(batch, 3, pad + more[0], pad + more[1], generator=generator)
     if channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
     ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
-    padded = reflection_pad(ours, pad)
-    expected = F.pad(theirs, (pad, pad, pad, pad), mode="reflect")
+    padded = border_pad(ours, pad, border)
+    expected = F.pad(theirs, (pad, pad, pad, pad), mode=border)
     assert torch.equal(padded, expected)
     weights = torch.randn(padded.shape, generator=generator)
     weights_before = weights.clone()
