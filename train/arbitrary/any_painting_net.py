@@ -13,7 +13,7 @@ from train.network.layers import ResidualBlock, UpsampledConvNormReLU, WideBlock
 from train.network.shape import NetworkShape
 from train.network.wide_net import STRIDE, WideNet
 
-SHAPE = NetworkShape(width=16, residual_blocks=2, outer_kernel_size=5, wide_blocks=5)
+SHAPE = NetworkShape(width=16, residual_blocks=2, outer_kernel_size=5, wide_blocks=4)
 """That of the default network, whose layers have the channels of `LEVELS`."""
 
 
