@@ -51,15 +51,21 @@ class PaintingEncoder(nn.Module):
             A `Colouring` for each of `LEVELS`, of shapes (1, C, C) and (1, C).
         """
         found = {}
-        for level, features in self._features_of(painting):
-            mean = self.get_buffer(f"mean_{level.name}")[:, None]
-            flat = (features.flatten(1) - mean) / self.get_buffer(f"deviation_{level.name}")[:, None]
-            average = flat.mean(1, keepdim=True)
-            centred = flat - average
-            covariance = centred @ centred.T / centred.shape[1]
-            least = _LEAST_VARIANCE * torch.eye(level.channels, dtype=flat.dtype, device=flat.device)
-            found[level.name] = Colouring(square_root(covariance + least)[None], average.T)
+        # The features may be rounded, but a root of rounded covariances need not exist.
+        measured = list(self._features_of(painting))
+        with torch.autocast(painting.device.type, enabled=False):
+            for level, features in measured:
+                found[level.name] = self._colouring(level, features)
         return found
+
+    def _colouring(self, level: Level, features: Tensor) -> Colouring:
+        mean = self.get_buffer(f"mean_{level.name}")[:, None]
+        flat = (features.flatten(1) - mean) / self.get_buffer(f"deviation_{level.name}")[:, None]
+        average = flat.mean(1, keepdim=True)
+        centred = flat - average
+        covariance = centred @ centred.T / centred.shape[1]
+        least = _LEAST_VARIANCE * torch.eye(level.channels, dtype=flat.dtype, device=flat.device)
+        return Colouring(square_root(covariance + least)[None], average.T)
 
     @torch.no_grad()
     def learn_photos(self, photos: Iterable[Tensor]) -> None:
@@ -81,6 +87,10 @@ class PaintingEncoder(nn.Module):
             deviation = torch.stack(variances[level.name]).mean(0).sqrt()
             self.get_buffer(f"mean_{level.name}").copy_(torch.stack(means[level.name]).mean(0))
             self.get_buffer(f"deviation_{level.name}").copy_((deviation + deviation.mean()) / 2)
+
+    def move_features(self) -> None:
+        """Move the frozen features to where this module is; they are no part of it, nor of checkpoints."""
+        self._features.to(self.get_buffer(f"mean_{LEVELS[0].name}").device)
 
     def _features_of(self, image: Tensor) -> Iterable[tuple[Level, Tensor]]:
         """Return the features of each level, (C, H', W') in float32."""

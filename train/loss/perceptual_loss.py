@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from train.loss.gram_matrix import gram_matrix
 from train.loss.loss_network import LossNetwork
-from train.loss.repetition_loss import RepetitionLoss
+from train.loss.repetition_loss import RepetitionLoss, concentration_of
 from train.loss.scales import reduced, usable_scales
 from train.loss.stability_loss import Disturbance, stability_loss
 
@@ -91,6 +91,31 @@ class PerceptualLosses:
             content_by_layer={layer: value.detach() for layer, value in self.content_by_layer.items()},
             style_by_layer={layer: value.detach() for layer, value in self.style_by_layer.items()},
             style_by_scale={scale: value.detach() for scale, value in self.style_by_scale.items()},
+        )
+
+
+@dataclass(frozen=True)
+class StyleTargets:
+    """What stylised images are compared with, of N paintings.
+
+    Attributes:
+        grams: Gram matrices by scale and layer, (N, C, C).
+        concentration: By scale, the mean logarithm of the concentration, (N, 1); see `RepetitionLoss`.
+    """
+
+    grams: Mapping[tuple[int, str], Tensor]
+    concentration: Mapping[int, Tensor]
+
+    @classmethod
+    def of_all(cls, targets: Sequence[StyleTargets]) -> StyleTargets:
+        """Put those of several paintings together, one for each photo of a batch."""
+        first = targets[0]
+        return cls(
+            {key: torch.cat([target.grams[key] for target in targets]) for key in first.grams},
+            {
+                key: torch.cat([target.concentration[key] for target in targets])
+                for key in first.concentration
+            },
         )
 
 
@@ -175,19 +200,40 @@ class PerceptualLoss(nn.Module):
         self.register_buffer(
             "style_layer_weights", (weights / weights.mean()).to(style.device), persistent=False
         )
-        for scale in self.style_scales:
-            with torch.no_grad():
-                targets = features(reduced(style, scale), self.style_layers)
-            for layer in self.style_layers:
-                self.register_buffer(f"gram_{scale}_{layer}", gram_matrix(targets[layer]), persistent=False)
+        for (scale, layer), gram in self._grams(style).items():
+            self.register_buffer(f"gram_{scale}_{layer}", gram, persistent=False)
 
     @property
     def features(self) -> LossNetwork:
         """The loss network."""
         return self._features[0]
 
+    def targets_of(self, painting: Tensor) -> StyleTargets:
+        """Return the targets of another painting than the one that the loss was made with.
+
+        Args:
+            painting: Shape (1, 3, H, W), RGB in [0, 1], its smaller side 16 pixels or more at each scale.
+        """
+        return StyleTargets(
+            self._grams(painting),
+            {scale: concentration_of(reduced(painting, scale)).view(1, 1) for scale in self.style_scales},
+        )
+
+    @torch.no_grad()
+    def _grams(self, painting: Tensor) -> dict[tuple[int, str], Tensor]:
+        found = {}
+        for scale in self.style_scales:
+            features = self.features(reduced(painting, scale), self.style_layers)
+            for layer in self.style_layers:
+                found[scale, layer] = gram_matrix(features[layer])
+        return found
+
     def forward(
-        self, stylized: Tensor, content: Tensor, disturbed: tuple[Tensor, Disturbance] | None = None
+        self,
+        stylized: Tensor,
+        content: Tensor,
+        disturbed: tuple[Tensor, Disturbance] | None = None,
+        targets: StyleTargets | None = None,
     ) -> PerceptualLosses:
         """Compare stylised images with their photos and with the painting.
 
@@ -195,6 +241,7 @@ class PerceptualLoss(nn.Module):
             stylized: Stylised images of shape (N, 3, H, W), RGB in [0, 1]; gradients flow to these.
             content: The photos, of the same shape.
             disturbed: Stylised photos that changed a little, and the change, for the stability.
+            targets: Those of other paintings, one for each photo; by default the painting's.
 
         Returns:
             The total and its terms.
@@ -206,19 +253,20 @@ class PerceptualLoss(nn.Module):
             raise ValueError(f"stylized is {tuple(stylized.shape)} but content is {tuple(content.shape)}")
         features = self.features
         with torch.no_grad():
-            targets = features(content, self.content_layers)
+            photo = features(content, self.content_layers)
         scales = usable_scales(self.style_scales, stylized)
         pictures = {scale: reduced(stylized, scale) for scale in scales}
         found = features(stylized, (*self.content_layers, *self.style_layers))
         content_by_layer = {
-            layer: relative_squared_error(found[layer], targets[layer]).mean()
-            for layer in self.content_layers
+            layer: relative_squared_error(found[layer], photo[layer]).mean() for layer in self.content_layers
         }
         # One row of style terms for each scale, one column for each layer.
         style = torch.stack(
             [
                 self._style_terms(
-                    scale, found if scale == 1 else features(pictures[scale], self.style_layers)
+                    scale,
+                    found if scale == 1 else features(pictures[scale], self.style_layers),
+                    targets,
                 )
                 for scale in scales
             ]
@@ -231,7 +279,11 @@ class PerceptualLoss(nn.Module):
         repetition = zero
         if self.repetition_weight:
             terms = [
-                term(pictures[scale], reduced(content, scale))
+                term(
+                    pictures[scale],
+                    reduced(content, scale),
+                    None if targets is None else targets.concentration[scale],
+                )
                 for scale, term in zip(scales, self.repetition, strict=False)
             ]
             repetition = torch.stack(terms).mean()
@@ -255,12 +307,15 @@ class PerceptualLoss(nn.Module):
             dict(zip(scales, style_by_scale, strict=True)),
         )
 
-    def _style_terms(self, scale: int, found: Mapping[str, Tensor]) -> Tensor:
+    def _style_terms(self, scale: int, found: Mapping[str, Tensor], targets: StyleTargets | None) -> Tensor:
         """Return the style term of each layer, from the features of stylised images at a scale."""
         return torch.stack(
             [
                 relative_squared_error(
-                    gram_matrix(found[layer]), self.get_buffer(f"gram_{scale}_{layer}")
+                    gram_matrix(found[layer]),
+                    self.get_buffer(f"gram_{scale}_{layer}")
+                    if targets is None
+                    else targets.grams[scale, layer],
                 ).mean()
                 for layer in self.style_layers
             ]

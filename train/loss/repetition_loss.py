@@ -37,18 +37,15 @@ class RepetitionLoss(nn.Module):
 
     def __init__(self, style: Tensor) -> None:
         super().__init__()
-        with torch.no_grad():
-            found = spectral_concentration(style).log()
-        # A painting smaller than a tile says nothing: then the photo alone counts.
-        level = found.mean() if found.numel() else found.new_tensor(-torch.inf)
-        self.register_buffer("style_concentration", level, persistent=False)
+        self.register_buffer("style_concentration", concentration_of(style), persistent=False)
 
-    def forward(self, stylized: Tensor, content: Tensor) -> Tensor:
+    def forward(self, stylized: Tensor, content: Tensor, concentration: Tensor | None = None) -> Tensor:
         """Return the term.
 
         Args:
             stylized: Stylised images, (N, 3, H, W) in [0, 1].
             content: The photos, of the same shape.
+            concentration: Of other paintings, one for each photo, (N, 1); by default the painting's own.
 
         Returns:
             Float32 scalar, at least 0; 0 for images below 64 pixels in a side.
@@ -57,8 +54,23 @@ class RepetitionLoss(nn.Module):
         if not found.numel():
             return stylized.new_zeros((), dtype=torch.float32)
         with torch.no_grad():
-            allowed = torch.maximum(spectral_concentration(content).log(), self.style_concentration)
+            level = self.style_concentration if concentration is None else concentration
+            allowed = torch.maximum(spectral_concentration(content).log(), level)
         return F.relu(found - allowed).mean()
+
+
+@torch.no_grad()
+def concentration_of(style: Tensor) -> Tensor:
+    """Return the mean logarithm of the concentration of a painting's tiles.
+
+    Args:
+        style: The painting, (1, 3, H, W), RGB in [0, 1].
+
+    Returns:
+        Float32 scalar; minus infinity for a painting smaller than a tile: the photo alone then counts.
+    """
+    found = spectral_concentration(style).log()
+    return found.mean() if found.numel() else found.new_tensor(-torch.inf)
 
 
 def spectral_concentration(image: Tensor) -> Tensor:

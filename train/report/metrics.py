@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from train.loss.perceptual_loss import PerceptualLosses
-from train.step.style_transfer import StyleTransfer
+from train.step.network_training import NetworkTraining
 
 
 class MetricsLogging(Callback):
@@ -32,10 +32,9 @@ class MetricsLogging(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the options and start the clock."""
-        assert isinstance(pl_module, StyleTransfer)
-        options = pl_module.config.to_dict() | {
+        assert isinstance(pl_module, NetworkTraining)
+        options = pl_module.described() | {
             "precision": str(trainer.precision),
-            "style_sha256": pl_module.style.sha256,
             "parameters": sum(parameter.numel() for parameter in pl_module.network.parameters()),
         }
         for logger in trainer.loggers:
@@ -44,7 +43,7 @@ class MetricsLogging(Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Log a point when it is time."""
-        assert isinstance(pl_module, StyleTransfer)
+        assert isinstance(pl_module, NetworkTraining)
         step = trainer.global_step
         if not trainer.loggers or pl_module.last_loss is None:
             return

@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
-from train.step.style_transfer import StyleTransfer
+from train.step.network_training import NetworkTraining
 from train.terminal import clock
 
 _BAR_SECONDS = 0.5
@@ -47,7 +47,7 @@ class TrainingProgress(ProgressBar):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar at the step that the run goes on from."""
         super().on_train_start(trainer, pl_module)
-        assert isinstance(pl_module, StyleTransfer)
+        assert isinstance(pl_module, NetworkTraining)
         self._shown_step, self._started = trainer.global_step, time.monotonic()
         self._done_before = pl_module.schedule.progress(trainer.global_step)
         if self._enabled and sys.stderr.isatty():
@@ -66,7 +66,7 @@ class TrainingProgress(ProgressBar):
         wait = _BAR_SECONDS if self._bar is not None else _LINE_SECONDS
         if not self._enabled or (now - self._shown < wait and step != trainer.max_steps):
             return
-        assert isinstance(pl_module, StyleTransfer)
+        assert isinstance(pl_module, NetworkTraining)
         # Reading the losses waits for the GPU, which is why they are read so seldom.
         losses = _losses(pl_module)
         now = time.monotonic()
@@ -108,7 +108,7 @@ class TrainingProgress(ProgressBar):
             self._bar = None
 
 
-def _losses(module: StyleTransfer) -> str:
+def _losses(module: NetworkTraining) -> str:
     if module.losses is not None:
         return f"content {module.losses.content.item():.3f}, style {module.losses.style.item():.4f}"
     assert module.last_loss is not None

@@ -17,7 +17,7 @@ from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
 from train.command import is_full
 from train.machine.stop_signal import StoppedWaiting, StopSignal
-from train.step.style_transfer import StyleTransfer
+from train.step.network_training import NetworkTraining
 
 # On a GPU, checking for a bad loss waits for the device, so it happens only every so many steps.
 _CHECK_EVERY_STEPS = 50
@@ -62,7 +62,7 @@ class RollingCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Check the loss, and save when it is time."""
-        assert isinstance(pl_module, StyleTransfer)
+        assert isinstance(pl_module, NetworkTraining)
         assert pl_module.last_loss is not None
         assert self._first_bad_step is not None
         step = trainer.global_step
@@ -95,10 +95,10 @@ class RollingCheckpoint(Checkpoint):
         self._stop.release()
         self.interrupted |= self._stop.requested or isinstance(exception, KeyboardInterrupt)
         if isinstance(exception, StoppedWaiting) and self._unsaved:
-            assert isinstance(pl_module, StyleTransfer)
+            assert isinstance(pl_module, NetworkTraining)
             self.save(trainer, pl_module)
 
-    def save(self, trainer: pl.Trainer, module: StyleTransfer) -> None:
+    def save(self, trainer: pl.Trainer, module: NetworkTraining) -> None:
         """Save now, if the state is good.
 
         Args:

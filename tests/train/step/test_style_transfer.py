@@ -9,7 +9,7 @@ from train.network.transformer_net import TransformerNet
 from train.network.wide_net import WideNet
 from train.photos.crop_schedule import CropSchedule
 from train.step.muon import Muon
-from train.step.style_transfer import learning_rate_factor
+from train.step.network_training import learning_rate_factor
 
 
 def factors(steps, warmup, decay, stages=1):
