@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -55,3 +56,13 @@ class CropSchedule:
             total += (end - start) * side**2
             done += max(0, min(step, end) - start) * side**2
         return done / total
+
+    def remaining(self, step: int, costs: Mapping[int, float]) -> float:
+        """Return what the steps from `step` on cost together.
+
+        Args:
+            step: From 0.
+            costs: The cost of a step by the side of its crops.
+        """
+        stages = zip(self.sides, pairwise(self.starts), strict=True)
+        return sum((end - min(max(step, start), end)) * costs[side] for side, (start, end) in stages)

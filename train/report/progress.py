@@ -28,8 +28,8 @@ class TrainingProgress(ProgressBar):
         self._bar: tqdm[Any] | None = None
         self._enabled = True
         self._shown = self._started = 0.0
-        self._shown_step = 0
-        self._done_before = 0.0
+        self._shown_step = self._first_step = 0
+        self._costs: dict[int, float] = {}
 
     def disable(self) -> None:
         """Show nothing: Lightning calls this on all processes but the first."""
@@ -48,8 +48,9 @@ class TrainingProgress(ProgressBar):
         """Open the bar at the step that the run goes on from."""
         super().on_train_start(trainer, pl_module)
         assert isinstance(pl_module, NetworkTraining)
-        self._shown_step, self._started = trainer.global_step, time.monotonic()
-        self._done_before = pl_module.schedule.progress(trainer.global_step)
+        self._shown_step = self._first_step = trainer.global_step
+        self._costs = pl_module.step_costs()
+        self._started = time.monotonic()
         if self._enabled and sys.stderr.isatty():
             self._bar = tqdm(
                 total=1.0,
@@ -75,13 +76,14 @@ class TrainingProgress(ProgressBar):
         rate = images / max(now - max(self._shown, self._started), 1e-9)
         self._shown, self._shown_step = now, step
         schedule = pl_module.schedule
-        done = schedule.progress(step)
-        left = (now - self._started) * (1 - done) / max(done - self._done_before, 1e-9)
+        remaining = schedule.remaining(step, self._costs)
+        spent = schedule.remaining(self._first_step, self._costs) - remaining
+        left = (now - self._started) * remaining / max(spent, 1e-9)
         size = f"{schedule.side(step - 1)} px, " if len(schedule.sides) > 1 else ""
         status = f"{size}{rate:.3g} images/s, {losses}, {clock(left)} left"
         if self._bar is not None:
             self._bar.set_postfix_str(f"step {step}/{trainer.max_steps}, {status}", refresh=False)
-            self._bar.update(done - self._bar.n)
+            self._bar.update(schedule.progress(step) - self._bar.n)
             self._bar.refresh()
         else:
             self.print(f"step {step}/{trainer.max_steps}: {status}")

@@ -104,6 +104,10 @@ class StyleTransfer(NetworkTraining):
         self.last_loss = loss.detach()
         return loss
 
+    def example_loss(self, content: Tensor) -> Tensor:
+        """Return the loss of photos, (N, 3, S, S) in [0, 1], without any effect on the training."""
+        return self.compare(content).total
+
     def copies_teacher(self, step: int) -> bool:
         """Return whether a step, from 0, would copy a teacher, if there is one."""
         return self.schedule.progress(step) < self.config.teacher_share

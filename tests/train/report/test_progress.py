@@ -4,10 +4,12 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from train.photos.crop_schedule import CropSchedule
 from train.report import progress
 from train.report.progress import TrainingProgress
+from train.step.style_transfer import StyleTransfer
 
 
 class Terminal(io.StringIO):
@@ -81,14 +83,35 @@ def test_a_resumed_run_counts_its_own_steps_for_the_speed_and_the_time_left(show
     ]
 
 
-def test_with_growing_crops_the_time_left_counts_their_arithmetic(show):
-    # 80 steps of 32 px cost as much as 20 of 64 px, which have four times the pixels.
+def test_with_growing_crops_the_time_left_counts_what_a_step_of_each_size_takes(
+    show, tiny_module, monkeypatch
+):
+    monkeypatch.setattr(tiny_module, "step_costs", lambda: {32: 0.2, 64: 0.6})
+    # 80 steps of 32 px, and 20 of 64 px, which have four times the pixels.
     lines = show(tty=False, steps=100, seconds=1, size=64, stages=2).splitlines()
     assert "32 px, 2 images/s" in lines[0]
     (middle,) = [line for line in lines if line.startswith("step 81/100")]
     assert "64 px" in middle
-    # 81 steps have taken 81 s for 84/160 of the arithmetic.
-    assert middle.endswith("1:13 left")
+    # 81 steps have taken 81 s for 83/140 of the cost.
+    assert middle.endswith("0:56 left")
+
+
+def test_a_step_of_each_size_is_tried_and_leaves_no_trace(tiny, tmp_path, train, monkeypatch):
+    found = {}
+    original = StyleTransfer.step_costs
+
+    def keep(self):
+        before = {name: value.clone() for name, value in self.state_dict().items()}
+        found["costs"] = original(self)
+        assert all(parameter.grad is None for parameter in self.parameters())
+        for name, value in self.state_dict().items():
+            assert torch.equal(value, before[name])
+        return found["costs"]
+
+    monkeypatch.setattr(StyleTransfer, "step_costs", keep)
+    assert train(tiny.arguments(tmp_path, image_size=64, crop_stages=2))[0] == 0
+    assert set(found["costs"]) == {32, 64}
+    assert all(0 < seconds < 60 for seconds in found["costs"].values())  # seconds, not pixels
 
 
 def test_processes_other_than_the_first_show_nothing(show):
