@@ -17,6 +17,7 @@ from fastnst.terminal import one_line
 from train.network.shape import GRAIN
 
 if TYPE_CHECKING:
+    from train.arbitrary.checkpoint import AnyPaintingCheckpoint
     from train.network.checkpoint import StyleCheckpoint
     from train.network.record import Quality, RunRecord
 
@@ -95,6 +96,47 @@ def _describe_style(checkpoint: StyleCheckpoint) -> dict[str, str]:
         entries[keys.TRAINING_LOSSES] = record.losses
     if record.quality:
         entries |= _describe_quality(record.quality) | {keys.MEASURED_ON: _data_name(options["data"])}
+    return {key: _text(value) for key, value in entries.items()}
+
+
+def describe_any_painting(checkpoint: AnyPaintingCheckpoint, kind: str) -> dict[str, str]:
+    """Return the metadata of the painter of any painting or of its encoder.
+
+    Args:
+        checkpoint: A run of `python -m train.arbitrary`.
+        kind: `keys.PAINTER` or `keys.ENCODER`.
+
+    Returns:
+        `fastnst.*`, `network.*` and `training.*`, as `describe_style` writes them.
+
+    Raises:
+        FastnstError: If the run's options are damaged.
+    """
+    from train.arbitrary.any_painting_net import SHAPE
+    from train.arbitrary.levels import PAINTING_SIZE
+
+    record, options = checkpoint.record, checkpoint.record.options
+    try:
+        entries: dict[str, Any] = {
+            keys.FORMAT: FORMAT,
+            keys.VERSION: fastnst.__version__,
+            keys.KIND: kind,
+            **{f"network.{key}": value for key, value in SHAPE._asdict().items()},
+            keys.NETWORK_GRAIN: GRAIN,
+            keys.NETWORK_PAINTING_SIZE: PAINTING_SIZE,
+            keys.TRAINING_FINISHED: record.finished,
+            keys.TRAINING_STEPS: checkpoint.steps,
+            keys.TRAINING_IMAGES: checkpoint.steps * options["batch_size"],
+            keys.TRAINING_DATA: _data_name(options["data"]),
+            **{keys.training(option): options[option] for option in _OPTIONS},
+            keys.TRAINING_PAINTINGS: dict(record.paintings),
+            keys.TRAINING_INIT: Path(record.start).name.removesuffix(".onnx") or "none",
+            **_loss_network_origin(options),
+            keys.TRAINING_SECONDS: round(record.seconds, 1),
+            keys.TRAINING_VERSION: record.version,
+        }
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise FastnstError(f"the checkpoint is damaged: of its options, {one_line(error)}") from error
     return {key: _text(value) for key, value in entries.items()}
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from export.graph.build import DIMENSIONS, INPUT, IR_VERSION, OPSET, OUTPUT
+from export.graph.build import INPUT, IR_VERSION, OPSET, OUTPUT, STYLE, Interface
 from fastnst.errors import FastnstError
-from train.network.build import StyleNetwork
 
 # (N, H, W). Odd sizes exercise padding and cropping: one below the least size inside the network; two upright
 # images in a batch; one large enough to show rare differences.
@@ -56,13 +59,22 @@ class Verification:
     differing: float
 
 
-def verify(model: bytes, network: StyleNetwork, tolerance: Tolerance) -> Verification:
+def verify(
+    model: bytes,
+    network: Callable[[Tensor], Tensor],
+    tolerance: Tolerance,
+    *,
+    interface: Interface = STYLE,
+    others: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+) -> Verification:
     """Check an ONNX file against the contract, and run it on the CPU against its network.
 
     Args:
         model: The content of the file.
         network: The checkpoint's network, on the CPU in float32.
         tolerance: The allowed difference on each of the test images (see `SHAPES`).
+        interface: The inputs and outputs that the file promises.
+        others: Its inputs besides the image.
 
     Returns:
         The difference.
@@ -71,13 +83,13 @@ def verify(model: bytes, network: StyleNetwork, tolerance: Tolerance) -> Verific
         FastnstError: If the model breaks the contract, ONNX Runtime cannot run it, it differs by more, or the
             network itself gives NaN or infinity.
     """
-    check_contract(model)
-    session = _open(model)
+    check_contract(model, interface)
+    session = open_model(model)
     greatest, differing, count = 0, 0, 0
     for number, shape in enumerate(SHAPES):
         images = example_photos(*shape, seed=number)
         expected = stylize_in_pytorch(network, images)
-        found = session.run([OUTPUT], {INPUT: images})[0]
+        found = session.run([OUTPUT], {INPUT: images, **others})[0]
         size = f"{shape[2]}x{shape[1]}"
         if found.shape != expected.shape or found.dtype != np.uint8:
             raise FastnstError(
@@ -112,7 +124,7 @@ def verify_quantized(model: bytes, reference: bytes) -> float:
             `LEAST_PSNR`.
     """
     check_contract(model)
-    session, float_session = _open(model), _open(reference)
+    session, float_session = open_model(model), open_model(reference)
     least = np.inf
     for number, shape in enumerate(SHAPES):
         images = example_photos(*shape, seed=number)
@@ -133,11 +145,12 @@ def verify_quantized(model: bytes, reference: bytes) -> float:
     return float(least)
 
 
-def check_contract(model: bytes) -> None:
+def check_contract(model: bytes, interface: Interface = STYLE) -> None:
     """Check that a file keeps the promises on which programs that run it rely.
 
     Args:
         model: The content of an ONNX file.
+        interface: The inputs and outputs that it promises.
 
     Raises:
         FastnstError: If it is no valid ONNX model, or its input, output, versions or parts are not those
@@ -151,10 +164,12 @@ def check_contract(model: bytes) -> None:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FastnstError(f"the exported model is not valid ONNX: {reason}") from error
     graph = proto.graph
-    promised = [onnx.TensorProto.UINT8, *DIMENSIONS]
-    for kind, values, name in (("input", graph.input, INPUT), ("output", graph.output, OUTPUT)):
+    for kind, values, promised in (
+        ("input", graph.input, interface.inputs),
+        ("output", graph.output, interface.outputs),
+    ):
         described = [(value.name, _describe(value)) for value in values]
-        if described != [(name, promised)]:
+        if described != [(value.name, [value.dtype, *value.dimensions]) for value in promised]:
             raise FastnstError(f"the exported model breaks the contract: its {kind} is {described}")
     opsets = {opset.domain: opset.version for opset in proto.opset_import}
     if opsets != {"": OPSET} or proto.ir_version > IR_VERSION or proto.functions:
@@ -165,7 +180,7 @@ def check_contract(model: bytes) -> None:
         raise FastnstError("the exported model keeps weights in another file")
 
 
-def stylize_in_pytorch(network: StyleNetwork, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def stylize_in_pytorch(network: Callable[[Tensor], Tensor], images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the network's result for images: the reference, independent of the exported code.
 
     Args:
@@ -223,7 +238,12 @@ def _describe(value: onnx.ValueInfoProto) -> list[int | str]:
     return [tensor.elem_type, *(dim.dim_param or dim.dim_value for dim in tensor.shape.dim)]
 
 
-def _open(model: bytes) -> onnxruntime.InferenceSession:
+def open_model(model: bytes) -> onnxruntime.InferenceSession:
+    """Return a session on the CPU.
+
+    Raises:
+        FastnstError: If ONNX Runtime cannot run the model.
+    """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors, which are raised too; the rest is advice to developers
     # By default waiting threads keep a core busy, which PyTorch needs between two runs.

@@ -14,6 +14,7 @@ from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.version import __version__
 
 if TYPE_CHECKING:
+    from fastnst.arbitrary.freeze import freeze
     from fastnst.model.running import Cancellation, Cancelled
     from fastnst.painter import Painter
     from fastnst.stylizer import Stylizer
@@ -26,6 +27,7 @@ __all__ = [
     "Painter",
     "Stylizer",
     "__version__",
+    "freeze",
 ]
 
 
@@ -39,6 +41,10 @@ def __getattr__(name: str) -> Any:
         from fastnst.painter import Painter
 
         return Painter
+    if name == "freeze":
+        from fastnst.arbitrary.freeze import freeze
+
+        return freeze
     if name in ("Cancellation", "Cancelled"):
         from fastnst.model import running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -9,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 # What passes a signal on, such as `timeout` and shells, often sends it twice.
@@ -24,6 +25,9 @@ class _Interruption:
     depth = 0
     first: int | None = None
     is_raised = False
+
+
+_at_end: list[Callable[[], object]] = []
 
 
 def handle_stop_signals() -> None:
@@ -61,12 +65,20 @@ def raise_if_interrupted() -> None:
         _raise_if_due()
 
 
+def call_at_end(function: Callable[[], object]) -> None:
+    """Have a function called when the process ends, by itself or by a first signal."""
+    atexit.register(function)
+    _at_end.append(function)
+
+
 def end_if_interrupted(code: int) -> None:
     """End this process with an exit code, if a signal came: threads may wait for files that never end.
 
     Python would wait for them. What is to be cleaned up must have been.
     """
     if _Interruption.first is not None:
+        for function in _at_end:
+            function()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from fastnst.arbitrary.frozen_files import find_or_freeze
 from fastnst.errors import FastnstError
 from fastnst.image.blend import blend_pictures
 from fastnst.image.detail import restore_detail
@@ -21,7 +22,6 @@ from fastnst.image.file import MAX_PIXELS
 from fastnst.image.mask import Mask, MaskSource, Plane, mix, normalized
 from fastnst.image.oklab import with_colours_of
 from fastnst.image.resize import fit
-from fastnst.style_library import find_style
 from fastnst.stylizer import Stylizer
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ class Painter:
     thread-safe.
 
     Args:
-        style: The style outside of regions: a name, an ONNX file, or an opened `Stylizer`; for a blend, a
-            mapping of these to weights, of which only the proportions count. None keeps the photo.
+        style: The style outside of regions: a name, an ONNX file, an image file with a painting, or an opened
+            `Stylizer`; for a blend, a mapping of these to weights, of which only the proportions count. None
+            keeps the photo.
         regions: Pairs of a style, as above, and a mask of where it is applied. Where masks overlap with a sum
             above 1, each keeps its share.
         strength: 0 is the photo, 1 the painting; values between mix them, and up to 2 exaggerate.
@@ -328,7 +329,7 @@ def _open(
                 "a style is a name, a file or a Stylizer, not a "
                 f"{type(style).__name__}; for a video, Painter.for_video() takes the frames"
             )
-        key = style if isinstance(style, Stylizer) else find_style(style)
+        key = style if isinstance(style, Stylizer) else find_or_freeze(style)
         if key not in opened:
             opened[key] = key if isinstance(key, Stylizer) else open_style(key)
         stylizers.append(opened[key])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastnst.arbitrary.frozen_files import find_or_freeze, is_painting
 from fastnst.errors import FastnstError
 from fastnst.free_memory import free_memory
 from fastnst.model import keys
@@ -22,7 +23,6 @@ from fastnst.model.one_colour import samples, warn_of_one_colour
 from fastnst.model.session import OutOfMemoryError, open_changed, open_session
 from fastnst.model.values import Images
 from fastnst.probe.model_probe import GivenValues, read_image_model
-from fastnst.style_library import find_style
 from fastnst.tiling.fixed_norms import can_measure
 from fastnst.tiling.painting import paint_in_tiles
 from fastnst.tiling.tiles import receptive_field, side_of_tiles, tile_alignment
@@ -60,7 +60,8 @@ class Stylizer:
     The model is loaded once, here; keep the object for all pictures. Calls are thread-safe.
 
     Args:
-        model: A path to an ONNX file, or the name of a style that `fastnst styles` lists.
+        model: A path to an ONNX file, the name of a style that `fastnst styles` lists, or an image file: a
+            painting, which is frozen into a style (`fastnst.freeze`).
         device: `auto` (a GPU where the installed ONNX Runtime has one that works, else the CPU), `cpu`,
             `gpu`, `cuda`, `cuda:1`, `tensorrt`, `migraphx`, `rocm`, `directml`, `openvino` or `coreml`.
         threads: Threads on the CPU; None takes one per core.
@@ -76,7 +77,7 @@ class Stylizer:
 
     Attributes:
         name: The file's name without its suffix.
-        path: The ONNX file.
+        path: The ONNX file; a temporary one if the style was given as a painting.
         metadata: The model's own `metadata_props`, such as `style.author` and `quality.content_lost`.
         providers: ONNX Runtime's execution providers in use, in the order of preference.
         model: The model, with the layout and range of its tensors.
@@ -113,8 +114,10 @@ class Stylizer:
         if tile is not None and tile < LEAST_TILE:
             raise FastnstError(f"tiles must be at least {LEAST_TILE} pixels, not {tile}")
         given = GivenValues(input_range, bgr)
-        self.path = find_style(model)
+        self.path = find_or_freeze(model)
         self._file = self.path.absolute()  # which is found from another working folder too
+        # A frozen style's file ends with this process: a copy elsewhere freezes the painting again.
+        self._origin = Path(model).expanduser().absolute() if is_painting(model) else self._file
         self.name = self.path.stem
         self.metadata = read_metadata(self.path)
         check_format(self.metadata, self.path)
@@ -143,7 +146,7 @@ class Stylizer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Let pickle and copy.deepcopy open the style again from its file: a session stays in its process."""
-        return {"model": self._file, **self._options}
+        return {"model": self._origin, **self._options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Stylizer.__init__(self, **state)

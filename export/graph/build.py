@@ -6,11 +6,14 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 import fastnst
 from export.graph.deployable_network import DeployableNetwork
@@ -21,6 +24,35 @@ INPUT = "image"
 OUTPUT = "stylized"
 DIMENSIONS = ("batch", "height", "width", 3)
 
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output of a model.
+
+    Attributes:
+        name: Its name.
+        dtype: Its type, a number of `onnx.TensorProto`.
+        dimensions: Its dimensions; those with a name are dynamic.
+    """
+
+    name: str
+    dtype: int
+    dimensions: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The inputs and the outputs that a model promises, in their order."""
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+
+STYLE = Interface(
+    (Value(INPUT, TensorProto.UINT8, DIMENSIONS),), (Value(OUTPUT, TensorProto.UINT8, DIMENSIONS),)
+)
+"""Those of a style file."""
+
 # ONNX Runtime 1.20 reads opset 21, but its WebGPU kernels for browsers do not: each kernel names the version
 # of its operator, and Pad and Transpose, which opset 21 renewed, are registered up to 19 and 13
 # (docs/webgpu-operators.md of onnxruntime-web 1.20). Conv and InstanceNormalization of opset 22 do not run
@@ -30,7 +62,7 @@ OPSET = 20
 IR_VERSION = 9
 
 # The sizes to trace with: the tracer would take 0 and 1 for constants, and equal sizes for one.
-_EXAMPLE_SHAPE = (2, 37, 53, 3)
+EXAMPLE_SHAPE = (2, 37, 53, 3)
 
 
 def build_model(network: StyleNetwork, *, progress: Callable[[str], None] | None = None) -> onnx.ModelProto:
@@ -46,22 +78,42 @@ def build_model(network: StyleNetwork, *, progress: Callable[[str], None] | None
         A model with the input `image` and the output `stylized`, both uint8 (batch, height, width, 3) with
         the first three dynamic.
     """
-    say = progress or _ignore
-    deployable = DeployableNetwork(network).eval()
     dynamic = torch.export.Dim.DYNAMIC
+    return translate(
+        DeployableNetwork(network),
+        (torch.zeros(EXAMPLE_SHAPE, dtype=torch.uint8),),
+        {"image": {0: dynamic, 1: dynamic, 2: dynamic}},
+        STYLE,
+        progress=progress,
+    )
+
+
+def translate(
+    module: nn.Module,
+    example: tuple[Any, ...],
+    dynamic: dict[str, Any],
+    interface: Interface,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> onnx.ModelProto:
+    """Return the ONNX model of a module, with float32 weights and without metadata.
+
+    Args:
+        module: What to translate, on the CPU.
+        example: Arguments to trace it with.
+        dynamic: The dynamic dimensions of its arguments, as `torch.export.export` takes them.
+        interface: The inputs, the tensors in the arguments, and the outputs, in their order.
+        progress: Called with a line before each step that takes seconds.
+    """
+    say = progress or _ignore
     with _quiet_exporter():
         say("tracing the network")
-        program = torch.export.export(
-            deployable,
-            (torch.zeros(_EXAMPLE_SHAPE, dtype=torch.uint8),),
-            dynamic_shapes={"image": {0: dynamic, 1: dynamic, 2: dynamic}},
-            strict=False,
-        )
+        program = torch.export.export(module.eval(), example, dynamic_shapes=dynamic, strict=False)
         say(f"translating it to ONNX (opset {OPSET})")
         translated = torch.onnx.export(
             program,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
+            input_names=[value.name for value in interface.inputs],
+            output_names=[value.name for value in interface.outputs],
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
@@ -69,7 +121,7 @@ def build_model(network: StyleNetwork, *, progress: Callable[[str], None] | None
         )
     assert translated is not None
     model = translated.model_proto
-    _clean(model)
+    _clean(model, interface)
     return model
 
 
@@ -107,7 +159,7 @@ def store_weights_as_float16(model: onnx.ModelProto) -> None:
     graph.node.extend(nodes)
 
 
-def _clean(model: onnx.ModelProto) -> None:
+def _clean(model: onnx.ModelProto, interface: Interface) -> None:
     """Name the dynamic dimensions, and drop PyTorch's notes, which name files of this machine."""
     graph = model.graph
     for message in (model, graph, *graph.node, *graph.initializer):
@@ -117,9 +169,11 @@ def _clean(model: onnx.ModelProto) -> None:
     graph.ClearField("value_info")
     graph.ClearField("input")
     graph.ClearField("output")
-    # The traced shape of the output is a formula too, though it is always the input's.
-    graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, DIMENSIONS))
-    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, DIMENSIONS))
+    # The traced shape of an output is a formula too, though a style's is always the input's.
+    for place, values in ((graph.input, interface.inputs), (graph.output, interface.outputs)):
+        place.extend(
+            helper.make_tensor_value_info(value.name, value.dtype, value.dimensions) for value in values
+        )
     graph.name = "fastnst"
     model.producer_name = "fastnst"
     model.producer_version = fastnst.__version__

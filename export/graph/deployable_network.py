@@ -32,7 +32,15 @@ class DeployableNetwork(nn.Module):
         Returns:
             RGB images of the same shape, uint8, rounded to the nearest level, ties up.
         """
-        content = image.to(torch.float32).permute(0, 3, 1, 2) / 255  # (N, 3, H, W) in [0, 1]
-        stylized: Tensor = self.network(content)
-        levels = (stylized * 255).clamp(0, 255).permute(0, 2, 3, 1)  # (N, H, W, 3) in [0, 255]
-        return (levels + 0.5).floor().to(torch.uint8)
+        return as_bytes(self.network(as_numbers(image)))
+
+
+def as_numbers(image: Tensor) -> Tensor:
+    """Return images of shape (N, H, W, 3), uint8, as float32 of shape (N, 3, H, W) in [0, 1]."""
+    return image.to(torch.float32).permute(0, 3, 1, 2) / 255
+
+
+def as_bytes(stylized: Tensor) -> Tensor:
+    """Return images of shape (N, 3, H, W) in [0, 1] as uint8 of shape (N, H, W, 3)."""
+    levels = (stylized * 255).clamp(0, 255).permute(0, 2, 3, 1)  # (N, H, W, 3) in [0, 255]
+    return (levels + 0.5).floor().to(torch.uint8)

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from fastnst.cli.freeze import freeze
 from fastnst.cli.info import info
 from fastnst.cli.one_line import complain
 from fastnst.cli.styles import styles
@@ -77,6 +78,7 @@ _EXAMPLES = """\b
 Examples:
   fastnst styles                               the available styles
   fastnst stylize -m kandinsky photo.jpg       writes photo.kandinsky.jpg
+  fastnst stylize --style painting.jpg photo.jpg  by a painting that was not trained
   fastnst stylize -m wave photos/ -o painted/  every image in a folder
   fastnst video -m wave clip.mp4               writes clip.wave.mp4
   fastnst info kandinsky                       what a style file is
@@ -101,6 +103,7 @@ def cli(context: click.Context) -> None:
 cli.add_command(stylize)
 cli.add_command(video)
 cli.add_command(webcam)
+cli.add_command(freeze)
 cli.add_command(web)
 cli.add_command(info)
 cli.add_command(styles)

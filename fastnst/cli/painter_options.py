@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ class PainterOptions:
     """The options of a command line that describe the Painter, as they were typed."""
 
     model: str | None
+    style: tuple[str, ...]
     blend: str | None
     region: tuple[str, ...]
     strength: float
@@ -35,10 +36,14 @@ class PainterOptions:
     bgr: bool | None
 
     def __post_init__(self) -> None:
-        if self.model is None and self.blend is None and not self.region:
-            raise click.UsageError("Missing option '-m' / '--model', '--blend' or '--region'.")
+        if self.model is None and not self.style and self.blend is None and not self.region:
+            raise click.UsageError("Missing option '-m' / '--model', '--style', '--blend' or '--region'.")
         if self.model is not None and self.blend is not None:
             raise FastnstError("give --model or --blend, not both: the blend names its styles itself")
+        if self.style and (self.model is not None or self.blend is not None):
+            raise FastnstError(
+                "give --style alone: a blend mixes styles and paintings, --blend wave:0.5,painting.jpg:0.5"
+            )
 
     def result_name(self) -> str:
         """Return the style's part of result names: the styles' names, joined by +.
@@ -84,6 +89,8 @@ class PainterOptions:
 
     @functools.cached_property
     def _style(self) -> dict[str | Path, float] | None:
+        if self.style:
+            return {freeze_paintings(self.style): 1.0}
         if self.blend is not None:
             return _find(parse_blend(self.blend))
         return None if self.model is None else _find({self.model: 1.0})
@@ -101,13 +108,42 @@ class PainterOptions:
 
 def _find(blend: dict[str, float]) -> dict[str | Path, float]:
     """Return a blend with the file of each style in it; a style without weight need not be at hand."""
-    from fastnst.style_library import find_style
+    from fastnst.arbitrary.frozen_files import find_or_freeze
 
     found: dict[str | Path, float] = {}
     for name, weight in blend.items():
-        style = find_style(name) if weight > 0 else name
+        style = find_or_freeze(name) if weight > 0 else name
         found[style] = found.get(style, 0.0) + weight
     return found
+
+
+def freeze_paintings(texts: Sequence[str]) -> Path:
+    """Return the frozen style of the paintings that `--style` names, as `wave.jpg` or `wave.jpg:0.7`.
+
+    Raises:
+        FastnstError: If a painting comes twice or has no name, some have weights and others none, or one
+            cannot be frozen.
+    """
+    from fastnst.arbitrary.frozen_files import frozen_file
+
+    return frozen_file(parse_paintings(texts))
+
+
+def parse_paintings(texts: Sequence[str]) -> dict[str, float]:
+    """Return the weight of each painting in `wave.jpg:0.7` and `scream.jpg:0.3`, or equal ones.
+
+    Raises:
+        FastnstError: If a painting comes twice, some have weights and others none, or one is a style.
+    """
+    from fastnst.style_library import list_styles
+
+    parts = [(text, None) if Path(text).exists() else _weighted(text) for text in texts]
+    for name, _ in parts:
+        path = Path(name)
+        is_style = name in {style.name for style in list_styles()} and not path.exists()
+        if is_style or path.suffix.lower() == ".onnx":
+            raise FastnstError(f"{name} is a style, not a painting: give it with --model")
+    return _all_or_none(parts, "paintings", " ".join(texts))
 
 
 def parse_blend(text: str) -> dict[str, float]:
@@ -116,23 +152,33 @@ def parse_blend(text: str) -> dict[str, float]:
     Raises:
         FastnstError: If a style has no name or comes twice, or some have weights and others none.
     """
+    parts = [_weighted(part.strip()) for part in text.split(",")]
+    if not all(name for name, _ in parts):
+        raise FastnstError(f"a blend is STYLE:WEIGHT,STYLE:WEIGHT, as kandinsky:0.7,wave:0.3, not {text!r}")
+    return _all_or_none(parts, "styles", text)
+
+
+def _weighted(text: str) -> tuple[str, float | None]:
+    name, colon, number = text.rpartition(":")
+    weight = _number(number) if colon else None
+    return (text, None) if weight is None else (name, weight)  # as after the colon of C:\styles\wave.onnx
+
+
+def _all_or_none(parts: Sequence[tuple[str, float | None]], kind: str, text: str) -> dict[str, float]:
+    """Return the weights by name, which all have or none.
+
+    Args:
+        parts: Names, with the weights that were given.
+        kind: What they are, for messages.
+        text: What the user typed, for messages.
+    """
     weights: dict[str, float] = {}
-    weighted = 0
-    for part in text.split(","):
-        name, colon, number = part.strip().rpartition(":")
-        weight = _number(number) if colon else None
-        if weight is None:  # as after the colon of C:\styles\wave.onnx
-            name = part.strip()
-        if not name:
-            raise FastnstError(
-                f"a blend is STYLE:WEIGHT,STYLE:WEIGHT, as kandinsky:0.7,wave:0.3, not {text!r}"
-            )
+    for name, weight in parts:
         if name in weights:
             raise FastnstError(f"{name} comes twice in {text!r}: give it once, with one weight")
-        weighted += weight is not None
         weights[name] = 1.0 if weight is None else weight
-    if weighted not in (0, len(weights)):
-        raise FastnstError(f"give all styles in {text!r} a weight, or none")
+    if len({weight is None for _, weight in parts}) > 1:
+        raise FastnstError(f"give all {kind} in {text!r} a weight, or none")
     return weights
 
 
@@ -143,8 +189,16 @@ def _number(text: str) -> float | None:
         return None
 
 
+STYLE_OPTION = click.option(
+    "--style",
+    multiple=True,
+    metavar="PAINTING[:WEIGHT]",
+    help="A painting in place of -m, not trained; may be repeated.",
+)
+
 _OPTIONS = (
     click.option("-m", "--model", metavar="STYLE", help="A style's name, or an ONNX file."),
+    STYLE_OPTION,
     click.option("--blend", metavar="STYLE:WEIGHT,...", help="A mix in place of -m: kandinsky:0.7,wave:0.3."),
     click.option(
         "--region", multiple=True, metavar="STYLE=MASK", help="STYLE where MASK is white; may be repeated."

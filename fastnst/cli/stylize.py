@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   fastnst stylize -m kandinsky photo.jpg
+  fastnst stylize --style painting.jpg photo.jpg
+  fastnst stylize --style wave.jpg:0.7 --style scream.jpg:0.3 photo.jpg
   fastnst stylize -m wave.onnx photos/ "more/*.png" -o painted/
   fastnst stylize -m wave -r albums/ -o painted/
   fastnst stylize -m the_scream photo.jpg -o scream.png --device cpu

@@ -27,7 +27,7 @@ Examples:
     "models",
     multiple=True,
     metavar="STYLE",
-    help="A style's name or file; may be repeated.  [default: the bundled styles]",
+    help="A style's name or file, or a painting; may be repeated.  [default: the bundled styles]",
 )
 @click.option(
     "--example",
@@ -51,7 +51,8 @@ def web(
     visit. The page paints by ONNX Runtime Web, on the GPU where the browser has WebGPU, with the
     same style files and within one level of the same result as `fastnst stylize`.
     """
-    from fastnst.style_library import find_style, list_bundled_styles
+    from fastnst.arbitrary.frozen_files import find_or_freeze
+    from fastnst.style_library import list_bundled_styles
     from fastnst.web.samples import example_photos
     from fastnst.web.single import check_file, single_page, write_file
     from fastnst.web.site import build_site
@@ -63,7 +64,7 @@ def web(
         check_folder(output, replace=overwrite)
     else:
         check_file(Path(str(single)), replace=overwrite)
-    styles = [find_style(model) for model in models] or [style.path for style in list_bundled_styles()]
+    styles = [find_or_freeze(model) for model in models] or [style.path for style in list_bundled_styles()]
     if not styles:
         raise FastnstError("there are no bundled styles here: name one with -m")
     names = [style.stem for style in styles]

@@ -10,6 +10,7 @@ import click
 from fastnst.cli.device_options import device_options
 from fastnst.cli.model_options import model_options
 from fastnst.cli.one_line import warnings_as_lines
+from fastnst.cli.painter_options import STYLE_OPTION, freeze_paintings
 from fastnst.errors import FastnstError
 from fastnst.terminal import printable
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Paint what a camera sees.")
-@click.option("-m", "--model", required=True, metavar="STYLE", help="A style's name, or an ONNX file.")
+@click.option("-m", "--model", metavar="STYLE", help="A style's name, or an ONNX file.")
+@STYLE_OPTION
 @click.option("--camera", default=0, show_default=True, metavar="N", help="The camera's number.")
 @click.option(
     "--size", default=320, show_default=True, metavar="N", help="Longer side to paint at, in pixels."
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 @model_options
 @device_options
 def webcam(
-    model: str,
+    model: str | None,
+    style: tuple[str, ...],
     camera: int,
     size: int,
     stabilize: bool,
@@ -43,6 +46,8 @@ def webcam(
 
     It needs opencv-python, which shows windows, instead of opencv-python-headless.
     """
+    if (model is None) == (not style):
+        raise click.UsageError("Give either '-m' / '--model' or '--style'.")
     if camera < 0:
         raise FastnstError(f"--camera must be at least 0, not {camera}")
     if size < 16:
@@ -55,7 +60,8 @@ def webcam(
     from fastnst.video.webcam import show_webcam
 
     with warnings_as_lines():
-        painter = Painter(model, device=device, threads=threads, input_range=input_range, bgr=bgr)
+        chosen = freeze_paintings(style) if style else model
+        painter = Painter(chosen, device=device, threads=threads, input_range=input_range, bgr=bgr)
         step: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = painter
         if stabilize:
             steady = painter.for_video()

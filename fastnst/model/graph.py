@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError
 from fastnst.model.protobuf import (
+    LENGTH_DELIMITED,
     bytes_field,
     encode_field,
     float_field,
@@ -26,7 +27,7 @@ from fastnst.model.protobuf import (
     varint_field,
 )
 
-_MODEL_GRAPH, _MODEL_OPSET = 7, 8
+_MODEL_GRAPH, _MODEL_OPSET, _MODEL_METADATA = 7, 8, 14
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_OP_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 3, 4, 5, 7
 _ATTRIBUTE_NAME, _ATTRIBUTE_F, _ATTRIBUTE_I, _ATTRIBUTE_T = 1, 2, 3, 5
@@ -34,6 +35,7 @@ _ATTRIBUTE_INTS, _ATTRIBUTE_TYPE = 8, 20
 _TYPE_FLOAT, _TYPE_INT, _TYPE_INTS = 1, 2, 7
 _TENSOR_DIMS, _TENSOR_DATA_TYPE, _TENSOR_NAME, _TENSOR_RAW_DATA = 1, 2, 8, 9
 _VALUE_NAME = 1
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
 _ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
 _FLOAT_TYPES = ("float32", "float16", "float64")
@@ -165,6 +167,23 @@ class OnnxGraph:
         """Add an input of any shape and return its name."""
         self._inputs.append(_value_info(name, dtype))
         return name
+
+    def fix_inputs(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """Make inputs constants.
+
+        Args:
+            values: Their values, by their names.
+        """
+        self._inputs = [value for value in self._inputs if _name(value, _VALUE_NAME) not in values]
+        for name, value in values.items():
+            self.add_initializer(name, value)
+
+    def set_metadata(self, metadata: Mapping[str, str]) -> None:
+        """Replace the model's `metadata_props`."""
+        self._model = [each for each in self._model if each[0] != _MODEL_METADATA]
+        for key, value in metadata.items():
+            entry = text_field(_ENTRY_KEY, key) + text_field(_ENTRY_VALUE, value)
+            self._model.append((_MODEL_METADATA, LENGTH_DELIMITED, entry))
 
     def add_output(self, name: str) -> str:
         """Make a value, whose type is inferred, an output too and return its name."""

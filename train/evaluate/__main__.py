@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastnst.errors import FastnstError
 from fastnst.model.metadata import read_metadata
-from fastnst.style_library import find_style
 from train.command import (
     CommandParser,
     naming_missing_packages,
@@ -183,7 +182,9 @@ def _is_same_file(one: Path, other: Path) -> bool:
 
 def _evaluate(options: argparse.Namespace, picture: Path) -> None:
     # Mistakes that can be found without PyTorch come first.
-    model = find_style(options.model)
+    from fastnst.arbitrary.frozen_files import find_or_freeze
+
+    model = find_or_freeze(options.model)
     read_metadata(model)
     if not options.style.is_file():
         raise FastnstError(f"there is no painting {options.style}: give it with --style FILE")

@@ -88,7 +88,7 @@ def compact_activations(
     read_off = {HEADS[layer][:2]: layer for layer in wanted}
     for name, block, conv, _ in TRUNK:
         if block and not conv:
-            x = F.max_pool2d(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
+            x = F.max_pool2d(x, 2, ceil_mode=bool(min(x.shape[-2:]) < 2))
         kernels, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
         x = F.relu(same_convolution(x, kernels, bias, mirrored=mirrored))
         if layer := read_off.get((block, conv)):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +12,13 @@ from PIL import Image
 from torch import Tensor
 
 from fastnst.errors import FastnstError
-from fastnst.image.file import Picture, read_image
+from fastnst.image.painting import read_painting
 from fastnst.image.resize import fit
 from train.image_tensor import image_to_tensor
 from train.terminal import say_once
 
 # Longer side of the painting in the measure S3, in pixels.
 MEASURED_SIZE = 768
-
-# Pillow's own limit. Smaller JPEGs are decoded whole, so that a resumed run finds the pixels that it
-# began with, if an older version began it on an sRGB painting.
-_REDUCED_ABOVE = 178_956_970
 
 
 @dataclass(frozen=True)
@@ -74,32 +68,11 @@ def load_painting(path: Path, size: int) -> Painting:
         raise FastnstError(f"there is no painting {path}: give it with --style FILE") from None
     except OSError as error:
         raise FastnstError(f"cannot read the painting {path}: {error.strerror or error}") from error
-    image = _opaque(_read(content, path), path)
+    image, is_on_white = read_painting(content, path)
+    if is_on_white:
+        say_once(f"the painting {path} is partly transparent: it is laid on white")
     pixels, at_measured_size = (
         np.array(image.resize(fit(image.size, side), Image.Resampling.LANCZOS))
         for side in (size, MEASURED_SIZE)
     )
     return Painting(pixels, at_measured_size, hashlib.sha256(content).hexdigest())
-
-
-def _read(content: bytes, path: Path) -> Picture:
-    with warnings.catch_warnings():  # Pillow warns of damage that does not concern the pixels
-        warnings.simplefilter("ignore")
-        return read_image(
-            io.BytesIO(content),
-            name=f"the painting {path}",
-            first_frame=True,
-            reduce_above=_REDUCED_ABOVE,
-        )
-
-
-def _opaque(picture: Picture, path: Path) -> Image.Image:
-    """Return a picture in sRGB, on white where it is transparent."""
-    image = Image.fromarray(picture.pixels)
-    if picture.alpha is None or picture.alpha.min() == 255:
-        return image
-    if picture.alpha.max() == 0:
-        raise FastnstError(f"the painting {path} is fully transparent: there is no style to learn from it")
-    say_once(f"the painting {path} is partly transparent: it is laid on white")
-    image.putalpha(Image.fromarray(picture.alpha))
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

@@ -75,6 +75,10 @@ def read_style_weights(name: str, path: Path) -> TrainedWeights:
             f"{path} has int8 weights, too coarse for training to go on from: give the float file or the "
             "checkpoint that it was made of"
         )
+    if metadata.get(keys.STYLE_FROZEN) == "true":
+        raise FastnstError(
+            f"{path} was frozen, not trained, and its weights are for any painting: give a trained style"
+        )
     try:
         shape = shape_in(metadata)
         content = path.read_bytes()
