@@ -31,14 +31,22 @@ def find_or_freeze(model: str | os.PathLike[str]) -> Path:
     Raises:
         FastnstError: If there is no such file or style, or the painting cannot be frozen.
     """
-    return frozen_file(model) if is_painting(model) else find_style(model)
+    if is_painting(model):
+        return frozen_file(model)
+    path = Path(model).expanduser()
+    if _is_image(path) and not kind_of_file(path):
+        raise FastnstError(f"there is no painting {path}")
+    return find_style(model)
 
 
 def is_painting(model: str | os.PathLike[str]) -> bool:
     """Return whether a style is given as an image file: one that exists and has an image's suffix."""
     path = Path(model).expanduser()
-    is_image = path.suffix.lower() in READABLE_SUFFIXES or unread_format(path) is not None
-    return is_image and kind_of_file(path) == FILE
+    return _is_image(path) and kind_of_file(path) == FILE
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in READABLE_SUFFIXES or unread_format(path) is not None
 
 
 def frozen_file(paintings: Paintings) -> Path:

@@ -35,6 +35,7 @@ def test_all_is_what_is_public() -> None:
             "Painter",
             "Stylizer",
             "__version__",
+            "freeze",
         ]
     )
     assert set(fastnst.__all__) <= set(dir(fastnst))

@@ -118,7 +118,7 @@ def test_results_of_several_styles_are_known_as_results(run: Run, folder: Path) 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("", "Missing option '-m' / '--model', '--blend' or '--region'"),
+        ("", "Missing option '-m' / '--model', '--style', '--blend' or '--region'"),
         ("-m negative --blend red,grey", "give --model or --blend, not both"),
         ("--blend red,gray", "no style is called 'gray'; did you mean grey?"),
         ("--blend red:0.5,grey", "give all styles in 'red:0.5,grey' a weight, or none"),
