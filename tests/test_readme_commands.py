@@ -48,9 +48,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "sky.png",
         "city.png",
         "portrait.png",
+        "painting.jpg",
+        "other.jpg",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        values = np.random.default_rng(0).integers(0, 256, (18, 24, 3), dtype=np.uint8)
+        size = (72, 96) if name in ("painting.jpg", "other.jpg") else (18, 24)
+        values = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
         Image.fromarray(values).save(tmp_path / name)
     programs = tmp_path / "programs"
     programs.mkdir()

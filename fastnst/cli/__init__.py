@@ -78,7 +78,7 @@ _EXAMPLES = """\b
 Examples:
   fastnst styles                               the available styles
   fastnst stylize -m kandinsky photo.jpg       writes photo.kandinsky.jpg
-  fastnst stylize --style painting.jpg photo.jpg  by a painting that was not trained
+  fastnst stylize --style art.jpg photo.jpg    by any painting, without training
   fastnst stylize -m wave photos/ -o painted/  every image in a folder
   fastnst video -m wave clip.mp4               writes clip.wave.mp4
   fastnst info kandinsky                       what a style file is

@@ -138,10 +138,10 @@ def parse_paintings(texts: Sequence[str]) -> dict[str, float]:
     from fastnst.style_library import list_styles
 
     parts = [(text, None) if Path(text).exists() else _weighted(text) for text in texts]
+    styles = {style.name for style in list_styles()}
     for name, _ in parts:
         path = Path(name)
-        is_style = name in {style.name for style in list_styles()} and not path.exists()
-        if is_style or path.suffix.lower() == ".onnx":
+        if path.suffix.lower() == ".onnx" or (name in styles and not path.exists()):
             raise FastnstError(f"{name} is a style, not a painting: give it with --model")
     return _all_or_none(parts, "paintings", " ".join(texts))
 

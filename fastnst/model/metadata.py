@@ -76,7 +76,11 @@ def is_own(metadata: Mapping[str, str]) -> bool:
 
 
 def check_format(metadata: Mapping[str, str], path: Path) -> None:
-    """Raise a FastnstError if the model's `fastnst.format` is newer than this version of fastnst."""
+    """Raise a FastnstError if a model is no style, or its `fastnst.format` is newer than this fastnst."""
+    if kind := metadata.get(keys.KIND):
+        raise FastnstError(
+            f"{path} is no style, but the {printable(kind, 40)}: give the painting itself, with --style"
+        )
     found = metadata.get(keys.FORMAT, "")
     number = whole_number(metadata, keys.FORMAT)
     if found.isdecimal() and (number is None or number > FORMAT):

@@ -89,6 +89,7 @@ def test_the_wheel_holds_the_runtime_alone(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"fastnst"}
     assert {"fastnst/stylizer.py", "fastnst/cli/stylize.py", "fastnst/py.typed"} <= set(names)
+    assert {"fastnst/arbitrary/encoder.onnx", "fastnst/arbitrary/painter.onnx"} <= set(names)
     assert wheel.stat().st_size < 30e6
     page = {path.relative_to(CHECKOUT).as_posix() for path in PAGE.rglob("*") if path.is_file()}
     assert len(page) > 20

@@ -109,6 +109,14 @@ def test_the_two_files_are_of_one_training() -> None:
     assert {key for key in {*painter, *encoder} if painter.get(key) != encoder.get(key)} == differing
 
 
+@pytest.mark.parametrize("path", [PAINTER, ENCODER])
+def test_the_two_files_are_no_styles(path: Path) -> None:
+    with pytest.raises(
+        FastnstError, match=r"\.onnx is no style, but the \w+ of any painting: give the painting"
+    ):
+        Stylizer(path)
+
+
 def test_tiles_and_the_frames_of_a_video(blue: Path) -> None:
     rows, columns = np.mgrid[0:96, 0:900]
     large = np.stack([rows // 3, columns // 4, (rows + columns) % 256], axis=-1).astype(np.uint8)
