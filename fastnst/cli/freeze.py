@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from fastnst.cli.one_line import note, print_result, warnings_as_lines
-from fastnst.cli.painter_options import parse_paintings
 from fastnst.errors import FastnstError
+from fastnst.style_library import parse_paintings
 
 _EXAMPLES = """\b
 Examples:

@@ -12,6 +12,7 @@ import click
 
 from fastnst.cli.model_options import model_options
 from fastnst.errors import FastnstError
+from fastnst.style_library import parse_blend, parse_paintings
 
 if TYPE_CHECKING:
     from fastnst.painter import Painter
@@ -127,66 +128,6 @@ def freeze_paintings(texts: Sequence[str]) -> Path:
     from fastnst.arbitrary.frozen_files import frozen_file
 
     return frozen_file(parse_paintings(texts))
-
-
-def parse_paintings(texts: Sequence[str]) -> dict[str, float]:
-    """Return the weight of each painting in `wave.jpg:0.7` and `scream.jpg:0.3`, or equal ones.
-
-    Raises:
-        FastnstError: If a painting comes twice, some have weights and others none, or one is a style.
-    """
-    from fastnst.style_library import list_styles
-
-    parts = [(text, None) if Path(text).exists() else _weighted(text) for text in texts]
-    styles = {style.name for style in list_styles()}
-    for name, _ in parts:
-        path = Path(name)
-        if path.suffix.lower() == ".onnx" or (name in styles and not path.exists()):
-            raise FastnstError(f"{name} is a style, not a painting: give it with --model")
-    return _all_or_none(parts, "paintings", " ".join(texts))
-
-
-def parse_blend(text: str) -> dict[str, float]:
-    """Return the weight of each style in `kandinsky:0.7,wave:0.3`, or in `kandinsky,wave`, equal parts.
-
-    Raises:
-        FastnstError: If a style has no name or comes twice, or some have weights and others none.
-    """
-    parts = [_weighted(part.strip()) for part in text.split(",")]
-    if not all(name for name, _ in parts):
-        raise FastnstError(f"a blend is STYLE:WEIGHT,STYLE:WEIGHT, as kandinsky:0.7,wave:0.3, not {text!r}")
-    return _all_or_none(parts, "styles", text)
-
-
-def _weighted(text: str) -> tuple[str, float | None]:
-    name, colon, number = text.rpartition(":")
-    weight = _number(number) if colon else None
-    return (text, None) if weight is None else (name, weight)  # as after the colon of C:\styles\wave.onnx
-
-
-def _all_or_none(parts: Sequence[tuple[str, float | None]], kind: str, text: str) -> dict[str, float]:
-    """Return the weights by name, which all have or none.
-
-    Args:
-        parts: Names, with the weights that were given.
-        kind: What they are, for messages.
-        text: What the user typed, for messages.
-    """
-    weights: dict[str, float] = {}
-    for name, weight in parts:
-        if name in weights:
-            raise FastnstError(f"{name} comes twice in {text!r}: give it once, with one weight")
-        weights[name] = 1.0 if weight is None else weight
-    if len({weight is None for _, weight in parts}) > 1:
-        raise FastnstError(f"give all {kind} in {text!r} a weight, or none")
-    return weights
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 STYLE_OPTION = click.option(

@@ -12,8 +12,8 @@ from click.testing import Result
 from PIL import Image
 
 from fastnst import FastnstError, Painter
-from fastnst.cli.painter_options import parse_blend
 from fastnst.model.values import UNIT
+from fastnst.style_library import parse_blend
 from tests.fastnst import tiny_models
 from tests.fastnst.flat_style import flat
 from tests.fastnst.make_images import pixels
