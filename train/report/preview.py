@@ -11,10 +11,13 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.fabric.loggers import Logger
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
+from fastnst import Stylizer
 from fastnst.atomic_write import atomic_write
+from fastnst.errors import FastnstError
 from train.evaluate.grid import compose_grid
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.report.metrics import loss_metrics
@@ -82,6 +85,28 @@ class PreviewGrid(Callback):
             for key, value in loss_metrics(losses, "val").items():
                 metrics[key] = metrics.get(key, 0.0) + value / len(self.photos)
             stylized.append(tensor_to_image(found))
+        self._show(module, stylized, module.logger, step)
+        return metrics
+
+    def show_first_look(self, module: StyleTransfer, painting: Path, logger: Logger | None) -> None:
+        """Write and log what the network for any painting gives at once, before training has begun.
+
+        Args:
+            module: The run.
+            painting: The painting's file.
+            logger: Gets the picture, as step 0.
+        """
+        try:
+            stylize = Stylizer(painting, device="cpu")
+            self._show(module, [stylize(photo) for photo in self.photos], logger, 0)
+        except FastnstError as error:  # no reason to end a run
+            log.warning("no first look: %s", error)
+        else:
+            log.info("first look, before any training: %s", self._path)
+
+    def _show(
+        self, module: StyleTransfer, stylized: Sequence[NDArray[np.uint8]], logger: Logger | None, step: int
+    ) -> None:
         grid = compose_grid(module.style.pixels, self.photos, stylized)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,5 +114,4 @@ class PreviewGrid(Callback):
                 grid.save(temporary)
         except OSError as error:  # no reason to end a run
             log.warning("cannot write the preview %s: %s", self._path, error.strerror or error)
-        log_picture(module.logger, "val/preview", grid, step)
-        return metrics
+        log_picture(logger, "val/preview", grid, step)

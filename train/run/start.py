@@ -23,7 +23,7 @@ NONE = "none"
 AUTO = "auto"
 
 # `auto` compares the bundled styles on this many photos of this longer side: it takes seconds on a CPU.
-_COMPARED_PHOTOS = 4
+_COMPARED_PHOTOS = 2
 _COMPARED_SIZE = 256
 
 

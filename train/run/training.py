@@ -27,7 +27,7 @@ from train.report.tracking import describe_logger, make_logger, run_identity
 from train.run.saving import AtomicCheckpointIO, RollingCheckpoint
 from train.run.settle import SettledRun
 from train.step.style_transfer import StyleTransfer
-from train.terminal import say_once
+from train.terminal import is_first_process, say_once
 
 # Arguments of Lightning's Trainer that a run's length, its clipping and its resuming depend on.
 _OWNED_TRAINER_OPTIONS = {
@@ -140,6 +140,8 @@ def train(settled: SettledRun) -> TrainedRun:
         f"{config.loss_network}, {_describe_device(settled.device)}, {settled.precision}"
     )
     say_once(describe_logger(logger))
+    if previous is None and is_first_process():
+        preview.show_first_look(module, config.style, logger)
     if previous is not None:
         say_once(f"going on from {previous.path} at step {previous.steps} of {max_steps}")
     say_once("reading the first photos")
