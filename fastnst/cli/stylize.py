@@ -153,7 +153,7 @@ class _Options:
 def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     """Paint one image from standard input, to standard output, or both."""
     from fastnst.files.batch import result_exists, write_result
-    from fastnst.image.encode import WRITABLE_SUFFIXES, encode_image, output_format
+    from fastnst.image.encode import encode_image, output_format, result_format
 
     if len(images) > 1:
         raise FastnstError("- stands for one image: give one image alone")
@@ -179,10 +179,7 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     start = time.perf_counter()
     painted = picture.painted(paint(picture.pixels))
     milliseconds = 1000 * (time.perf_counter() - start)
-    own_format = picture.format if picture.format in WRITABLE_SUFFIXES.values() else "PNG"
-    data = encode_image(
-        painted, own_format if suffix is None else output_format(suffix), quality=options.quality
-    )
+    data = encode_image(painted, result_format(picture, suffix), quality=options.quality)
     if result is not None:
         write_result(result, data, replace=options.overwrite)
         print_result(result, f"{milliseconds:.0f} ms")

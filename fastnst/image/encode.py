@@ -47,6 +47,17 @@ def output_format(suffix: str) -> str:
     return str(file_format)
 
 
+def result_format(picture: Picture, suffix: str | None) -> str:
+    """Return the format of a result without a file name: that of a suffix, else the picture's own, else PNG.
+
+    Raises:
+        FastnstError: If the suffix is no format that fastnst writes.
+    """
+    if suffix is not None:
+        return output_format(suffix)
+    return picture.format if picture.format in WRITABLE_SUFFIXES.values() else "PNG"
+
+
 def encode_image(picture: Picture, file_format: str, *, quality: int = 95) -> bytes:
     """Return the picture as a file of the given format, with its profile, EXIF and resolution.
 

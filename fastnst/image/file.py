@@ -74,7 +74,7 @@ class Picture:
 
 
 def read_image(
-    source: Path | BinaryIO,
+    source: Path | BinaryIO | bytes,
     *,
     name: str | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -92,7 +92,7 @@ def read_image(
     decides whether those warnings are shown, since Python's filters belong to the whole process.
 
     Args:
-        source: A path, or an open binary file.
+        source: A path, an open binary file, or a file's bytes.
         name: The image's name in errors; by default the path, or standard input.
         max_pixels: Images with more pixels are refused as soon as the header is read.
         first_frame: Read the first frame of an animation or page of a TIFF, instead of refusing the file.
@@ -101,7 +101,9 @@ def read_image(
         has_option: Whether the command has --max-pixels, which messages then name.
 
     Raises:
-        FastnstError: If the file is missing, empty, damaged, no image, too large, or animated.
+        TooManyPixelsError: If it has more than `max_pixels`.
+        SeveralFramesError: If it has several frames.
+        FastnstError: If the file is missing, empty, damaged, no image, or too large.
     """
     path = source if isinstance(source, Path) else None
     if name is None:
@@ -116,6 +118,8 @@ def read_image(
                     f"{name} has {size / 1e9:,.1f} GB, more than an image of {max_pixels:,} pixels takes"
                 )
             data = source.read_bytes()
+        elif isinstance(source, bytes):
+            data = source
         else:
             data = _read_at_most(source, min(most, free_memory() // 2), name)
     except FileNotFoundError:
@@ -146,6 +150,14 @@ def read_image(
 # An MPO is a photo with a preview or a gain map behind it, a PSD's first frame is the whole picture, and an
 # HEIC file opens at its main picture.
 _STILL = ("MPO", "PSD", "HEIF")
+
+
+class TooManyPixelsError(FastnstError):
+    """The image has more pixels than the caller allows."""
+
+
+class SeveralFramesError(FastnstError):
+    """The file is an animation, or a TIFF of several pages."""
 
 
 class _UnknownScaleError(Exception):
@@ -181,7 +193,7 @@ def _decode(
                     f", or allow it with --max-pixels {width * height}, which takes some "
                     f"{width * height * _BYTES_PER_PIXEL / 1e9:.1f} GB of memory"
                 )
-            raise FastnstError(
+            raise TooManyPixelsError(
                 f"{name} has {width}x{height} = {width * height:,} pixels, more than {max_pixels:,}: {advice}"
             )
         if width * height > _MANY_PIXELS and has_option:
@@ -192,7 +204,7 @@ def _decode(
             )
         # Counting frames would read the whole file.
         if not first_frame and image.format not in _STILL and getattr(image, "is_animated", False):
-            raise FastnstError(
+            raise SeveralFramesError(
                 f"{name} has several frames: fastnst stylises still images; --first-frame takes the first"
             )
         # Pillow turns a TIFF upright as it loads it, and then no longer says that it did.

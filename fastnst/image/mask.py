@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fastnst.errors import FastnstError, FastnstWarning
-from fastnst.image.file import read_image
+from fastnst.image.file import MAX_PIXELS, read_image
 from fastnst.image.laplacian_pyramid import resized
 from fastnst.image.row_strips import row_strips
 
@@ -41,7 +41,7 @@ class Mask:
     def __init__(self, source: MaskSource) -> None:
         if isinstance(source, (str, os.PathLike)):
             self.name = os.fspath(source)
-            self._plane = _read(Path(source))
+            self._plane = _checked(read_mask(Path(source)))
         else:
             self.name = "mask"
             self._plane = _checked(np.asarray(source))
@@ -71,6 +71,28 @@ class Mask:
         fitted = np.clip(resized(self._plane, (height, width)), 0, 1)
         self._fitted = fitted
         return fitted
+
+
+def read_mask(
+    source: Path | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """Read a mask as `Mask` does: its opacity where it has transparency, else its brightness.
+
+    Args:
+        source: An image file, or its bytes.
+        name: Its name in errors; by default the path.
+        max_pixels: Masks with more pixels are refused.
+
+    Returns:
+        Shape (H, W), uint8; 255 is painted.
+
+    Raises:
+        FastnstError: As `read_image` does.
+    """
+    picture = read_image(source, name=name, max_pixels=max_pixels, first_frame=True)
+    if picture.alpha is not None and picture.alpha.min() < 255:
+        return picture.alpha
+    return np.asarray(Image.fromarray(picture.pixels).convert("L"))
 
 
 def mix(
@@ -107,13 +129,6 @@ def normalized(masks: Sequence[Plane]) -> list[Plane]:
     """Scale masks of one shape so that their sum is at most 1; where they overlap, each keeps its share."""
     total: Plane = np.maximum(np.sum(masks, axis=0, dtype=np.float32), 1)
     return [mask / total for mask in masks]
-
-
-def _read(path: Path) -> Plane:
-    picture = read_image(path, first_frame=True)
-    if picture.alpha is not None and picture.alpha.min() < 255:
-        return _checked(picture.alpha)
-    return _checked(np.asarray(Image.fromarray(picture.pixels).convert("L")))
 
 
 def _checked(values: NDArray[Any]) -> Plane:
