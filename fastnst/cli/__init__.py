@@ -15,6 +15,7 @@ import click
 from fastnst.cli.freeze import freeze
 from fastnst.cli.info import info
 from fastnst.cli.one_line import complain
+from fastnst.cli.serve import serve
 from fastnst.cli.styles import styles
 from fastnst.cli.stylize import stylize
 from fastnst.cli.video import video
@@ -83,6 +84,7 @@ Examples:
   fastnst video -m wave clip.mp4               writes clip.wave.mp4
   fastnst info kandinsky                       what a style file is
   fastnst web -o site/                         a page that paints in the browser
+  fastnst serve                                the page and an API, painting on this machine
 """
 
 
@@ -105,6 +107,7 @@ cli.add_command(video)
 cli.add_command(webcam)
 cli.add_command(freeze)
 cli.add_command(web)
+cli.add_command(serve)
 cli.add_command(info)
 cli.add_command(styles)
 

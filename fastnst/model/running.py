@@ -91,6 +91,16 @@ class Cancellation:
 _active: ContextVar[tuple[Cancellation, ...]] = ContextVar("fastnst_cancellations", default=())
 
 
+def raise_if_cancelled() -> None:
+    """End the work that this thread does inside a `Cancellation`, if that is cancelled.
+
+    Raises:
+        Cancelled: If it is.
+    """
+    if any(cancellation.cancelled for cancellation in _active.get()):
+        raise Cancelled
+
+
 @contextlib.contextmanager
 def time_limit(seconds: float, message: str) -> Iterator[None]:
     """End the work inside after a time.

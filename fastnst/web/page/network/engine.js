@@ -1,34 +1,26 @@
-// Painting by the network: one worker, one picture at a time, the urgent ones first.
+// Painting by a network: one picture at a time, the urgent ones first.
 
-import { Connection } from "../rpc.js";
-
-const MANY_PIXELS = 3e6; // a worker that painted more is replaced: WebAssembly never gives memory back
 const FEW_PIXELS = 0.2e6;
-const MOST_THREADS = 8;
 
-/** Paints pictures in a worker, which is replaced after a failure, a cancellation, or a large picture. */
+/** Gives pictures to a painter, one at a time; browser.js paints in this browser, server.js on a server. */
 export class Engine {
-  #files;
-  #wants;
-  #onReady;
-  #worker = null;
-  #opened = new Set();
+  #painter;
   #queue = [];
   #running = null;
-  #hasRun = false;
   #speed = new Map(); // milliseconds per megapixel, by style
-  device = null;
 
   /**
-   * @param {{worker: function(): Worker, runtime: object}} files a worker of worker.js, and for each device a
-   *     function that returns a promise of the files of ONNX Runtime Web (see open.js)
-   * @param {"auto" | "wasm" | "webgpu"} device webgpu takes an emulated GPU too, and nothing else
-   * @param {function()} onReady called when a new worker has opened a style
+   * @param {{paint: function(object, object): Promise<{rgb: Uint8Array, milliseconds: number, isFirst?: boolean}>,
+   *     end: function(), device: string?}} painter `end` has a running `paint` fail with an AbortError; `isFirst`
+   *     says that the time is not what the next picture will take
    */
-  constructor(files, device = "auto", onReady = () => {}) {
-    this.#files = files;
-    this.#wants = device;
-    this.#onReady = onReady;
+  constructor(painter) {
+    this.#painter = painter;
+  }
+
+  /** What paints: "wasm", "webgpu" or "server"; null before the first picture. */
+  get device() {
+    return this.#painter.device;
   }
 
   /**
@@ -59,8 +51,8 @@ export class Engine {
     const place = this.#queue.indexOf(task);
     if (place >= 0) this.#queue.splice(place, 1);
     const { width, height } = task.picture;
-    // A run inside WebAssembly cannot be stopped otherwise; a small one is soon over.
-    if (task === this.#running && width * height > FEW_PIXELS) this.#end();
+    // A small one is soon over.
+    if (task === this.#running && width * height > FEW_PIXELS) this.#painter.end();
     task.reject(reason);
   }
 
@@ -70,12 +62,9 @@ export class Engine {
     const { style, picture, resolve, reject, started } = task;
     try {
       started();
-      const { rgb, milliseconds } = await this.#run(style, picture);
+      const { rgb, milliseconds, isFirst } = await this.#painter.paint(style, picture);
       const { width, height } = picture;
-      // A worker's first run also compiles.
-      if (this.#hasRun) this.#speed.set(style.key, (1e6 * milliseconds) / (width * height));
-      this.#hasRun = true;
-      if (width * height > MANY_PIXELS) this.#end();
+      if (!isFirst) this.#speed.set(style.key, (1e6 * milliseconds) / (width * height));
       resolve({ rgb, width, height, milliseconds });
     } catch (error) {
       reject(error);
@@ -84,60 +73,4 @@ export class Engine {
       this.#next();
     }
   }
-
-  async #run(style, picture) {
-    const wanted = this.#wants;
-    for (;;) {
-      try {
-        const worker = await this.#started();
-        if (!this.#opened.has(style.key)) {
-          await worker.call("open", [style.key, await style.model()]);
-          this.#opened.add(style.key);
-          if (this.#opened.size === 1) this.#onReady();
-        }
-        return await worker.call("paint", [style.key, picture.rgb, picture.width, picture.height]);
-      } catch (error) {
-        if (error.name === "AbortError") throw error;
-        this.#end();
-        const hasFailedOnGpu = this.device === "webgpu";
-        if (!hasFailedOnGpu || wanted === "webgpu") {
-          this.#wants = wanted; // what fails without the GPU, too, is not the GPU's fault
-          throw error;
-        }
-        this.#wants = "wasm"; // this picture and all later ones are painted without the GPU
-      }
-    }
-  }
-
-  async #started() {
-    if (this.#worker) return this.#worker;
-    const isGpu = this.#wants !== "wasm" && this.#files.runtime.webgpu && (await hasGpu(this.#wants === "webgpu"));
-    this.device = isGpu ? "webgpu" : "wasm";
-    const worker = new Connection(this.#files.worker());
-    this.#worker = worker;
-    const threads = self.crossOriginIsolated && !isIos() ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
-    await worker.call("start", [await this.#files.runtime[this.device](), { isGpu, threads }]);
-    return worker;
-  }
-
-  #end() {
-    this.#worker?.end();
-    this.#worker = null;
-    this.#opened.clear();
-    this.#hasRun = false;
-  }
-}
-
-/** Whether there is a GPU that paints; an emulated one is far slower than WebAssembly. */
-async function hasGpu(orEmulated) {
-  if (!("Suspending" in WebAssembly)) return false; // JSPI, which ONNX Runtime's build for GPUs needs
-  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  return Boolean(adapter) && (orEmulated || !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter));
-}
-
-// Threads of WebAssembly hang there.
-function isIos() {
-  return (
-    /iPad|iPhone|iPod/.test(navigator.userAgent) || (navigator.platform === "MacIntel" && navigator.maxTouchPoints > 1)
-  );
 }
