@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import click
 
@@ -153,26 +154,27 @@ def serve(
         allowed = checked_origins(origins)
     except ValueError as error:
         raise FastnstError(f"--allow-origin: {error}") from None
-    with warnings_as_lines():
-        styles = _styles(models, device, threads)
-        photos = example_photos(examples)
-        with open_socket(host, port) as listening:
-            is_open = not is_local(listening)
-            if is_open and token is None and not without_token:
-                raise FastnstError(
-                    f"other machines reach {host}: give --token TEXT, or --without-token to let everyone in"
-                )
-            rules = AccessRules(
-                hosts=frozenset(name.lower() for name in (*hosts, host)),
-                any_address=is_open,
-                origins=allowed,
-                token=token,
+    with warnings_as_lines(), open_socket(host, port) as listening:
+        is_open = not is_local(listening)
+        if is_open and token is None and not without_token:
+            raise FastnstError(
+                f"other machines reach {host}: give --token TEXT, or --without-token to let everyone in"
             )
-            limits = Limits(BodyLimits(1_000_000 * max_megabytes), max_pixels, queue, at_once, time_limit)
-            server = Server(Application(styles, photos, rules, limits), grace)
-            click.echo(address_of(listening) + (f"?token={token}" if token else ""))
+        styles = _styles(models, device, threads)
+        rules = AccessRules(
+            hosts=frozenset(name.lower() for name in (*hosts, host)),
+            any_address=is_open,
+            origins=allowed,
+            token=token,
+        )
+        limits = Limits(BodyLimits(1_000_000 * max_megabytes), max_pixels, queue, at_once, time_limit)
+        application = Application(styles, example_photos(examples), rules, limits)
+
+        def tell() -> None:
+            click.echo(address_of(listening) + (f"?token={quote(token)}" if token else ""))
             note(f"serves {len(styles.known())} styles; Ctrl-C ends it")
-            server.serve_on(listening)
+
+        Server(application, grace, tell).serve_on(listening)
 
 
 def _styles(models: tuple[str, ...], device: str, threads: int | None) -> OpenStyles:

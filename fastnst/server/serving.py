@@ -10,7 +10,7 @@ import math
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
@@ -66,9 +66,12 @@ class Server(uvicorn.Server):
     Args:
         application: What answers.
         grace: These seconds.
+        on_start: Called when it takes requests.
     """
 
-    def __init__(self, application: Application, grace: float) -> None:
+    def __init__(
+        self, application: Application, grace: float, on_start: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
@@ -83,20 +86,35 @@ class Server(uvicorn.Server):
             )
         )
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-        self._application, self._grace = application, grace
+        self._application, self._grace, self._on_start = application, grace, on_start
 
     def serve_on(self, listening: socket.socket) -> None:
         """Serve on a socket, which is closed at the end."""
         with listening:
             asyncio.run(self.serve(sockets=[listening]))
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin; called by uvicorn."""
+        await super().startup(sockets)
+        self._on_start()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End; called by uvicorn."""
         queue = self._application.queue
         queue.close()
         asyncio.get_running_loop().call_later(self._grace, queue.cancel)
+        closing = asyncio.ensure_future(self._close_connections())
         await super().shutdown(sockets)
+        closing.cancel()
         queue.cancel()
+
+    async def _close_connections(self) -> None:
+        """Close those that are idle, also those that were on their way when the socket was closed."""
+        while True:
+            await asyncio.sleep(0.1)
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection) and not connection.transport.is_closing():
+                    connection.shutdown()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
