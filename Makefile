@@ -16,7 +16,7 @@ $(foreach variable,STYLE DATA NAME CKPT MODEL ARGS FRESH,\
 	$(eval override $(variable) := $$(value $(variable)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train export evaluate gallery test coverage check format bench clean
+.PHONY: help install demo serve train export evaluate gallery test coverage check format bench clean
 
 help:  ## Show this list
 	@echo 'make TARGET:'
@@ -43,6 +43,9 @@ demo: install  ## Draw a painting, train a style from it, paint photos: no downl
 	@test -z "$$STYLE$$NAME" || { echo 'make demo: error: it draws its own painting; train a style of yours with' \
 		'make train STYLE=painting.jpg' >&2; exit 2; }
 	@$(BIN)/python -m export.demo $${DATA:+--data="$$DATA"} $(if $(filter-out 0 no false,$(FRESH)),--fresh) $(ARGS)
+
+serve: install  ## Serve the page, which paints on this machine, and an API, at http://127.0.0.1:8000
+	@$(BIN)/python -m fastnst serve $(ARGS)
 
 train: install  ## Train a style from STYLE=painting.jpg and export it; run again to continue
 	@test -n "$$STYLE" || { echo 'make train: error: give the painting: make train STYLE=painting.jpg' >&2; exit 2; }

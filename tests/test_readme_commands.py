@@ -78,7 +78,8 @@ def test_a_shown_command_works(command: str, folder: Path) -> None:
         extras = re.fullmatch(r"\.\[(.+)\]", words[2])
         assert extras is not None
         assert set(extras[1].split(",")) <= set(metadata.metadata("fastnst").get_all("Provides-Extra") or ())
-    elif words[:2] in (["fastnst", "webcam"], ["fastnst", "web"]):  # a camera, and npm
+    elif words[:2] in (["fastnst", "webcam"], ["fastnst", "web"], ["fastnst", "serve"]):
+        # They need a camera, npm, or an end.
         cli.commands[words[1]].make_context(words[1], words[2:])
     elif words[:2] == ["python", "-m"] and "--help" not in words:
         read(words[1:])
@@ -133,6 +134,8 @@ def read(arguments: list[str]) -> None:
         train.evaluate.__main__._parser().parse_args(rest)
     elif module == "train.optimize":
         train.optimize.__main__._parser().parse_args(rest)
+    elif module == "fastnst":
+        cli.commands[rest[0]].make_context(rest[0], rest[1:])
     else:
         assert module in ("pytest", "http.server")
 

@@ -13,6 +13,9 @@ import click
 from fastnst.errors import FastnstWarning
 from fastnst.terminal import lost_output, one_line, printable
 
+# A server paints what strangers send: each size of a mask may be warned of.
+_MOST_WARNINGS = 1000
+
 
 def complain(message: str) -> None:
     """Print an error on stderr as one line."""
@@ -50,8 +53,9 @@ def warnings_as_lines() -> Iterator[None]:
     def show(message: Warning | str, *_: object, **__: object) -> None:
         line = f"fastnst: warning: {one_line(message)}"
         with lock:
-            is_new = line not in shown
-            shown.add(line)
+            is_new = line not in shown and len(shown) < _MOST_WARNINGS
+            if is_new:
+                shown.add(line)
         if is_new:
             click.echo(line, err=True)
 

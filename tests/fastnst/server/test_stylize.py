@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -266,3 +269,21 @@ def test_counts_for_prometheus(serve: Serve) -> None:
             name, value = line.rsplit(" ", 1)
             assert any(name.startswith(each) for each in named), line
             float(value)
+
+
+def test_the_commands_of_the_document(server: Running, tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    document = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^curl .*(?:\n  .*)*$", document, re.MULTILINE)
+    assert len(commands) == 2
+    (tmp_path / "photo.jpg").write_bytes(photo("JPEG"))
+    (tmp_path / "sky.png").write_bytes(SHADES)
+    here = {"curl": "curl -fsS", "=wave": "=negative", "=kandinsky": "=same", "1:8000": f"1:{server.port}"}
+    for command in commands:
+        for shown, meant in here.items():
+            command = command.replace(shown, meant)
+        subprocess.run(["sh", "-ec", command], cwd=tmp_path, check=True)
+    for name in ("wave.jpg", "sky.png"):
+        with Image.open(tmp_path / name) as painted:
+            assert painted.size == (33, 47)
