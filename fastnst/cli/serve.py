@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -191,11 +192,12 @@ def _styles(models: tuple[str, ...], device: str, threads: int | None) -> OpenSt
             if path.stem in given:
                 raise FastnstError(f"two styles are called {path.stem}: rename a file")
             given[path.stem] = path
-    styles = OpenStyles(given, lambda path: Stylizer(path, device=device, threads=threads))
+    open_style = partial(Stylizer, device=device, threads=threads)
+    styles = OpenStyles(given, open_style)
     names = list(styles.known())
     if not names:
         raise FastnstError("there are no styles: name one with -m")
-    styles.open(names[0])
+    open_style(styles.known()[names[0]])
     return styles
 
 

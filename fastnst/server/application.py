@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from fastnst.errors import FastnstError
 from fastnst.image.encode import WRITABLE_SUFFIXES
 from fastnst.server.access import HEALTH, Access, AccessRules
 from fastnst.server.body import Body, BodyLimits, HeldBytes, Share, read_body
@@ -34,8 +34,9 @@ from fastnst.web.samples import Example
 STYLIZE = "/api/v1/stylize"
 STYLES = "/api/v1/styles"
 
-# A client takes so much of an answer at a time; see connection.py.
+# A client takes so much of an answer at a time (see connection.py), and all of it in this time.
 _CHUNK = 2**18
+_ANSWER_SECONDS = 600
 
 # How many of the largest bodies and results are held at a time; a result may have four bytes a pixel.
 _HELD = 3
@@ -183,11 +184,7 @@ class Application:
         name = request.path_params["name"]
         if not self._pages.has_sample(name):
             raise HTTPException(404)
-        try:
-            found = await self.queue.run(partial(self._pages.sample, name))
-        except FastnstError as error:
-            raise ApiError(422, str(error)) from None
-        return self._file(request, found)
+        return self._file(request, await self.queue.run(partial(self._pages.sample, name)))
 
     @staticmethod
     def _file(request: Request, found: StaticFile | None) -> Response:
@@ -241,10 +238,13 @@ class _InChunks(Response):
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
             data = memoryview(self.body)
+            end = time.monotonic() + _ANSWER_SECONDS
             for start in range(0, max(len(data), 1), _CHUNK):
                 part = bytes(data[start : start + _CHUNK])
                 more = start + _CHUNK < len(data)
                 await send({"type": "http.response.body", "body": part, "more_body": more})
+                if time.monotonic() > end:
+                    return  # uvicorn closes the connection
         finally:
             if self._share is not None:
                 self._share.set(0)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fastnst.errors import FastnstError
+from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.model.metadata import check_format, read_metadata
+from fastnst.server.errors import ApiError
 from fastnst.style_library import list_styles
 from fastnst.stylizer import Stylizer
 from fastnst.web.site import style_entry
@@ -61,7 +63,7 @@ class OpenStyles:
                 if metadata is None:
                     metadata = read_metadata(path)
                     check_format(metadata, path)
-            except FastnstError:  # such as a file that is being copied
+            except (FastnstError, OSError):  # such as a file that is being copied
                 continue
             read[name] = kept[state] = metadata
         self._metadata = kept
@@ -79,18 +81,21 @@ class OpenStyles:
         """Return what changes when a style's file is replaced.
 
         Raises:
-            FastnstError: If there is no such style.
+            ApiError: If it is gone: known styles may be removed.
         """
         path = self.known().get(name)
-        if path is None:  # it was removed after the request was read
-            raise FastnstError(f"the style {name} is gone")
-        return _state(path)
+        try:
+            if path is not None:
+                return _state(path)
+        except FileNotFoundError:
+            pass
+        raise ApiError(422, f"the style {name} is gone")
 
     def open(self, name: str) -> Stylizer:
         """Return a known style, opened again if its file has changed.
 
         Raises:
-            FastnstError: If it cannot be opened.
+            ApiError: If it is gone, or cannot be opened.
             Cancelled: If a `Cancellation` ends it.
         """
         state = self.state(name)
@@ -101,7 +106,13 @@ class OpenStyles:
             self._entries.move_to_end(name)
         with entry.lock:
             if entry.stylizer is None:
-                entry.stylizer = self._open_style(state[0])
+                try:
+                    entry.stylizer = self._open_style(state[0])
+                except FastnstError as error:  # whose line may name files, which are no client's business
+                    warnings.warn(str(error), FastnstWarning, stacklevel=2)
+                    raise ApiError(
+                        500, f"the style {name} cannot be opened; the server's log says why"
+                    ) from None
             stylizer = entry.stylizer
         self._close_unused(_MOST_PIXELS)
         return stylizer
@@ -122,8 +133,5 @@ class OpenStyles:
 
 
 def _state(path: Path) -> FileState:
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise FastnstError(f"the style {path.stem} cannot be read: {error.strerror or error}") from None
+    found = path.stat()
     return path, found.st_mtime_ns, found.st_size

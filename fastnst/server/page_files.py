@@ -87,7 +87,7 @@ class PageFiles:
         """Return the first example in a style, painted when it is first asked for; called in the queue.
 
         Raises:
-            FastnstError: If the style cannot be opened.
+            ApiError: If the style cannot be opened.
         """
         state = self._styles.state(name)
         known = self._samples.get(name)
