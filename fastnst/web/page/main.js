@@ -31,9 +31,9 @@ try {
 const styles = stylesOf(site);
 const offline = site.server ? { keep() {} } : keepOffline();
 if (site.server) {
-  // Photos go to the server, and so far as it reaches.
-  for (const key of ["lead", "private", "dropHint"]) {
-    $(`[data-text=${key}]`).textContent = text(`${key}Server`, { host: location.host });
+  const others = { lead: "leadServer", private: "privateServer", dropHint: "dropHintServer" };
+  for (const [key, other] of Object.entries(others)) {
+    $(`[data-text=${key}]`).textContent = text(other, { host: location.host });
   }
 }
 const wanted = new URLSearchParams(location.search).get("device");
