@@ -81,6 +81,7 @@ class Application:
         self._styles, self._limits = styles, limits
         self._pages = PageFiles(styles, examples, limits.max_pixels)
         self._metrics = Metrics()
+        self._parsing = asyncio.Semaphore(1)
         self._held = HeldBytes(_HELD * (limits.body.most_bytes + 4 * limits.max_pixels))
         media_types = sorted({Image.MIME[name] for name in WRITABLE_SUFFIXES.values() if name in Image.MIME})
         self._openapi = _json(openapi_document(media_types, has_token=rules.token is not None))
@@ -131,8 +132,9 @@ class Application:
         data = await read_body(_body(request), request.headers, self._limits.body, share, self.queue.ending)
         texts = request.query_params.multi_items()
         content_type = request.headers.get("content-type", "")
-        # Known names are looked up on the disk, and a form is as large as its pictures.
-        return await asyncio.to_thread(self._wish, data, texts, content_type)
+        # In a thread, since names are looked up on the disk. Taking a form apart takes its size once more.
+        async with self._parsing:
+            return await asyncio.to_thread(self._wish, data, texts, content_type)
 
     def _wish(self, data: bytes, texts: list[tuple[str, str]], content_type: str) -> Wish:
         known = self._styles.known()

@@ -37,27 +37,30 @@ class Process:
         self.address = self._process.stdout.readline().strip()
         self.port = urlsplit(self.address).port or 0
 
-    def post(self, style: str, body: bytes) -> socket.socket:
+    def post(self, style: str, body: bytes, headers: str = "") -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        head = f"POST {PATH}?style={style} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
-        connection.sendall(head.encode() + body)
+        headers += f"Host: localhost\r\nContent-Length: {len(body)}\r\n"
+        connection.sendall(f"POST {PATH}?style={style} HTTP/1.1\r\n{headers}\r\n".encode() + body)
         return connection
 
-    def get(self, path: str) -> str:
+    def get(self, path: str, authorization: str = "") -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         with contextlib.closing(connection):
-            connection.request("GET", path)
+            connection.request("GET", path, headers={"Authorization": authorization})
             return connection.getresponse().read().decode()
 
-    def wait_running(self) -> None:
+    def wait_running(self, authorization: str = "") -> None:
         end = time.monotonic() + 20
-        while "fastnst_running 1\n" not in self.get("/metrics"):
+        while "fastnst_running 1\n" not in self.get("/metrics", authorization):
             assert time.monotonic() < end
             time.sleep(0.05)
 
+    def send(self, number: int) -> None:
+        self._process.send_signal(number)
+
     def end(self, number: int) -> tuple[int, str]:
         """Send a signal; return the exit code, and what was said on stderr."""
-        self._process.send_signal(number)
+        self.send(number)
         _, said = self._process.communicate(timeout=20)
         return self._process.returncode, said
 
@@ -97,12 +100,16 @@ def test_sigterm_in_the_middle_of_a_painting(start: Callable[..., Process]) -> N
     assert said == "fastnst: serves 3 styles; Ctrl-C ends it\n"
 
 
-def test_ctrl_c_without_any_work(start: Callable[..., Process]) -> None:
-    process = start("--token", "long enough")
+def test_a_second_signal_does_not_wait(start: Callable[..., Process]) -> None:
+    process = start("--token", "long enough", "--grace", "100")
     assert process.address == f"http://127.0.0.1:{process.port}/?token=long%20enough"
     assert "its token" in process.get("/")
-    with socket.create_connection(("127.0.0.1", process.port)):  # which is idle
-        assert process.end(signal.SIGINT)[0] == 0
+    with process.post("endless", ENDLESS, "Authorization: Bearer long enough\r\n") as client:
+        process.wait_running("Bearer long enough")
+        process.send(signal.SIGINT)
+        time.sleep(0.7)  # one that comes at once is taken for the same
+        assert process.end(signal.SIGINT)[0] == 128 + signal.SIGINT
+        assert answer_of(client) == b""
 
 
 @pytest.fixture

@@ -201,7 +201,9 @@ def test_a_flood_is_painted_or_refused(serve: Serve) -> None:
     assert painted
     for size, data in painted:
         assert data == encoded(np.full((*size, 3), 155, np.uint8))
-    assert (server.queue.running, server.queue.waiting, server.application._held.now) == (0, 0, 0)
+    wait_until(
+        lambda: (server.queue.running, server.queue.waiting, server.application._held.now) == (0, 0, 0)
+    )
 
 
 def test_all_bodies_together_have_a_limit(serve: Serve) -> None:
@@ -224,9 +226,12 @@ def test_the_end_refuses_who_waits_and_gives_time_to_who_is_painted(serve: Serve
     waiting = server.begin("style=negative", DARK)
     wait_until(lambda: server.queue.waiting == 1)
     sending = server.connect(HEAD + b"Content-Length: 1000\r\n\r\nx")
+    idle = server.connect()
     start = time.monotonic()
     ending = threading.Thread(target=server.stop)
     ending.start()
+    with idle:
+        assert answer_of(idle) == b""
     for one in (waiting, sending, client):
         with one:
             answer = answer_of(one)
