@@ -71,10 +71,18 @@ def call_at_end(function: Callable[[], object]) -> None:
     _at_end.append(function)
 
 
+def note_signal(number: int) -> None:
+    """Count a signal that a command handles itself: `end_if_interrupted` ends the process all the same."""
+    if _Interruption.first is None:
+        _Interruption.first = number
+        _Interruption.is_raised = True
+
+
 def end_if_interrupted(code: int) -> None:
     """End this process with an exit code, if a signal came: threads may wait for files that never end.
 
-    Python would wait for them. What is to be cleaned up must have been.
+    Python would wait for them, and a network that still runs in one of them may abort the process at its end.
+    What is to be cleaned up must have been.
     """
     if _Interruption.first is not None:
         for function in _at_end:

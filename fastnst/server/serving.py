@@ -16,6 +16,7 @@ from types import FrameType
 import uvicorn
 
 from fastnst.errors import FastnstError
+from fastnst.interruption import note_signal
 from fastnst.server.application import Application
 from fastnst.server.connection import Connection
 
@@ -120,7 +121,8 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Have signals end the server, and not the process: its exit code is 0."""
 
-        def end(_: int, __: FrameType | None) -> None:
+        def end(number: int, _: FrameType | None) -> None:
+            note_signal(number)
             self.should_exit = True
 
         if threading.current_thread() is not threading.main_thread():

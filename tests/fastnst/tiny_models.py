@@ -477,6 +477,27 @@ def slow_constant(path: Path, side: int) -> Path:
     )
 
 
+def one_long_step(path: Path, times: int) -> Path:
+    """By the contract, give the image, after one operation on matrices of so many times its sides."""
+    nodes = [
+        helper.make_node("Shape", ["image"], ["sides"], start=1, end=3),
+        helper.make_node("Mul", ["sides", "times"], ["large"]),
+        helper.make_node("ConstantOfShape", ["large"], ["matrix"]),
+        helper.make_node("MatMul", ["matrix", "matrix"], ["product"]),
+        helper.make_node("ReduceMax", ["product"], ["zero"], keepdims=0),
+        helper.make_node("Cast", ["zero"], ["nothing"], to=TensorProto.UINT8),
+        helper.make_node("Add", ["image", "nothing"], ["stylized"]),
+    ]
+    return save_model(
+        path,
+        nodes,
+        input_type=TensorProto.UINT8,
+        input_shape=NHWC,
+        constants={"times": np.array([times, times])},
+        metadata=CONTRACT,
+    )
+
+
 def repeating(kind: int) -> onnx.GraphProto:
     """The body of a loop that keeps its value and its condition."""
     return helper.make_graph(

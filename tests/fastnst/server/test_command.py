@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from fastnst.server import serving
+from tests.fastnst import tiny_models
 from tests.fastnst.server.conftest import DARK, ENDLESS, PATH, answer_of
 
 Fails = Callable[..., str]
@@ -98,6 +99,18 @@ def test_sigterm_in_the_middle_of_a_painting(start: Callable[..., Process]) -> N
     assert code == 0
     assert time.monotonic() - begin >= 0.3
     assert said == "fastnst: serves 3 styles; Ctrl-C ends it\n"
+
+
+def test_the_end_in_the_middle_of_what_cannot_be_stopped(
+    start: Callable[..., Process], tmp_path: Path
+) -> None:
+    style = tiny_models.one_long_step(tmp_path / "long.onnx", 450)
+    process = start("--grace", "0", "--threads", "1", "-m", str(style))
+    with process.post("long", DARK) as client:
+        process.wait_running()
+        code, said = process.end(signal.SIGTERM)
+        assert b'{"error": "the server is ending"}' in answer_of(client)
+    assert (code, said.count("\n")) == (0, 1), said
 
 
 def test_a_second_signal_does_not_wait(start: Callable[..., Process]) -> None:
