@@ -93,6 +93,7 @@ class _Writer:
             for name in node.input:
                 self._users.setdefault(name, []).append(node.op_type)
         self._activations: dict[str, tuple[np.float32, list[str]]] = {}
+        self._kernels: set[str] = set()
         self._constant("int8.one", np.float32(1))
         self._constant("int8.middle", np.uint8(_MIDDLE))
 
@@ -117,6 +118,9 @@ class _Writer:
             nodes.append(padded)
 
         weights = constants[kernel].astype(np.float64)
+        # Steps are the convolution's own, also where two have one kernel, as in frozen styles.
+        kernel = f"{y}.kernel" if kernel in self._kernels else kernel
+        self._kernels.add(kernel)
         largest = np.abs(weights).max((1, 2, 3))
         step = np.where(largest > 0, largest, 1) / _LARGEST_WEIGHT
         y_scale, y_zero = _affine(_widened(ranges[y]))
@@ -152,12 +156,14 @@ class _Writer:
 
     def _quantize_activations(self, source: str, extremes: Range) -> onnx.NodeProto:
         low, high = extremes
+        # What a convolution gives has bytes of that name already, with a step for each channel.
+        name = f"{source}.read" if self._makers[source].op_type == "Conv" else source
         scale, zero = _affine(Range(low.min(keepdims=True), high.max(keepdims=True)))
         parameters = [
-            self._constant(f"{source}.scale", scale[0]),
-            self._constant(f"{source}.zero", zero[0]),
+            self._constant(f"{name}.scale", scale[0]),
+            self._constant(f"{name}.zero", zero[0]),
         ]
-        bytes_ = f"{source}.uint8"
+        bytes_ = f"{name}.uint8"
         self._activations[source] = scale[0], [bytes_, *parameters]
         maker = self._makers[source]
         # Bytes without negative values clip what is below 0 already.

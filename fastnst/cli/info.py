@@ -40,6 +40,7 @@ _HEADINGS = {
     keys.STYLE_AUTHOR: "author",
     keys.STYLE_LICENCE: "licence",
     keys.STYLE_SHA256: "style image SHA-256",
+    keys.STYLE_FROZEN: "frozen, not trained",
     keys.FORMAT: "fastnst format",
     keys.VERSION: "made by fastnst",
     keys.MEASURED_WEIGHTS: "C and S3 measured with",

@@ -5,11 +5,13 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
+from PIL import Image
 
 from export.graph.build import store_weights_as_float16
 from export.int8.calibration import measure_ranges
 from export.int8.quantization import quantize
 from export.verification import check_contract, example_photos
+from fastnst import freeze
 
 LEAST = 36  # dB
 PHOTOS = list(example_photos(3, 64, 80, seed=7))
@@ -153,3 +155,12 @@ def test_what_is_no_style_network_is_refused(floats):
     single.graph.node.append(convolution)
     with pytest.raises(ValueError, match="more than 1 convolutions"):
         quantized(single)
+
+
+def test_a_frozen_style_whose_convolutions_follow_each_other_and_share_kernels(tmp_path):
+    Image.fromarray(example_photos(1, 80, 96, seed=3)[0]).save(tmp_path / "painting.png")
+    floats = onnx.load_from_string(freeze(tmp_path / "painting.png", style_size=96))
+    int8 = quantized(floats)
+    check_contract(int8.SerializeToString())
+    images = example_photos(1, 61, 93, seed=1)
+    assert psnr(run(int8, images), run(floats, images)) > 30
