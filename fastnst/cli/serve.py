@@ -41,7 +41,7 @@ Examples:
     "models",
     multiple=True,
     metavar="STYLE",
-    help="A style's name or file; may be repeated.  [default: all that `fastnst styles` lists]",
+    help="A style, or a painting; may be repeated.  [default: all that `fastnst styles` lists]",
 )
 @click.option(
     "--example",
@@ -180,15 +180,15 @@ def serve(
 
 def _styles(models: tuple[str, ...], device: str, threads: int | None) -> OpenStyles:
     """Return the styles, of which the first is opened now: a device that does not work is said at once."""
+    from fastnst.arbitrary.frozen_files import find_or_freeze
     from fastnst.server.open_styles import OpenStyles
-    from fastnst.style_library import find_style
     from fastnst.stylizer import Stylizer
 
     given: dict[str, Path] | None = None
     if models:
         given = {}
         for model in models:
-            path = find_style(model)
+            path = find_or_freeze(model)
             if path.stem in given:
                 raise FastnstError(f"two styles are called {path.stem}: rename a file")
             given[path.stem] = path

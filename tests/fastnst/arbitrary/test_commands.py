@@ -13,6 +13,7 @@ from click.testing import Result
 from PIL import Image
 
 from fastnst import Painter, Stylizer, freeze
+from fastnst.cli.serve import _styles
 from fastnst.model.metadata import read_metadata
 from tests.fastnst import tiny_models
 
@@ -112,6 +113,10 @@ def test_a_missing_photo_is_one_line(fails: Fails, folder: Path) -> None:
 def test_the_webcam_takes_a_painting_or_a_style(fails: Fails, folder: Path) -> None:
     assert "Give either" in fails("webcam")
     assert "Give either" in fails("webcam", "-m", "negative", "--style", "blue.png")
+
+
+def test_the_server_takes_a_painting(folder: Path) -> None:
+    assert [*_styles(("negative", "blue.png"), "cpu", None).known()] == ["negative", "blue"]
 
 
 def test_freeze_writes_a_style_beside_nothing_else(
