@@ -71,6 +71,7 @@ def test_it_is_an_ordinary_small_style_file(blue: Path, paintings: Path) -> None
     assert [(each.name, each.type, each.shape) for each in session.get_inputs()] == [
         ("image", "tensor(uint8)", ["batch", "height", "width", 3])
     ]
+    assert not session.get_overridable_initializers()  # inputs with a default value
     assert [(each.name, each.type, each.shape) for each in session.get_outputs()] == [
         ("stylized", "tensor(uint8)", ["batch", "height", "width", 3])
     ]
