@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import sys
 from typing import Any
@@ -47,6 +48,17 @@ def one_line(message: object) -> str:
     return printable(
         " ".join(line.strip() for line in str(message).splitlines() if line.strip()), _MOST_OF_A_LINE
     )
+
+
+def json_line(value: object) -> str:
+    """Return a value as one line of JSON, in ASCII without control characters.
+
+    A file's name that is no text keeps its bytes, as Python's surrogates.
+
+    Raises:
+        ValueError: If it has a number that JSON cannot hold, such as infinity.
+    """
+    return json.dumps(value, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 class _Output(io.FileIO):

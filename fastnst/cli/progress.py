@@ -6,16 +6,22 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from fastnst.cli.json_lines import JsonLines
 from fastnst.cli.one_line import complain, note, print_result
+from fastnst.errors import FastnstError
+
+if TYPE_CHECKING:
+    from fastnst.files.plan import Task
 
 
 class Progress:
     """Prints a line for each image, and at the end the number painted, skipped and failed.
+
+    If there is one image alone, its failure is the command's, and raised.
 
     For many images on a terminal, a bar shows the progress, the images per second and the time left.
 
@@ -23,13 +29,15 @@ class Progress:
         count: How many images there are to paint.
         done: How many were painted before.
         failed: How many have failed already.
+        lines: What stdout gets instead, for a program.
 
     Attributes:
         failed: How many have failed so far.
     """
 
-    def __init__(self, count: int, *, done: int = 0, failed: int = 0) -> None:
+    def __init__(self, count: int, *, done: int = 0, failed: int = 0, lines: JsonLines | None = None) -> None:
         self._count, self._done, self._before = count, done, failed
+        self._lines = lines
         self._painted = self._skipped = 0
         self.failed = failed
         self._bar: Any = None
@@ -46,24 +54,43 @@ class Progress:
     def __exit__(self, *exception: Any) -> None:
         if self._bar is not None:
             self._bar.__exit__(*exception)
+        if self._lines is not None:
+            self._lines.summary(not_done=self._left, seconds=time.monotonic() - self._start)
         if self._done or self._count + self._before > 1:
             self._summarise()
 
-    def painted(self, result: Path, milliseconds: float) -> None:
+    @property
+    def is_one(self) -> bool:
+        """Whether there is one image alone."""
+        return self._count + self._done + self._before == 1
+
+    def painted(self, task: Task, milliseconds: float) -> None:
         """Print the line of a result on stdout."""
         self._painted += 1
         with self._above_the_bar():
-            print_result(result, f"{milliseconds:.0f} ms")
+            if self._lines is None:
+                print_result(task.result, f"{milliseconds:.0f} ms")
+            else:
+                self._lines.outcome("painted", task.source, task.result, milliseconds=milliseconds)
 
-    def skipped(self) -> None:
+    def skipped(self, task: Task) -> None:
         """Count an image whose result another process wrote."""
         self._skipped += 1
-        if self._bar is not None:
-            self._bar.update(1)
+        with self._above_the_bar():
+            if self._lines is not None:
+                self._lines.outcome("skipped", task.source, task.result, reason="another run painted it")
 
-    def failure(self, message: str) -> None:
-        """Print the line of an image that failed on stderr."""
+    def failure(self, task: Task, message: str) -> None:
+        """Print the line of an image that failed on stderr.
+
+        Raises:
+            FastnstError: With the same line, if there is one image alone.
+        """
         self.failed += 1
+        if self._lines is not None:
+            self._lines.outcome("failed", task.source, task.result, reason=message)
+        if self.is_one:
+            raise FastnstError(message)
         with self._above_the_bar():
             complain(message)
 
@@ -81,9 +108,12 @@ class Progress:
         seconds = time.monotonic() - self._start
         return f"{self._painted / seconds:.3g} images/s" if self._painted and seconds else None
 
+    @property
+    def _left(self) -> int:
+        return self._count + self._before - self._painted - self._skipped - self.failed
+
     def _summarise(self) -> None:
-        rate = self._rate()
-        left = self._count + self._before - self._painted - self._skipped - self.failed
+        rate, left = self._rate(), self._left
         counts = f"{self._painted:,} painted, {self._done:,} skipped (done before), {self.failed:,} failed"
         if self._skipped:
             counts += f", {self._skipped:,} done by another run"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from fastnst.cli.device_options import device_options
+from fastnst.cli.json_lines import JsonLines, json_option
 from fastnst.cli.one_line import complain, note, print_result, warnings_as_lines
 from fastnst.cli.painter_options import PainterOptions, painter_options
 from fastnst.cli.progress import Progress, TileProgress
@@ -64,6 +65,7 @@ Examples:
 @click.option(
     "--tile", type=int, metavar="PIXELS", help="Paint in tiles.  [default: where memory demands it]"
 )
+@json_option
 @device_options
 def stylize(
     images: tuple[str, ...],
@@ -76,6 +78,7 @@ def stylize(
     first_frame: bool,
     max_pixels: int | None,
     tile: int | None,
+    as_json: bool,
     device: str,
     threads: int | None,
 ) -> None:
@@ -91,7 +94,9 @@ def stylize(
     if an image is newer than its result.
 
     Each line of output is a result, a tab, and the milliseconds that painting took. An image that fails
-    gets a line on stderr, the others are painted, and the exit code is 2.
+    gets a line on stderr, the others are painted, and the exit code is 2. With --json, each image is one
+    line: its status (painted, skipped or failed), image, result, style, milliseconds and reason; the last
+    line, of status summary, counts them.
     """
     from fastnst.image.encode import output_format
     from fastnst.image.file import MAX_PIXELS
@@ -113,6 +118,7 @@ def stylize(
         first_frame=first_frame,
         max_pixels=max_pixels or MAX_PIXELS,
         tile=tile,
+        as_json=as_json,
         device=device,
         threads=threads,
     )
@@ -134,6 +140,7 @@ class _Options:
     first_frame: bool
     max_pixels: int
     tile: int | None
+    as_json: bool
     device: str
     threads: int | None
 
@@ -143,6 +150,9 @@ class _Options:
         )
         # The photo is no longer needed: a large picture is painted over it.
         return lambda pixels: painter(pixels, out=pixels)
+
+    def lines(self) -> JsonLines | None:
+        return JsonLines("image", self.painter.result_name()) if self.as_json else None
 
     def read(self, source: Path | BinaryIO) -> Picture:
         from fastnst.image.file import read_image
@@ -163,6 +173,10 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     if from_stdin and sys.stdin.isatty():
         raise FastnstError("standard input is a terminal: pipe an image into it, or name a file")
     if result is None:
+        if options.as_json:
+            raise FastnstError(
+                "standard output takes the picture, which leaves no place for --json: give -o FILE"
+            )
         if is_closed(1):
             raise FastnstError("standard output is closed: give -o FILE")
         if sys.stdout.isatty():
@@ -175,15 +189,21 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
         suffix = suffix or result.suffix
         output_format(suffix)
     paint = options.open_painter()
-    picture = options.read(sys.stdin.buffer if from_stdin else Path(images[0]))
-    start = time.perf_counter()
-    painted = picture.painted(paint(picture.pixels))
-    milliseconds = 1000 * (time.perf_counter() - start)
-    data = encode_image(painted, result_format(picture, suffix), quality=options.quality)
-    if result is not None:
-        write_result(result, data, replace=options.overwrite)
-        print_result(result, f"{milliseconds:.0f} ms")
-        return
+    lines = options.lines()
+    alone = lines.one_alone(images[0], result) if lines is not None and result is not None else None
+    with alone or contextlib.nullcontext():
+        picture = options.read(sys.stdin.buffer if from_stdin else Path(images[0]))
+        start = time.perf_counter()
+        painted = picture.painted(paint(picture.pixels))
+        milliseconds = 1000 * (time.perf_counter() - start)
+        data = encode_image(painted, result_format(picture, suffix), quality=options.quality)
+        if result is not None:
+            write_result(result, data, replace=options.overwrite)
+            if lines is None:
+                print_result(result, f"{milliseconds:.0f} ms")
+            else:
+                lines.outcome("painted", images[0], result, milliseconds=milliseconds)
+            return
     stream = sys.stdout.buffer
     try:
         stream.write(data)
@@ -199,7 +219,7 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
 def _stylize_files(images: Sequence[str], options: _Options) -> None:
     """Paint files, folders and patterns, each image for itself."""
     from fastnst.files.batch import Outcome, paint_batch, result_exists
-    from fastnst.files.plan import plan_results
+    from fastnst.files.plan import SHEET, plan_results
     from fastnst.image.encode import encode_image, output_format
     from fastnst.style_library import list_styles
 
@@ -210,39 +230,46 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
         suffix=options.suffix,
         overwrite=options.overwrite,
         recursive=options.recursive,
-        styles={style.name for style in list_styles()},
+        styles={SHEET, *(style.name for style in list_styles())},
     )
     _say_what_is_skipped(plan)
+    lines = options.lines()
     is_one = len(plan.tasks) + len(plan.problems) + len(plan.done) == 1
     if is_one and plan.problems:
-        raise FastnstError(plan.problems[0])
+        problem = plan.problems[0]
+        if lines is not None:
+            lines.outcome("failed", problem.source, reason=problem.line)
+            lines.summary(not_done=0, seconds=0)
+        raise FastnstError(problem.line)
     for problem in plan.problems:
-        complain(problem)
+        complain(problem.line)
     # A model that does not load is an error of the whole command, even if no image is left to paint.
     paint = options.open_painter(TileProgress() if len(plan.tasks) == 1 else None)
     _remove_partial_results([*plan.tasks, *plan.done])
+    if lines is not None:
+        _list_what_is_not_painted(plan, lines)
 
     def encode(task: Task, painted: Picture) -> bytes:
         file_format = output_format(options.suffix or task.result.suffix)
         return encode_image(painted, file_format, quality=options.quality)
 
-    with Progress(len(plan.tasks), done=len(plan.done), failed=len(plan.problems)) as progress:
+    count, done, failed = len(plan.tasks), len(plan.done), len(plan.problems)
+    with Progress(count, done=done, failed=failed, lines=lines) as progress:
 
         def report(outcome: Outcome) -> None:
-            if outcome.is_skipped:
-                if is_one:
-                    raise FastnstError(result_exists(outcome.task.result))
-                progress.skipped()
-            elif outcome.error is None:
-                progress.painted(outcome.task.result, outcome.milliseconds)
-            elif is_one:
-                raise FastnstError(outcome.error)
+            task, error = outcome.task, outcome.error
+            if outcome.is_skipped and is_one:
+                error = result_exists(task.result)
+            if error is not None:
+                progress.failure(task, error)
+            elif outcome.is_skipped:
+                progress.skipped(task)
             else:
-                progress.failure(outcome.error)
+                progress.painted(task, outcome.milliseconds)
 
         def wait(task: Task) -> None:
             if is_one:
-                raise FastnstError(f"{task.result} is being painted by another run: wait for it")
+                progress.failure(task, f"{task.result} is being painted by another run: wait for it")
             note(f"waits for another run, which is painting {task.result}")
 
         paint_batch(
@@ -273,6 +300,19 @@ def _say_what_is_skipped(plan: Plan) -> None:
             f"{len(plan.outdated)} of the results that exist are older than their images ({first}): "
             "--overwrite paints them again"
         )
+
+
+def _list_what_is_not_painted(plan: Plan, lines: JsonLines) -> None:
+    for problem in plan.problems:
+        lines.outcome("failed", problem.source, reason=problem.line)
+    for image in plan.skipped:
+        lines.outcome("skipped", image, reason="it is an earlier result")
+    for image in plan.unread:
+        lines.outcome("skipped", image, reason="fastnst does not read its format")
+    outdated = set(plan.outdated)
+    for task in plan.done:
+        reason = "its result exists, and is older than it" if task in outdated else "its result exists"
+        lines.outcome("skipped", task.source, task.result, reason=reason)
 
 
 def _remove_partial_results(tasks: Sequence[Task]) -> None:

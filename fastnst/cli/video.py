@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fastnst.cli.device_options import device_options
+from fastnst.cli.json_lines import JsonLines, json_option
 from fastnst.cli.one_line import complain, note, print_result, warnings_as_lines
 from fastnst.cli.painter_options import PainterOptions, painter_options
 from fastnst.errors import FastnstError
@@ -44,6 +46,7 @@ Examples:
     help="x264's quality; lower is better, in a larger file.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
+@json_option
 @device_options
 def video(
     videos: tuple[str, ...],
@@ -53,6 +56,7 @@ def video(
     reduce: int | None,
     crf: int,
     overwrite: bool,
+    as_json: bool,
     device: str,
     threads: int | None,
 ) -> None:
@@ -64,7 +68,8 @@ def video(
 
     Until it is complete, the result is called clip.STYLE.partial.mp4. That file plays as far as it goes, and
     stays if the command is interrupted. Each line of output is a result, a tab, and its frames and frames per
-    second.
+    second. With --json, each video is one line: its status (painted or failed), video, result, style,
+    milliseconds, frames and reason; the last line, of status summary, counts them.
     """
     if not 0 <= crf <= 51:
         raise FastnstError(f"--crf must be 0 to 51, not {crf}")
@@ -81,29 +86,50 @@ def video(
         style = painter.result_name()
         styles = {style, *(found.name for found in list_styles())}
         tasks, problems = plan_videos(videos, style, output=output, overwrite=overwrite, styles=styles)
+        lines = JsonLines("video", style) if as_json else None
         total = len(tasks) + len(problems)
-        if len(problems) == total == 1:
-            raise FastnstError(problems[0])
-        for problem in problems:
-            complain(problem)
-        failed = len(problems)
+        is_one = total == 1
         # A model that does not load is an error of the whole command, even if no video is left to paint.
-        paint = painter.open(device=device, threads=threads)
-        for task in tasks:
-            try:
-                _stylize(task, paint, stabilize, reduce, crf, overwrite)
-            except FastnstError as error:  # noqa: PERF203 - each video for itself
-                raise_if_interrupted()
-                if total == 1:
-                    raise
-                failed += 1
-                complain(str(error))
+        paint = None if is_one and problems else painter.open(device=device, threads=threads)
+        start = time.monotonic()
+        try:
+            for problem in problems:
+                _fail(problem.source, problem.line, lines, is_one=is_one)
+            failed = len(problems)
+            for task in tasks:
+                assert paint is not None
+                try:
+                    _stylize(task, paint, lines, stabilize, reduce, crf, overwrite)
+                except FastnstError as error:
+                    raise_if_interrupted()
+                    failed += 1
+                    _fail(str(task.source), str(error), lines, is_one=is_one, result=task.result)
+        finally:
+            if lines is not None:
+                lines.summary(not_done=total - lines.count, seconds=time.monotonic() - start)
     if failed:
         raise FastnstError(f"{failed} of {total} could not be done; the lines above say why")
 
 
+def _fail(
+    source: str, reason: str, lines: JsonLines | None, *, is_one: bool, result: Path | None = None
+) -> None:
+    """Say that a video could not be painted, or raise it if there is no other."""
+    if lines is not None:
+        lines.outcome("failed", source, result, reason=reason, frames=None)
+    if is_one:
+        raise FastnstError(reason)
+    complain(reason)
+
+
 def _stylize(
-    task: Task, painter: Painter, stabilize: bool, reduce: int | None, crf: int, overwrite: bool
+    task: Task,
+    painter: Painter,
+    lines: JsonLines | None,
+    stabilize: bool,
+    reduce: int | None,
+    crf: int,
+    overwrite: bool,
 ) -> None:
     from fastnst.video.partial import partial_path
     from fastnst.video.pipeline import stylize_video
@@ -132,7 +158,11 @@ def _stylize(
             if progress.frames and partial.exists():
                 note(f"what is done of it plays in {partial}")
             raise
-    print_result(task.result, f"{frames} frames, {frames / (time.perf_counter() - start):.1f} fps")
+    seconds = time.perf_counter() - start
+    if lines is None:
+        print_result(task.result, f"{frames} frames, {frames / seconds:.1f} fps")
+    else:
+        lines.outcome("painted", task.source, task.result, milliseconds=1000 * seconds, frames=frames)
 
 
 class _Progress:

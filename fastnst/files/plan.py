@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastnst.errors import FastnstError
-from fastnst.files.search import FolderIdentities, FoundImage, find_images
+from fastnst.files.search import FolderIdentities, FoundImage, Problem, find_images
 from fastnst.image.encode import WRITABLE_SUFFIXES, output_format
+
+SHEET = "sheet"
+"""What stands in the place of a style in the name of a sheet of all styles: photo.sheet.jpg."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Plan:
 
     Attributes:
         tasks: The images and their results; no two results are the same file.
-        problems: A line for each argument or image that cannot be done.
+        problems: Each argument or image that cannot be done.
         skipped: Images that are themselves results of other images among them.
         done: Images whose result exists and stays.
         unread: Images in folders that fastnst does not read.
@@ -34,7 +37,7 @@ class Plan:
     """
 
     tasks: list[Task]
-    problems: list[str]
+    problems: list[Problem]
     skipped: list[Path]
     done: list[Task] = field(default_factory=list)
     outdated: list[Task] = field(default_factory=list)
@@ -88,13 +91,14 @@ def plan_results(
         task = Task(source, result)
         key = identities.of(result)
         if key in taken:
-            problems.append(f"{source} and {taken[key]} would both become {result}: rename one of them")
+            line = f"{source} and {taken[key]} would both become {result}: rename one of them"
+            problems.append(Problem(str(source), line))
             continue
         taken[key] = source
         try:
             _add(plan, task, overwrite=overwrite, is_named=is_named)
         except OSError as error:  # such as a name that is too long
-            problems.append(cannot_become(source, result, error))
+            problems.append(Problem(str(source), cannot_become(source, result, error)))
     return plan
 
 
@@ -106,18 +110,21 @@ def cannot_become(source: Path, result: Path, error: OSError) -> str:
 
 def _add(plan: Plan, task: Task, *, overwrite: bool, is_named: bool) -> None:
     source, result = task.source, task.result
+    problem = None
     if result.is_dir():
-        plan.problems.append(f"{result} is a folder: choose another name with -o")
+        problem = f"{result} is a folder: choose another name with -o"
     elif result.is_symlink() and not result.exists() and not overwrite:
-        plan.problems.append(f"{result} is a link that leads nowhere: --overwrite replaces it")
+        problem = f"{result} is a link that leads nowhere: --overwrite replaces it"
     elif overwrite or not result.exists() or not source.exists():
         plan.tasks.append(task)  # a missing image fails later, with its name
     elif is_named:
-        plan.problems.append(f"{result} exists: --overwrite replaces it, -o writes elsewhere")
+        problem = f"{result} exists: --overwrite replaces it, -o writes elsewhere"
     else:
         plan.done.append(task)
         if source.stat().st_mtime > result.stat().st_mtime:
             plan.outdated.append(task)
+    if problem is not None:
+        plan.problems.append(Problem(str(source), problem))
 
 
 def _without_results(

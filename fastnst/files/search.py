@@ -30,6 +30,19 @@ class FoundImage:
     is_named: bool = False
 
 
+@dataclass(frozen=True)
+class Problem:
+    """An argument or a file that cannot be painted.
+
+    Attributes:
+        source: Its path or pattern.
+        line: What is wrong with it.
+    """
+
+    source: str
+    line: str
+
+
 class FolderIdentities:
     """Recognises different spellings of one path; resolves each folder once."""
 
@@ -50,8 +63,8 @@ def find_images(
     *,
     recursive: bool = False,
     output: str | None = None,
-) -> tuple[list[FoundImage], list[str], list[Path]]:
-    """Return the images that the arguments name, each once, and a line for each that names none.
+) -> tuple[list[FoundImage], list[Problem], list[Path]]:
+    """Return the images that the arguments name, each once, and a problem for each that names none.
 
     The last item is the images in folders that are left out, as fastnst does not read their format.
 
@@ -64,7 +77,7 @@ def find_images(
         output: A folder that no tree is searched in, unless it is an argument itself.
     """
     found: dict[str, FoundImage] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     unread: list[Path] = []
     for text in arguments:
         path = Path(text)
@@ -83,18 +96,19 @@ def find_images(
                 if files:
                     unread += others
                 elif others:
-                    problems.append(f"{path} holds no images that fastnst reads ({count_formats(others)})")
+                    what = f"holds no images that fastnst reads ({count_formats(others)})"
+                    problems.append(Problem(text, f"{path} {what}"))
                 elif not unreadable:
-                    problems.append(f"{path} holds no images{_advice(path, recursive)}")
+                    problems.append(Problem(text, f"{path} holds no images{_advice(path, recursive)}"))
             elif glob.has_magic(text) and not path.exists():
                 matches = glob.glob(text, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
                 files = sorted(file for match in matches if (file := Path(match)).is_file())
                 if not files:
-                    problems.append(f"{text} matches no file")
+                    problems.append(Problem(text, f"{text} matches no file"))
             else:
                 files, is_named = [path], True
         except OSError as error:
-            problems.append(f"{path} cannot be read: {error.strerror or error}")
+            problems.append(Problem(text, f"{path} cannot be read: {error.strerror or error}"))
             continue
         for file in files:
             identity = identities.of(file)
@@ -103,7 +117,7 @@ def find_images(
     return list(found.values()), problems, unread
 
 
-def _search_tree(top: Path, output: str | None) -> tuple[list[Path], list[str]]:
+def _search_tree(top: Path, output: str | None) -> tuple[list[Path], list[Problem]]:
     """Return the images in a folder and below it, in the order of their names, and what cannot be read.
 
     Real folders are searched first, then links to folders. No folder is searched twice, so a link to a parent
@@ -113,10 +127,11 @@ def _search_tree(top: Path, output: str | None) -> tuple[list[Path], list[str]]:
     if output is not None and Path(output).is_dir() and not Path(output).samefile(top):
         searched.add(_identity(output))
     files: list[Path] = []
-    problems: list[str] = []
+    problems: list[Problem] = []
 
     def note(error: OSError) -> None:
-        problems.append(f"{error.filename} cannot be read: {error.strerror or error}")
+        line = f"{error.filename} cannot be read: {error.strerror or error}"
+        problems.append(Problem(str(error.filename), line))
 
     waiting = [str(top)]
     while waiting:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastnst.errors import FastnstError
 from fastnst.files.plan import Task, cannot_become, destination
-from fastnst.files.search import FolderIdentities
+from fastnst.files.search import FolderIdentities, Problem
 from fastnst.video.partial import partial_path
 from fastnst.video.writer import VIDEO_SUFFIXES
 
@@ -20,7 +20,7 @@ def plan_videos(
     output: str | None = None,
     overwrite: bool = False,
     styles: Collection[str] = (),
-) -> tuple[list[Task], list[str]]:
+) -> tuple[list[Task], list[Problem]]:
     """Turn the arguments of `fastnst video` into tasks.
 
     `clip.mp4` becomes `clip.STYLE.mp4`, beside it or in the folder `output`; a format that is only read
@@ -34,7 +34,7 @@ def plan_videos(
         styles: Names of styles whose results a pattern leaves out.
 
     Returns:
-        The tasks, and a line for each argument or video that cannot be done.
+        The tasks, and each argument or video that cannot be done.
 
     Raises:
         FastnstError: If `output` does not fit the arguments.
@@ -54,18 +54,18 @@ def plan_videos(
         result = file or (folder or source.parent) / f"{source.stem}.{style}{suffix}"
         other = taken.setdefault(result.resolve(), source)
         if other is not source:
-            problems.append(f"{source} and {other} would both become {result}: rename one of them")
+            problem: str | None = f"{source} and {other} would both become {result}: rename one of them"
         elif result.resolve() == source.resolve():
-            problems.append(f"{source} would be replaced by its own result: give another name to -o")
+            problem = f"{source} would be replaced by its own result: give another name to -o"
         else:
             try:
                 problem = _occupied(result, overwrite=overwrite)
             except OSError as error:  # such as a name that is too long
                 problem = cannot_become(source, result, error)
-            if problem is None:
-                tasks.append(Task(source, result))
-            else:
-                problems.append(problem)
+        if problem is None:
+            tasks.append(Task(source, result))
+        else:
+            problems.append(Problem(str(source), problem))
     return tasks, problems
 
 
@@ -82,13 +82,13 @@ def _occupied(result: Path, *, overwrite: bool) -> str | None:
 
 def _find(
     arguments: Sequence[str], identities: FolderIdentities, styles: Collection[str]
-) -> tuple[list[Path], list[str]]:
-    """Return the files that the arguments name, each once, and a line for each that names none.
+) -> tuple[list[Path], list[Problem]]:
+    """Return the files that the arguments name, each once, and each argument that names none.
 
     Patterns are expanded here, for shells that do not; they leave out the results of other videos.
     """
     found: dict[str, Path] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     for text in arguments:
         try:
             path = Path(text)
@@ -96,18 +96,19 @@ def _find(
                 matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 - Path.glob takes no absolute pattern
                 files = [file for file in matches if file.is_file() and not _is_result(file, styles)]
                 if not files:
-                    problems.append(f"{text} matches no file")
+                    problems.append(Problem(text, f"{text} matches no file"))
             else:
                 files = [path]
             for file in files:
                 if file.is_dir():
-                    problems.append(f'{file} is a folder: name the videos in it, as in "{file / "*.mp4"}"')
+                    line = f'{file} is a folder: name the videos in it, as in "{file / "*.mp4"}"'
+                    problems.append(Problem(text, line))
                 elif not file.exists():
-                    problems.append(f"{file} does not exist")
+                    problems.append(Problem(text, f"{file} does not exist"))
                 else:
                     found.setdefault(identities.of(file), file)
         except OSError as error:  # noqa: PERF203 - each argument for itself
-            problems.append(f"{text} cannot be read: {error.strerror or error}")
+            problems.append(Problem(text, f"{text} cannot be read: {error.strerror or error}"))
     return list(found.values()), problems
 
 

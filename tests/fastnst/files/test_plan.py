@@ -30,6 +30,10 @@ def results(plan: Plan) -> dict[str, str]:
     return {task.source.as_posix(): task.result.as_posix() for task in plan.tasks}
 
 
+def lines_of(plan: Plan) -> list[str]:
+    return [problem.line for problem in plan.problems]
+
+
 def test_results_lie_beside_their_images() -> None:
     plan = plan_results(["b.jpg", "photos"], "wave")
     assert results(plan) == {
@@ -60,7 +64,7 @@ def test_a_name_with_pattern_signs_that_exists_is_a_name() -> None:
 
 def test_arguments_that_name_nothing() -> None:
     plan = plan_results(["empty", "*.tif", "missing.jpg"], "wave")
-    assert plan.problems == ["empty holds no images", "*.tif matches no file"]
+    assert lines_of(plan) == ["empty holds no images", "*.tif matches no file"]
     assert results(plan) == {"missing.jpg": "missing.wave.jpg"}  # which fails in its turn, by name
 
 
@@ -88,17 +92,17 @@ def test_nothing_is_replaced_unless_asked() -> None:
     Path("b.wave.jpg").touch()
     plan = plan_results(["b.jpg"], "wave")
     assert plan.tasks == []
-    assert plan.problems == ["b.wave.jpg exists: --overwrite replaces it, -o writes elsewhere"]
+    assert lines_of(plan) == ["b.wave.jpg exists: --overwrite replaces it, -o writes elsewhere"]
     assert len(plan_results(["b.jpg"], "wave", overwrite=True).tasks) == 1
     Path("a.wave.PNG").mkdir()
-    assert "is a folder" in plan_results(["a.PNG"], "wave", overwrite=True).problems[0]
+    assert "is a folder" in plan_results(["a.PNG"], "wave", overwrite=True).problems[0].line
 
 
 def test_two_images_never_share_a_result() -> None:
     Path("photos/b.jpg").touch()
     plan = plan_results(["b.jpg", "photos/b.jpg"], "wave", output="new")
     assert results(plan) == {"b.jpg": "new/b.wave.jpg"}
-    assert plan.problems == ["photos/b.jpg and b.jpg would both become new/b.wave.jpg: rename one of them"]
+    assert lines_of(plan) == ["photos/b.jpg and b.jpg would both become new/b.wave.jpg: rename one of them"]
     for name in ("c.gif", "c.ppm"):
         Path(name).touch()
     assert len(plan_results(["c.gif", "c.ppm"], "wave").problems) == 1
@@ -183,16 +187,16 @@ def test_a_folder_that_cannot_be_read_does_not_hide_the_others(monkeypatch: pyte
 
     monkeypatch.setattr(os, "scandir", closed)
     plan = plan_results(["photos"], "wave", recursive=True)
-    assert plan.problems == ["photos/closed cannot be read: Permission denied"]
+    assert lines_of(plan) == ["photos/closed cannot be read: Permission denied"]
     assert sorted(results(plan)) == ["photos/1.jpg", "photos/2.webp", "photos/open/4.jpg"]
 
 
 def test_a_folder_of_folders_says_how_they_are_searched() -> None:
     touch("nested/b/x.jpg")
-    assert plan_results(["nested"], "wave").problems == [
+    assert lines_of(plan_results(["nested"], "wave")) == [
         "nested holds no images: --recursive searches the folders in it"
     ]
-    assert plan_results(["empty"], "wave", recursive=True).problems == ["empty holds no images"]
+    assert lines_of(plan_results(["empty"], "wave", recursive=True)) == ["empty holds no images"]
 
 
 def test_what_is_done_is_left_out_among_several() -> None:
@@ -225,7 +229,7 @@ def test_a_name_that_is_too_long_for_a_result_is_that_images_alone() -> None:
     touch(f"photos/{long}")
     plan = plan_results(["photos"], "kandinsky")
     assert sorted(results(plan)) == ["photos/1.jpg", "photos/2.webp"]
-    assert plan.problems == [
+    assert lines_of(plan) == [
         f"photos/{long} cannot become photos/{'a' * 245}.kandinsky.jpg (File name too long): "
         "rename it, or write elsewhere with -o"
     ]
