@@ -16,6 +16,7 @@ from fastnst.cli.freeze import freeze
 from fastnst.cli.info import info
 from fastnst.cli.one_line import complain
 from fastnst.cli.serve import serve
+from fastnst.cli.sheet import sheet
 from fastnst.cli.styles import styles
 from fastnst.cli.stylize import stylize
 from fastnst.cli.video import video
@@ -81,6 +82,7 @@ Examples:
   fastnst stylize -m kandinsky photo.jpg       writes photo.kandinsky.jpg
   fastnst stylize --style art.jpg photo.jpg    by any painting, without training
   fastnst stylize -m wave photos/ -o painted/  every image in a folder
+  fastnst sheet photo.jpg                      the photo in every style, in one picture
   fastnst video -m wave clip.mp4               writes clip.wave.mp4
   fastnst info kandinsky                       what a style file is
   fastnst web -o site/                         a page that paints in the browser
@@ -103,6 +105,7 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(stylize)
+cli.add_command(sheet)
 cli.add_command(video)
 cli.add_command(webcam)
 cli.add_command(freeze)

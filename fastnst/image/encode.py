@@ -90,7 +90,7 @@ def encode_image(picture: Picture, file_format: str, *, quality: int = 95) -> by
         if file_format in _WITH_ALPHA:
             pixels = np.dstack([pixels, picture.alpha])
         else:
-            pixels = _on_white(pixels, picture.alpha)
+            pixels = on_white(pixels, picture.alpha)
     buffer = io.BytesIO()
     try:
         Image.fromarray(pixels).save(
@@ -104,6 +104,7 @@ def encode_image(picture: Picture, file_format: str, *, quality: int = 95) -> by
     return buffer.getvalue()
 
 
-def _on_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def on_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return RGB of shape (H, W, 3), uint8, laid on white by its opacity of shape (H, W), uint8."""
     opacity = alpha[..., np.newaxis].astype(np.uint16)
     return ((rgb * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)

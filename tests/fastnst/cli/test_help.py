@@ -24,5 +24,5 @@ def test_version_and_help(run: Run) -> None:
         result = run(*arguments)
         assert result.exit_code == 0
         assert "  fastnst stylize -m kandinsky photo.jpg       writes photo.kandinsky.jpg\n" in result.output
-    for command in ("stylize", "info", "styles"):
+    for command in ("stylize", "sheet", "info", "styles"):
         assert run(command, "-h").output.startswith(f"Usage: fastnst {command} ")
