@@ -20,7 +20,7 @@ from fastnst.terminal import lost_output, one_line, printable, set_up_streams
 from train.command import describe_os_error
 from train.config import OPTION_GROUPS, TrainingConfig
 from train.run.lock import run_lock
-from train.terminal import is_first_process
+from train.terminal import is_first_process, say_once, tell, want_events
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -37,9 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 for a finished style, 2 for a mistake, 130 when interrupted.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     set_up_streams()
+    # A mistake on the command line is an event too, and it may keep the options from being read.
+    want_events(_asks_for_events(arguments))
     try:
-        config, preset = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+        return _main(arguments)
+    finally:
+        want_events(False)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    config: TrainingConfig | None = None
+    try:
+        config, preset = parse_arguments(arguments)
+        want_events(config.progress == "json")  # as a file of --config may have it
         # Imported late: it takes seconds, which a mistake or --help should not.
         from train.run.run import run
 
@@ -56,14 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _mistake(describe_os_error(error))
     except KeyboardInterrupt:
         if is_first_process():
-            print("train: interrupted", file=sys.stderr)  # noqa: T201 - before or after training itself
+            saved = None if config is None else config.checkpoint_path
+            if not tell("interrupted", checkpoint=str(saved) if saved and saved.exists() else None):
+                print("train: interrupted", file=sys.stderr)  # noqa: T201 - before or after training itself
         return INTERRUPTED
 
 
 def _mistake(line: str) -> int:
     number = _process_number()
     where = f" in process {number}" if number else ""
-    print(f"train: error{where}: {one_line(line)}", file=sys.stderr)  # noqa: T201 - the one line
+    if not tell("error", by_all=True, text=one_line(line), process=number):
+        print(f"train: error{where}: {one_line(line)}", file=sys.stderr)  # noqa: T201 - the one line
     return MISTAKE
 
 
@@ -88,8 +103,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
         preset = given.preset
         if preset not in ("auto", *preset_names()):
             raise FastnstError(f"there is no preset {preset!r}; there are {', '.join(preset_names())}")
-        if is_first_process():
-            print(f"fastnst {fastnst.__version__}: loading PyTorch", file=sys.stderr, flush=True)  # noqa: T201
+        say_once(f"fastnst {fastnst.__version__}: loading PyTorch")
         if preset == "auto":
             preset = "default" if _has_gpu() else "quick"
         parsed = parser.parse_args([f"--config={PRESETS / preset}.yaml", *arguments])
@@ -204,6 +218,13 @@ def _as_jsonargparse_reads_them(arguments: Sequence[str]) -> list[str]:
         else:
             read.append(argument)
     return read
+
+
+def _asks_for_events(arguments: Sequence[str]) -> bool:
+    return any(
+        argument == "--progress=json" or [argument, following] == ["--progress", "json"]
+        for argument, following in zip(arguments, [*arguments, ""][1:], strict=True)
+    )
 
 
 def _process_number() -> int:

@@ -18,6 +18,7 @@ LossNetworkName = Literal["auto", "vgg16", "vgg19", "compact"]
 Optimizer = Literal["muon", "adam"]
 Decay = Literal["cosine", "none"]
 LoggerName = Literal["wandb", "tensorboard", "csv", "none"]
+ProgressName = Literal["auto", "json"]
 
 AUTO_LOSS_NETWORK = "auto"
 COMPACT_LOSS_NETWORK = "compact"
@@ -197,12 +198,14 @@ class TrainingConfig:
     """Gigabytes for decoded photos of a folder, kept for the next epochs; by default a quarter of the free
     memory. 0 keeps none."""
     trainer: dict[str, Any] = field(default_factory=dict)
-    """Any other argument of Lightning's Trainer, such as --trainer.profiler simple."""
+    """Other arguments of Lightning's Trainer: --trainer.profiler simple."""
 
     logger: LoggerName = "wandb"
     """Where the curves go."""
     wandb_project: str = "fastnst"
     """Project on wandb."""
+    progress: ProgressName = "auto"
+    """json tells programs by events (docs/json.md)."""
     log_every: int = 25
     """Steps between two points of the curves."""
     preview_seconds: float = 60.0

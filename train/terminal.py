@@ -1,27 +1,65 @@
 """The terminal output of training: messages on standard error, the checkpoint's path on standard output.
 
-If several processes train together, only the first of them prints.
+If several processes train together, only the first of them prints. For programs, standard error holds events
+in place of the messages: JSON, one object a line, which docs/json.md describes.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fastnst.terminal import printable
+from fastnst.terminal import json_line, one_line, printable
 from train.command import print_result, say
 
 # Lightning, torchrun and cluster managers number the processes that they start.
 _NUMBERS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 
+class _Output:
+    has_events = False
+
+
+def want_events(wanted: bool) -> None:
+    """Say whether standard error is for programs: events instead of messages."""
+    _Output.has_events = wanted
+
+
+def has_events() -> bool:
+    """Return whether there are events instead of messages."""
+    return _Output.has_events
+
+
+def tell(event: str, *, by_all: bool = False, **fields: Any) -> bool:
+    """Print an event, if there are events.
+
+    Args:
+        event: What happened.
+        by_all: Whether each of the processes that train together prints it, and not only the first.
+        fields: More of it, in JSON's types; a number that is not finite becomes null.
+
+    Returns:
+        Whether there are events; otherwise the caller prints a message.
+    """
+    if _Output.has_events and (by_all or is_first_process()):
+        say(json_line({"event": event, **{name: _finite(value) for name, value in fields.items()}}))
+    return _Output.has_events
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def say_once(line: str) -> None:
     """Print a line on standard error, once for all processes that train together."""
-    if is_first_process():
+    if is_first_process() and not tell("message", text=one_line(line)):
         say(line)
 
 
@@ -72,6 +110,8 @@ class _AboveTheBar(_StreamHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message on a line of its own."""
+        if tell("message", text=one_line(self.format(record))):
+            return
         from tqdm import tqdm  # which --help need not wait for
 
         tqdm.write(printable(self.format(record)), file=sys.stderr)

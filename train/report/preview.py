@@ -23,6 +23,7 @@ from train.image_tensor import image_to_tensor, tensor_to_image
 from train.report.metrics import loss_metrics
 from train.report.tracking import log_picture
 from train.step.style_transfer import StyleTransfer
+from train.terminal import tell
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ class PreviewGrid(Callback):
         metrics = self.renew(pl_module, trainer.global_step)
         for logger in trainer.loggers:
             logger.log_metrics(metrics, trainer.global_step)
-        pl_module.print(f"preview: {self._path} (step {trainer.global_step})")
+        if not tell("preview", path=str(self._path), step=trainer.global_step):
+            pl_module.print(f"preview: {self._path} (step {trainer.global_step})")
         self._last = time.monotonic()
 
     @torch.no_grad()
@@ -102,7 +104,8 @@ class PreviewGrid(Callback):
         except FastnstError as error:  # no reason to end a run
             log.warning("no first look: %s", error)
         else:
-            log.info("first look, before any training: %s", self._path)
+            if not tell("preview", path=str(self._path), step=0):
+                log.info("first look, before any training: %s", self._path)
 
     def _show(
         self, module: StyleTransfer, stylized: Sequence[NDArray[np.uint8]], logger: Logger | None, step: int

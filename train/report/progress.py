@@ -1,20 +1,91 @@
-"""What a run shows on the terminal: a bar where there is one, a line every few seconds where there is not."""
+"""What a run shows: a bar on a terminal, else a line every few seconds, or events for programs.
+
+docs/json.md describes the events.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+from fastnst.terminal import one_line
+from train.config import TrainingConfig
+from train.network.record import Quality
 from train.step.network_training import NetworkTraining
-from train.terminal import clock
+from train.terminal import clock, has_events, tell
 
 _BAR_SECONDS = 0.5
+_EVENT_SECONDS = 1.0
 _LINE_SECONDS = 5.0
+
+
+def tell_started(
+    config: TrainingConfig,
+    *,
+    step: int,
+    steps: int,
+    crops_per_step: int,
+    preset: str,
+    device: str,
+    precision: str,
+) -> None:
+    """Tell programs that the training begins, or goes on from `step`, and with which options."""
+    tell(
+        "started",
+        name=config.style_name,
+        style=str(config.style),
+        data=config.data,
+        step=step,
+        steps=steps,
+        crops_per_step=crops_per_step,
+        image_size=config.image_size,
+        preset=preset,
+        network=config.network,
+        loss_network=config.loss_network,
+        init=config.init,
+        style_size=config.style_size,
+        style_weight=config.style_weight,
+        device=device,
+        precision=precision,
+        checkpoint=str(config.checkpoint_path),
+        preview=str(config.preview_path),
+    )
+
+
+def tell_finished(config: TrainingConfig, steps: int, seconds: float, quality: Quality | None) -> bool:
+    """Tell programs that the style is trained, and return whether events are told.
+
+    Args:
+        config: The run's options.
+        steps: Of the whole training.
+        seconds: That the training took, in all its parts.
+        quality: C and S3, if they were measured.
+    """
+    return tell(
+        "finished",
+        name=config.style_name,
+        steps=steps,
+        seconds=round(seconds, 1),
+        C=None if quality is None else quality.content,
+        S3=None if quality is None else quality.style,
+        checkpoint=str(config.checkpoint_path),
+        preview=str(config.preview_path),
+    )
+
+
+def tell_interrupted(checkpoint: Path | None) -> bool:
+    """Tell programs that a signal ended the run, and return whether events are told.
+
+    Args:
+        checkpoint: What the same command goes on from; None if there is nothing yet.
+    """
+    return tell("interrupted", checkpoint=None if checkpoint is None else str(checkpoint))
 
 
 class TrainingProgress(ProgressBar):
@@ -51,7 +122,7 @@ class TrainingProgress(ProgressBar):
         self._shown_step = self._first_step = trainer.global_step
         self._costs = pl_module.step_costs()
         self._started = time.monotonic()
-        if self._enabled and sys.stderr.isatty():
+        if self._enabled and sys.stderr.isatty() and not has_events():
             self._bar = tqdm(
                 total=1.0,
                 initial=pl_module.schedule.progress(trainer.global_step),
@@ -64,7 +135,11 @@ class TrainingProgress(ProgressBar):
         """Show the step when it is time."""
         now = time.monotonic()
         step = trainer.global_step
-        wait = _BAR_SECONDS if self._bar is not None else _LINE_SECONDS
+        wait = _LINE_SECONDS
+        if has_events():
+            wait = _EVENT_SECONDS
+        elif self._bar is not None:
+            wait = _BAR_SECONDS
         if not self._enabled or (now - self._shown < wait and step != trainer.max_steps):
             return
         assert isinstance(pl_module, NetworkTraining)
@@ -79,8 +154,19 @@ class TrainingProgress(ProgressBar):
         remaining = schedule.remaining(step, self._costs)
         spent = schedule.remaining(self._first_step, self._costs) - remaining
         left = (now - self._started) * remaining / max(spent, 1e-9)
+        if tell(
+            "progress",
+            step=step,
+            steps=trainer.max_steps,
+            fraction=schedule.progress(step),
+            image_size=schedule.side(step - 1),
+            images_per_second=rate,
+            seconds_left=left,
+            losses=losses,
+        ):
+            return
         size = f"{schedule.side(step - 1)} px, " if len(schedule.sides) > 1 else ""
-        status = f"{size}{rate:.3g} images/s, {losses}, {clock(left)} left"
+        status = f"{size}{rate:.3g} images/s, {_described(losses)}, {clock(left)} left"
         if self._bar is not None:
             self._bar.set_postfix_str(f"step {step}/{trainer.max_steps}, {status}", refresh=False)
             self._bar.update(schedule.progress(step) - self._bar.n)
@@ -100,7 +186,7 @@ class TrainingProgress(ProgressBar):
 
     def print(self, *args: Any, sep: str = " ", **_: Any) -> None:
         """Write a line above the bar."""
-        if self._enabled:
+        if self._enabled and not tell("message", text=one_line(sep.join(map(str, args)))):
             tqdm.write(sep.join(str(argument) for argument in args), file=sys.stderr)
             sys.stderr.flush()
 
@@ -110,8 +196,14 @@ class TrainingProgress(ProgressBar):
             self._bar = None
 
 
-def _losses(module: NetworkTraining) -> str:
+def _losses(module: NetworkTraining) -> dict[str, float]:
     if module.losses is not None:
-        return f"content {module.losses.content.item():.3f}, style {module.losses.style.item():.4f}"
+        return {"content": module.losses.content.item(), "style": module.losses.style.item()}
     assert module.last_loss is not None
-    return f"distance to the teacher {module.last_loss.item():.3f}"
+    return {"teacher": module.last_loss.item()}
+
+
+def _described(losses: dict[str, float]) -> str:
+    if "teacher" in losses:
+        return f"distance to the teacher {losses['teacher']:.3f}"
+    return f"content {losses['content']:.3f}, style {losses['style']:.4f}"

@@ -10,6 +10,7 @@ from train.network.record import Quality
 from train.photos.sources import validation_images
 from train.report.metrics import loss_metrics
 from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE
+from train.report.progress import tell_finished
 from train.report.tracking import log_quality
 from train.run.final_quality import measure_and_tell
 from train.run.settle import SettledRun
@@ -74,8 +75,9 @@ def _say_results(config: TrainingConfig, module: StyleTransfer) -> None:
             f"C {module.quality.content:.3f} (content lost), S3 {module.quality.style:.4f} (style missed) "
             f"at {module.quality.size} px{_not_comparable(config)}"
         )
-    say_once(f"preview: {config.preview_path}")
-    say_once("checkpoint:")
+    if not tell_finished(config, module.global_step, module.seconds, module.quality):
+        say_once(f"preview: {config.preview_path}")
+        say_once("checkpoint:")
     print_path(config.checkpoint_path)
 
 

@@ -25,6 +25,7 @@ _FREE_ON_RESUME = frozenset(
         "loss_network_weights",
         "output",
         "preview_seconds",
+        "progress",
         "quality_size",
         "quality_weights",
         "strategy",

@@ -18,6 +18,7 @@ from fastnst.errors import FastnstError
 from train.command import is_full
 from train.machine.stop_signal import StoppedWaiting, StopSignal
 from train.step.network_training import NetworkTraining
+from train.terminal import tell
 
 # On a GPU, checking for a bad loss waits for the device, so it happens only every so many steps.
 _CHECK_EVERY_STEPS = 50
@@ -118,6 +119,7 @@ class RollingCheckpoint(Checkpoint):
         except FastnstError as error:
             raise FastnstError(f"{error}; {self._kept()}") from error
         self.saved = True
+        tell("saved", path=str(self.path), step=trainer.global_step)
         self._unsaved = False
         self._last = time.monotonic()
 

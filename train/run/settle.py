@@ -19,6 +19,7 @@ from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 from train.network.trained_weights import TrainedWeights
 from train.photos.crop_schedule import CropSchedule
 from train.photos.sources import TrainingPhotos, open_training_photos
+from train.report.progress import tell_finished
 from train.run.final_quality import find_quality_features
 from train.run.resumed_options import check_resumable, with_settled_options
 from train.run.start import NONE, choose_start, find_starts
@@ -147,6 +148,7 @@ def _say_already_trained(config: TrainingConfig, checkpoint: StyleCheckpoint) ->
         f"{config.style_name} is already trained: {checkpoint.path} ({checkpoint.steps} steps). "
         "FRESH=1 (--fresh) trains it again."
     )
+    tell_finished(config, checkpoint.steps, checkpoint.record.seconds, checkpoint.record.quality)
     print_path(checkpoint.path)
 
 

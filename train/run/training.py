@@ -22,7 +22,7 @@ from train.photos.data_module import PhotoDataModule
 from train.photos.sources import validation_images
 from train.report.metrics import MetricsLogging
 from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE, PreviewGrid
-from train.report.progress import TrainingProgress
+from train.report.progress import TrainingProgress, tell_interrupted, tell_started
 from train.report.tracking import describe_logger, make_logger, run_identity
 from train.run.saving import AtomicCheckpointIO, RollingCheckpoint
 from train.run.settle import SettledRun
@@ -139,6 +139,15 @@ def train(settled: SettledRun) -> TrainedRun:
         f"{_generated_part(config)}, {crops_per_step} a step, preset {settled.preset}, "
         f"{config.loss_network}, {_describe_device(settled.device)}, {settled.precision}"
     )
+    tell_started(
+        config,
+        step=0 if previous is None else previous.steps,
+        steps=max_steps,
+        crops_per_step=crops_per_step,
+        preset=settled.preset,
+        device=settled.device,
+        precision=settled.precision,
+    )
     say_once(describe_logger(logger))
     if previous is None and is_first_process():
         preview.show_first_look(module, config.style, logger)
@@ -159,6 +168,8 @@ def _open_logger(config: TrainingConfig, previous: StyleCheckpoint | None) -> Lo
 
 
 def _say_interrupted(config: TrainingConfig, rolling: RollingCheckpoint) -> None:
+    if tell_interrupted(config.checkpoint_path if rolling.saved else None):
+        return
     if not rolling.saved:
         say_once("interrupted before the first checkpoint")
         return

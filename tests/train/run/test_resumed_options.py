@@ -23,6 +23,7 @@ def test_what_does_not_change_the_learning_may_differ_on_resume():
             workers=3,
             cache_gb=0.0,
             logger="none",
+            progress="json",
             log_every=1,
             checkpoint_seconds=5.0,
             quality_size=64,
