@@ -14,7 +14,18 @@ from fastnst.errors import FastnstError
 
 STYLES_VARIABLE = "FASTNST_STYLES"
 
-BUNDLED_STYLES = ("kandinsky", "starry_night", "the_scream", "wave")
+BUNDLED_STYLES = (
+    "cherry_trees",
+    "contrast_of_forms",
+    "kandinsky",
+    "metzinger",
+    "starry_night",
+    "tableau",
+    "the_scream",
+    "water_lilies",
+    "wave",
+    "woman_with_a_hat",
+)
 """The styles that come with fastnst."""
 
 

@@ -39,7 +39,7 @@ def test_a_style_is_good_enough_to_be_shown(style):
     metadata = read_metadata(style)
     assert int(metadata["quality.size"]) == 512
     # An unpainted photo misses 0.5 and more; a picture that kept nothing of the photo loses more than 1.
-    assert 0 < float(metadata["quality.style_missed_3_scales"]) < 0.05
+    assert 0 < float(metadata["quality.style_missed_3_scales"]) < 0.06
     assert 0 < float(metadata["quality.content_lost"]) < 0.7
     assert 0 < float(metadata["quality.flicker"]) < 15
 

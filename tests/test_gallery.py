@@ -23,6 +23,9 @@ def test_the_gallery_is_painted_beside_its_script(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(gallery, "HEIGHT", 64)
     gallery.main()
     painted = script.with_name("wave.jpg")
-    assert capsys.readouterr().out == f"{painted}\n"
+    together = script.with_name("styles.jpg")
+    assert capsys.readouterr().out == f"{painted}\n{together}\n"
+    with Image.open(together) as picture:
+        assert picture.width == gallery.COLUMNS * (gallery.CELL + gallery.GAP) - gallery.GAP
     with Image.open(painted) as picture:
         assert picture.height == 64

@@ -9,23 +9,28 @@ from pathlib import Path
 
 import numpy as np
 import skimage.data
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from fastnst import Stylizer
 from fastnst.style_library import BUNDLED_STYLES
 
 HEIGHT = 400
 GAP = 8
+COLUMNS, CELL = 2, 480
 
 
 def main() -> None:
-    """Write NAME.jpg beside this file for each style: the photos side by side, painted at the size shown."""
+    """Write NAME.jpg for each style: the photos side by side, painted at the size shown; and all of them.
+
+    The pictures stand beside this file. styles.jpg shows every strip, smaller, with the style's name.
+    """
     gallery = Path(__file__).parent
     photos = [
         _at_height(Image.fromarray(photo))
         for photo in (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.rocket())
     ]
     width = sum(photo.width for photo in photos) + GAP * (len(photos) - 1)
+    strips = {}
     for style in BUNDLED_STYLES:
         stylizer = Stylizer(gallery.parent / f"{style}.onnx")
         strip = Image.new("RGB", (width, HEIGHT), "white")
@@ -36,6 +41,26 @@ def main() -> None:
         path = gallery / f"{style}.jpg"
         strip.save(path, quality=88)
         print(path)
+        strips[style] = strip
+    path = gallery / "styles.jpg"
+    _together(strips).save(path, quality=86)
+    print(path)
+
+
+def _together(strips: dict[str, Image.Image]) -> Image.Image:
+    """Return all strips in columns, each with the style's name below."""
+    font = ImageFont.load_default(size=15)
+    first = next(iter(strips.values()))
+    height, caption = round(CELL * first.height / first.width), 26
+    rows = -(-len(strips) // COLUMNS)
+    size = (COLUMNS * (CELL + GAP) - GAP, rows * (height + caption))
+    together = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(together)
+    for number, (style, strip) in enumerate(strips.items()):
+        left, top = number % COLUMNS * (CELL + GAP), number // COLUMNS * (height + caption)
+        together.paste(strip.resize((CELL, height), Image.Resampling.LANCZOS), (left, top))
+        draw.text((left + CELL / 2, top + height + 4), style, "#333", font, anchor="ma")
+    return together
 
 
 def _at_height(photo: Image.Image) -> Image.Image:
