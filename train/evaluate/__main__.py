@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnst.errors import FastnstError
 from fastnst.model.metadata import read_metadata
+from fastnst.style_library import find_style
 from train.command import (
     CommandParser,
     naming_missing_packages,
@@ -182,13 +183,13 @@ def _is_same_file(one: Path, other: Path) -> bool:
 
 def _evaluate(options: argparse.Namespace, picture: Path) -> None:
     # Mistakes that can be found without PyTorch come first.
-    from fastnst.arbitrary.frozen_files import find_or_freeze
+    from fastnst.arbitrary.frozen_files import find_or_freeze, is_painting
 
-    model = find_or_freeze(options.model)
-    read_metadata(model)
+    model = Path(options.model) if is_painting(options.model) else find_style(options.model)
     if not options.style.is_file():
         raise FastnstError(f"there is no painting {options.style}: give it with --style FILE")
     _check_nothing_is_replaced(options, picture, model)
+    read_metadata(find_or_freeze(options.model))
     say("loading PyTorch")
     with naming_missing_packages("evaluating"):
         from fastnst.cli.one_line import warnings_as_lines

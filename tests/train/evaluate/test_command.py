@@ -290,7 +290,8 @@ def test_a_folder_as_output(evaluate, given, tmp_path):
         ({"style": None}, "the following arguments are required: --style"),
         ({"data": None}, "the following arguments are required: --data"),
         ({"model": "none.onnx"}, "none.onnx does not exist"),
-        ({"model": "photos/00.jpg"}, "00.jpg is no ONNX model"),
+        ({"model": "broken.jpg"}, "the painting broken.jpg is no image"),
+        ({"model": "text.onnx"}, "text.onnx is no ONNX model"),
         ({"style": "none.jpg"}, "there is no painting none.jpg"),
         ({"style": "broken.jpg"}, "the painting broken.jpg is no image that fastnst reads"),
         ({"data": "./none"}, "./none: no such folder"),
@@ -312,6 +313,7 @@ def test_a_folder_as_output(evaluate, given, tmp_path):
 def test_a_mistake_is_one_line_and_exit_code_2(evaluate, given, tmp_path, monkeypatch, changes, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.jpg").write_bytes(b"no image")
+    (tmp_path / "text.onnx").write_bytes(b"no model")
     (tmp_path / "empty").mkdir()
     (tmp_path / "unreadable").mkdir()
     (tmp_path / "unreadable" / "1.jpg").write_bytes(b"no image")
