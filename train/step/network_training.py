@@ -100,12 +100,17 @@ class NetworkTraining(pl.LightningModule):
         started = time.monotonic()
         with self.trainer.precision_plugin.forward_context():
             loss = self.example_loss(content.contiguous(memory_format=torch.channels_last))
+        if loss is None:
+            return 0.0
         torch.autograd.backward(loss)
         return time.monotonic() - started
 
-    def example_loss(self, content: Tensor) -> Tensor:
-        """Return the loss of photos, (N, 3, S, S) in [0, 1], without any effect on the training."""
-        raise NotImplementedError
+    def example_loss(self, content: Tensor) -> Tensor | None:
+        """Return the loss of photos, (N, 3, S, S) in [0, 1], without any effect on the training.
+
+        Trainings with crops of one size need not have it: None, and no step is tried.
+        """
+        return None
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and the schedule of its learning rate."""
