@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -29,6 +30,7 @@ class AnyPaintingRecord(NamedTuple):
         max_steps: Optimizer steps in all.
         seconds: Training time.
         finished: Whether the run has ended.
+        tracking_run: What finds the run on its dashboard again.
     """
 
     format: int
@@ -39,6 +41,7 @@ class AnyPaintingRecord(NamedTuple):
     max_steps: int
     seconds: float = 0.0
     finished: bool = False
+    tracking_run: Mapping[str, str] = MappingProxyType({})
 
 
 class AnyPaintingCheckpoint(NamedTuple):
@@ -83,7 +86,8 @@ def load_any_painting(path: Path) -> AnyPaintingCheckpoint:
     try:
         if state[KEY]["format"] > FORMAT:
             raise FastnstError(f"{path} was written by a newer fastnst: update this one to read it")
-        record = AnyPaintingRecord(**{name: state[KEY][name] for name in AnyPaintingRecord._fields})
+        known = AnyPaintingRecord._fields  # what a later version adds is ignored
+        record = AnyPaintingRecord(**{name: state[KEY][name] for name in known if name in state[KEY]})
         for name, module in (("network.", network), ("encoder.", encoder)):
             weights = {
                 key.removeprefix(name): value

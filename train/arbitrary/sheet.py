@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from fastnst.atomic_write import atomic_write
 from train.arbitrary.transfer import AnyPaintingTransfer
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss.painting import Painting
-from train.report.tracking import log_picture
-
-log = logging.getLogger(__name__)
+from train.report.renewed_picture import RenewedPicture
 
 _GAP = 8
 
 
-class PaintingsSheet(Callback):
+class PaintingsSheet(RenewedPicture):
     """Paint the same photos in the same paintings through training, and write and log the sheet.
 
     Args:
@@ -43,20 +36,13 @@ class PaintingsSheet(Callback):
         paintings: Sequence[Painting],
         every_seconds: float,
     ) -> None:
-        self._path, self._photos, self._paintings, self._every = path, photos, paintings, every_seconds
-        self._last = 0.0
+        super().__init__(path, "val/paintings", every_seconds)
+        self._photos, self._paintings = photos, paintings
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._last = time.monotonic()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Renew the picture when it is time."""
-        if not trainer.is_global_zero or time.monotonic() - self._last < self._every:
-            return
+    def renew_in_training(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Renew the picture."""
         assert isinstance(pl_module, AnyPaintingTransfer)
         self.renew(pl_module, trainer.global_step)
-        self._last = time.monotonic()
 
     @torch.no_grad()
     def renew(self, module: AnyPaintingTransfer, step: int) -> None:
@@ -78,9 +64,4 @@ class PaintingsSheet(Callback):
                 cells.append(Image.fromarray(tensor_to_image(painted)))
             for column, cell in enumerate(cells):
                 sheet.paste(cell, (column * (width + _GAP), row * (height + _GAP)))
-        try:
-            with atomic_write(self._path) as temporary:
-                sheet.save(temporary)
-        except OSError as error:  # no reason to end a run
-            log.warning("cannot write the preview %s: %s", self._path, error.strerror or error)
-        log_picture(module.logger, "val/paintings", sheet, step)
+        self.show(sheet, module.logger, step)

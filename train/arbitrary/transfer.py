@@ -120,7 +120,9 @@ class AnyPaintingTransfer(NetworkTraining):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the run's record to what Lightning saves."""
-        record = self.record._replace(seconds=self.seconds, finished=self.finished)
+        record = self.record._replace(
+            seconds=self.seconds, finished=self.finished, tracking_run=self.tracking_run
+        )
         checkpoint[KEY] = record._asdict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

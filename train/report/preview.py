@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.fabric.loggers import Logger
-from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
 from fastnst import Stylizer
-from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
 from train.evaluate.grid import compose_grid
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.report.metrics import loss_metrics
-from train.report.tracking import log_picture
+from train.report.renewed_picture import RenewedPicture
 from train.step.style_transfer import StyleTransfer
 from train.terminal import tell
 
@@ -33,7 +29,7 @@ PREVIEW_SIZE = 320
 """Longer side of the photos in pixels, while training goes on."""
 
 
-class PreviewGrid(Callback):
+class PreviewGrid(RenewedPicture):
     """Stylise the same photos through training, and write and log the grid.
 
     Args:
@@ -46,26 +42,17 @@ class PreviewGrid(Callback):
     """
 
     def __init__(self, path: Path, photos: Sequence[NDArray[np.uint8]], every_seconds: float) -> None:
-        self._path = path
+        super().__init__(path, "val/preview", every_seconds)
         self.photos = photos
-        self._every = every_seconds
-        self._last = 0.0
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
-        self._last = time.monotonic()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Renew the picture when it is time."""
-        if not trainer.is_global_zero or time.monotonic() - self._last < self._every:
-            return
+    def renew_in_training(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Renew the picture, and log the losses on its photos."""
         assert isinstance(pl_module, StyleTransfer)
         metrics = self.renew(pl_module, trainer.global_step)
         for logger in trainer.loggers:
             logger.log_metrics(metrics, trainer.global_step)
         if not tell("preview", path=str(self._path), step=trainer.global_step):
             pl_module.print(f"preview: {self._path} (step {trainer.global_step})")
-        self._last = time.monotonic()
 
     @torch.no_grad()
     def renew(self, module: StyleTransfer, step: int) -> dict[str, float]:
@@ -87,7 +74,7 @@ class PreviewGrid(Callback):
             for key, value in loss_metrics(losses, "val").items():
                 metrics[key] = metrics.get(key, 0.0) + value / len(self.photos)
             stylized.append(tensor_to_image(found))
-        self._show(module, stylized, module.logger, step)
+        self.show(compose_grid(module.style.pixels, self.photos, stylized), module.logger, step)
         return metrics
 
     def show_first_look(self, module: StyleTransfer, painting: Path, logger: Logger | None) -> None:
@@ -100,21 +87,10 @@ class PreviewGrid(Callback):
         """
         try:
             stylize = Stylizer(painting, device="cpu")
-            self._show(module, [stylize(photo) for photo in self.photos], logger, 0)
+            painted = [stylize(photo) for photo in self.photos]
         except FastnstError as error:  # no reason to end a run
             log.warning("no first look: %s", error)
-        else:
-            if not tell("preview", path=str(self._path), step=0):
-                log.info("first look, before any training: %s", self._path)
-
-    def _show(
-        self, module: StyleTransfer, stylized: Sequence[NDArray[np.uint8]], logger: Logger | None, step: int
-    ) -> None:
-        grid = compose_grid(module.style.pixels, self.photos, stylized)
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(self._path) as temporary:
-                grid.save(temporary)
-        except OSError as error:  # no reason to end a run
-            log.warning("cannot write the preview %s: %s", self._path, error.strerror or error)
-        log_picture(logger, "val/preview", grid, step)
+            return
+        self.show(compose_grid(module.style.pixels, self.photos, painted), logger, 0)
+        if not tell("preview", path=str(self._path), step=0):
+            log.info("first look, before any training: %s", self._path)

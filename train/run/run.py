@@ -8,8 +8,9 @@ from train.config import TrainingConfig
 from train.network.record import Quality
 from train.report.tracking import close_logger
 from train.run.finish import finish
+from train.run.lightning_trainer import check_trainer_options
 from train.run.settle import settle
-from train.run.training import check_trainer_options, train
+from train.run.training import train
 from train.terminal import set_up_terminal
 
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from fastnst.errors import FastnstError
 from train.config import GENERATED_DATA, TrainingConfig
-from train.machine.out_of_memory import advise_on_memory
-from train.machine.stop_signal import StoppedWaiting, StopSignal
+from train.machine.stop_signal import StopSignal
 from train.network.checkpoint import StyleCheckpoint
 from train.photos.data_module import PhotoDataModule
 from train.photos.sources import validation_images
@@ -24,36 +20,11 @@ from train.report.metrics import MetricsLogging
 from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE, PreviewGrid
 from train.report.progress import TrainingProgress, tell_interrupted, tell_started
 from train.report.tracking import describe_logger, make_logger, run_identity
-from train.run.saving import AtomicCheckpointIO, RollingCheckpoint
+from train.run.lightning_trainer import fit, make_trainer
+from train.run.saving import RollingCheckpoint
 from train.run.settle import SettledRun
 from train.step.style_transfer import StyleTransfer
 from train.terminal import is_first_process, say_once
-
-# Arguments of Lightning's Trainer that a run's length, its clipping and its resuming depend on.
-_OWNED_TRAINER_OPTIONS = {
-    "accelerator",
-    "callbacks",
-    "devices",
-    "enable_model_summary",
-    "log_every_n_steps",
-    "logger",
-    "max_epochs",
-    "num_nodes",
-    "num_sanity_val_steps",
-    "plugins",
-    "precision",
-    "strategy",
-    "accumulate_grad_batches",
-    "fast_dev_run",
-    "gradient_clip_val",
-    "limit_train_batches",
-    "max_steps",
-    "max_time",
-    "min_epochs",
-    "min_steps",
-    "overfit_batches",
-    "reload_dataloaders_every_n_epochs",
-}
 
 
 @dataclass(frozen=True)
@@ -75,13 +46,6 @@ class TrainedRun:
     rolling: RollingCheckpoint
     logger: Logger | None
     interrupted: bool
-
-
-def check_trainer_options(config: TrainingConfig) -> None:
-    """Raise FastnstError if `--trainer` has an option that fastnst sets itself."""
-    for option in config.trainer:
-        if option in _OWNED_TRAINER_OPTIONS:
-            raise FastnstError(f"--trainer.{option} is set by fastnst's own options (see --help)")
 
 
 def train(settled: SettledRun) -> TrainedRun:
@@ -106,7 +70,7 @@ def train(settled: SettledRun) -> TrainedRun:
     shown = validation_images(settled.photos, PREVIEW_SIZE)[:PREVIEW_PHOTOS]
     preview = PreviewGrid(config.preview_path, shown, config.preview_seconds)
     callbacks = [TrainingProgress(), MetricsLogging(config.log_every), preview, rolling]
-    trainer = _trainer(config, settled.device, settled.precision, callbacks)
+    trainer = make_trainer(config, settled.device, settled.precision, callbacks)
     crops_per_step = config.batch_size * trainer.world_size
     max_steps = math.ceil(config.images / crops_per_step)
     trainer.fit_loop.epoch_loop.max_steps = max_steps  # only the trainer knew how many devices there are
@@ -154,7 +118,7 @@ def train(settled: SettledRun) -> TrainedRun:
     if previous is not None:
         say_once(f"going on from {previous.path} at step {previous.steps} of {max_steps}")
     say_once("reading the first photos")
-    _fit(trainer, module, data, previous, rolling)
+    fit(trainer, module, data, None if previous is None else previous.path, rolling)
     interrupted = rolling.interrupted and trainer.global_step < max_steps
     if interrupted:
         _say_interrupted(config, rolling)
@@ -175,68 +139,6 @@ def _say_interrupted(config: TrainingConfig, rolling: RollingCheckpoint) -> None
         return
     command = "the same command without FRESH=1 (--fresh)" if config.fresh else "the same command"
     say_once(f"interrupted: {config.checkpoint_path} is saved; {command} goes on from there")
-
-
-def _fit(
-    trainer: pl.Trainer,
-    module: StyleTransfer,
-    data: PhotoDataModule,
-    checkpoint: StyleCheckpoint | None,
-    rolling: RollingCheckpoint,
-) -> None:
-    """Train to the last step or until interrupted, from the checkpoint if there is one.
-
-    Raises:
-        FastnstError: If training diverges, or the memory does not suffice.
-        KeyboardInterrupt: If it is interrupted twice.
-    """
-    try:
-        with advise_on_memory(
-            ("--batch-size", module.config.batch_size),
-            ("--image-size", module.config.image_size),
-            then="with --fresh, since they change the run",
-        ):
-            trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else checkpoint.path)
-    except StoppedWaiting:  # the last whole step is saved
-        return
-    except SystemExit:
-        if rolling.interrupted:  # a second Ctrl-C: Lightning exits at once
-            raise KeyboardInterrupt from None
-        raise
-    except RuntimeError as error:
-        if rolling.interrupted:  # a signal to all processes also ended those that decode photos
-            return
-        if "DataLoader worker" in str(error):
-            raise FastnstError(
-                "a process that decodes photos was killed, most often for lack of shared memory: try "
-                "--workers 0"
-            ) from error
-        raise
-
-
-def _trainer(config: TrainingConfig, device: str, precision: str, callbacks: list[Callback]) -> pl.Trainer:
-    options: dict[str, Any] = {
-        "accelerator": device,
-        "devices": config.devices,
-        "num_nodes": config.num_nodes,
-        "strategy": config.strategy,
-        "precision": precision,
-        "max_epochs": -1,
-        "logger": False,
-        "callbacks": callbacks,
-        "plugins": [AtomicCheckpointIO()],
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "log_every_n_steps": config.log_every,
-        # Crops keep their size for many steps, so cuDNN's search for the fastest kernels pays.
-        "benchmark": True,
-    }
-    if device == "cpu" and config.devices == "auto":
-        options["devices"] = 1
-    try:
-        return pl.Trainer(**(options | config.trainer))
-    except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:
-        raise FastnstError(f"Lightning cannot train like this: {' '.join(str(error).split())}") from error
 
 
 def _check_world_size(previous: StyleCheckpoint | None, world_size: int) -> None:

@@ -71,6 +71,25 @@ def test_it_trains_and_a_stopped_run_goes_on_bit_for_bit(tiny, tmp_path, monkeyp
     )
 
 
+def test_a_run_goes_on_only_with_its_own_paintings_and_options(tiny, tmp_path, monkeypatch, capsys):
+    def stop_at_once(self, content, batch_idx):
+        signal.raise_signal(signal.SIGINT)
+        return original(self, content, batch_idx)
+
+    original = AnyPaintingTransfer.training_step
+    with monkeypatch.context() as patch:
+        patch.setattr(AnyPaintingTransfer, "training_step", stop_at_once)
+        assert main(arguments(tiny, tmp_path)) == 130
+    before = (tmp_path / "any_painting.ckpt").read_bytes()
+    for changes, words in (
+        ({"paintings": tiny.other_painting}, "other --paintings, --held-out or --start"),
+        ({"style-weight": 3}, "style_weight was 10"),
+    ):
+        assert main(arguments(tiny, tmp_path, **changes)) == 2
+        assert words in capsys.readouterr().err
+    assert (tmp_path / "any_painting.ckpt").read_bytes() == before
+
+
 def test_held_out_paintings_are_measured_and_never_seen(tiny, tmp_path, capsys):
     folder = tmp_path / "paintings"
     folder.mkdir()
