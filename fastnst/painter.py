@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from fastnst.arbitrary.frozen_files import find_or_freeze
+from fastnst.color.oklab import with_colours_of
 from fastnst.errors import FastnstError
 from fastnst.image.blend import blend_pictures
 from fastnst.image.detail import restore_detail
 from fastnst.image.file import MAX_PIXELS
 from fastnst.image.mask import Mask, MaskSource, Plane, mix, normalized
-from fastnst.image.oklab import with_colours_of
 from fastnst.image.resize import fit
 from fastnst.stylizer import Stylizer
 

@@ -6,7 +6,7 @@ import difflib
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +15,18 @@ from fastnst.errors import FastnstError
 STYLES_VARIABLE = "FASTNST_STYLES"
 
 BUNDLED_STYLES = (
-    "cherry_trees",
-    "contrast_of_forms",
-    "kandinsky",
-    "metzinger",
-    "starry_night",
-    "tableau",
-    "the_scream",
-    "water_lilies",
     "wave",
+    "kandinsky",
+    "starry_night",
+    "contrast_of_forms",
+    "tableau",
     "woman_with_a_hat",
+    "the_scream",
+    "metzinger",
+    "water_lilies",
+    "cherry_trees",
 )
-"""The styles that come with fastnst."""
+"""The styles that come with fastnst, in the order in which pages show them: the boldest first."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,16 @@ def list_styles() -> list[Style]:
 
 
 def list_bundled_styles() -> list[Style]:
-    """Return the bundled styles whose files exist, in alphabetical order."""
-    return [style for style in list_styles() if style.name in BUNDLED_STYLES and style.source != "user"]
+    """Return the bundled styles whose files exist, in the order of `BUNDLED_STYLES`."""
+    return [
+        style for style in to_show(list_styles()) if style.name in BUNDLED_STYLES and style.source != "user"
+    ]
+
+
+def to_show(styles: Iterable[Style]) -> list[Style]:
+    """Return styles in the order in which a page shows them: the bundled ones first, then the others."""
+    place = {name: number for number, name in enumerate(BUNDLED_STYLES)}
+    return sorted(styles, key=lambda style: (place.get(style.name, len(place)), style.name))
 
 
 def find_style(model: str | os.PathLike[str]) -> Path:

@@ -12,6 +12,7 @@ import click
 
 from fastnst.cli.device_options import device_options
 from fastnst.cli.one_line import note, warnings_as_lines
+from fastnst.cli.page_options import page_options
 from fastnst.errors import FastnstError
 
 if TYPE_CHECKING:
@@ -35,22 +36,7 @@ Examples:
     metavar="N",
     help="0: a free one.",
 )
-@click.option(
-    "-m",
-    "--model",
-    "models",
-    multiple=True,
-    metavar="STYLE",
-    help="A style, or a painting; may be repeated.  [default: all that `fastnst styles` lists]",
-)
-@click.option(
-    "--example",
-    "examples",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PHOTO",
-    help="A photo to begin with; may be repeated.  [default: those of scikit-image, if it is installed]",
-)
+@page_options("all that `fastnst styles` lists")
 @click.option(
     "--token", envvar="FASTNST_TOKEN", metavar="TEXT", help="What each request must have; or FASTNST_TOKEN."
 )

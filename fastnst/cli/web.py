@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fastnst.cli.one_line import note, print_result, warnings_as_lines
+from fastnst.cli.page_options import page_options
 from fastnst.errors import FastnstError
 
 _EXAMPLES = """\b
@@ -21,22 +22,7 @@ Examples:
 @click.command(short_help="Write a page that paints in the browser.", epilog=_EXAMPLES)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="The site's folder.")
 @click.option("--single", type=click.Path(path_type=Path), metavar="FILE", help="One HTML file instead.")
-@click.option(
-    "-m",
-    "--model",
-    "models",
-    multiple=True,
-    metavar="STYLE",
-    help="A style's name or file, or a painting; may be repeated.  [default: the bundled styles]",
-)
-@click.option(
-    "--example",
-    "examples",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PHOTO",
-    help="A photo to begin with; may be repeated.  [default: those of scikit-image, if it is installed]",
-)
+@page_options("the bundled styles")
 @click.option("--overwrite", is_flag=True, help="Replace a site or file that exists.")
 def web(
     output: Path | None,

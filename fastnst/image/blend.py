@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnst.color.oklab import oklab_to_rgb, rgb_to_oklab
 from fastnst.image.laplacian_pyramid import Planes, join, local_energy, split
-from fastnst.image.oklab import oklab_to_rgb, rgb_to_oklab
 
 # Bands of 1 to 16 pixels hold brush strokes; larger shapes are the motif and its light.
 _LEVELS = 5

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnst.color.oklab import lightness, with_lightness
 from fastnst.image.laplacian_pyramid import Planes, join, local_energy, split
-from fastnst.image.oklab import lightness, with_lightness
 
 _NEGLIGIBLE = np.float32(1e-7)
 

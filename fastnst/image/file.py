@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fastnst.color.profile import Convert, conversion_to_srgb, to_srgb
+from fastnst.color.tags import COLOR_SPACE, GAMMA
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.free_memory import free_memory
-from fastnst.image.color_profile import Convert, conversion_to_srgb, to_srgb
-from fastnst.image.color_tags import COLOR_SPACE, GAMMA
 from fastnst.image.formats import READABLE_FORMATS, is_heic, is_raw, register_heic, why_unread
 from fastnst.image.netpbm import without_comments
 from fastnst.image.pillow_limit import WithoutPillowsLimit

@@ -15,7 +15,7 @@ from PIL import Image
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.image.file import MAX_PIXELS, read_image
 from fastnst.image.laplacian_pyramid import resized
-from fastnst.image.row_strips import row_strips
+from fastnst.row_strips import row_strips
 
 Plane = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.model.metadata import check_format, read_metadata
 from fastnst.server.errors import ApiError
-from fastnst.style_library import list_styles
+from fastnst.style_library import list_styles, to_show
 from fastnst.stylizer import Stylizer
 from fastnst.web.site import style_entry
 
@@ -50,7 +50,9 @@ class OpenStyles:
 
     def known(self) -> dict[str, Path]:
         """Return the files of all styles by their names, in their order."""
-        return self._given if self._given is not None else {style.name: style.path for style in list_styles()}
+        if self._given is not None:
+            return self._given
+        return {style.name: style.path for style in to_show(list_styles())}
 
     def _all_metadata(self) -> dict[str, dict[str, str]]:
         """Return the metadata of all styles that can be read, by their names."""

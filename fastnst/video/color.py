@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.image.color_space import (
+from fastnst.color.space import (
     DCI,
     HLG,
     LINEAR,

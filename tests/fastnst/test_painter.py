@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fastnst import FastnstError, Painter, Stylizer
+from fastnst.color.oklab import with_colours_of
 from fastnst.image.blend import blend_pictures
 from fastnst.image.detail import restore_detail
 from fastnst.image.mask import mix
-from fastnst.image.oklab import with_colours_of
 from tests.fastnst import tiny_models
 from tests.fastnst.flat_style import flat
 from tests.fastnst.make_images import pixels

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastnst import FastnstError, style_library
-from fastnst.style_library import find_style, list_styles, user_folders
+from fastnst.style_library import Style, find_style, list_styles, to_show, user_folders
 
 
 @pytest.fixture
@@ -115,3 +115,8 @@ def test_a_checkouts_checkpoints_come_first(tmp_path: Path, monkeypatch: pytest.
     assert style_library.style_folders() == installed
     (tmp_path / "pyproject.toml").touch()
     assert style_library.style_folders() == [("checkout", tmp_path / "checkpoints"), *installed]
+
+
+def test_pages_show_the_bold_bundled_styles_first_and_others_by_name():
+    styles = [Style(name, Path(f"{name}.onnx"), "user") for name in ("b", "cherry_trees", "a", "wave")]
+    assert [style.name for style in to_show(styles)] == ["wave", "cherry_trees", "a", "b"]

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from fastnst.color.profile import Convert, conversion_to_srgb, to_srgb
 from fastnst.errors import FastnstError
-from fastnst.image.color_profile import Convert, conversion_to_srgb, to_srgb
 from fastnst.regular_file import open_regular_file
 from train.generated.photo.image import GeneratedImage
 from train.photos.crops import reduction_for_crops

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fastnst.color.oklab import lightness, rgb_to_oklab
 from fastnst.image.blend import blend_pictures
-from fastnst.image.oklab import lightness, rgb_to_oklab
 from tests.fastnst.make_images import pixels
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fastnst.color.oklab import lightness, rgb_to_oklab
 from fastnst.image.detail import restore_detail
-from fastnst.image.oklab import lightness, rgb_to_oklab
 from tests.fastnst.make_images import pixels
 
 

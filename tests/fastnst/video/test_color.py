@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastnst import FastnstError, FastnstWarning
-from fastnst.image.color_space import HLG, PQ, PRIMARIES, ColorSpace, ToSrgb
+from fastnst.color.space import HLG, PQ, PRIMARIES, ColorSpace, ToSrgb
 from fastnst.video.pipeline import stylize_video
 from fastnst.video.reader import VideoReader
 from tests.fastnst.make_profiles import in_hdr, in_space

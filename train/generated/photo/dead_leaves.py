@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from fastnst.image.oklab import oklab_to_rgb
+from fastnst.color.oklab import oklab_to_rgb
 from train.generated.photo.texture_bank import LEVELS_PER_DEVIATION, SIDE, texture_bank
 
 Floats = NDArray[np.float64]

@@ -1,4 +1,4 @@
-// Oklab (Ottosson 2020, https://bottosson.github.io/posts/oklab/): the port of fastnst/image/oklab.py.
+// Oklab (Ottosson 2020, https://bottosson.github.io/posts/oklab/): the port of fastnst/color/oklab.py.
 
 const RGB_TO_LMS = [
   [0.4122214708, 0.5363325363, 0.0514459929],

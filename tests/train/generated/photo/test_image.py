@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastnst.image.oklab import rgb_to_oklab
+from fastnst.color.oklab import rgb_to_oklab
 from train.generated.photo.image import GeneratedImage
 from train.photos.generated import GeneratedPhotos, generated_photo
 from train.photos.photo import decode_photo, whole_photo

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.image.oklab import linear_light, srgb_bytes
-from fastnst.image.row_strips import row_strips
+from fastnst.color.oklab import linear_light, srgb_bytes
+from fastnst.row_strips import row_strips
 
 Plane = NDArray[np.float32]
 

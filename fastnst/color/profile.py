@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fastnst.image.color_space import ColorSpace, ToSrgb, is_srgb
-from fastnst.image.color_tags import stated_color
+from fastnst.color.space import ColorSpace, ToSrgb, is_srgb
+from fastnst.color.tags import stated_color
 
 Convert: TypeAlias = Callable[[NDArray[Any]], NDArray[np.uint8]]
 """A conversion of RGB of shape (H, W, 3), uint8 or uint16, to sRGB, uint8."""

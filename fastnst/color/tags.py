@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from fastnst.image.color_space import ADOBE_RGB, BT709, PRIMARIES, SRGB, ColorSpace
+from fastnst.color.space import ADOBE_RGB, BT709, PRIMARIES, SRGB, ColorSpace
 
 _SRGB_GAMMA = 0.45455  # PNG's way to say sRGB's curve without its name
 _EXIF_IFD, _INTEROP_IFD = 0x8769, 0xA005

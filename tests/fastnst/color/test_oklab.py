@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastnst.image.oklab import lightness, oklab_to_rgb, rgb_to_oklab, with_colours_of, with_lightness
+from fastnst.color.oklab import lightness, oklab_to_rgb, rgb_to_oklab, with_colours_of, with_lightness
 from tests.fastnst.make_images import pixels
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnst.image.row_strips import row_strips
+from fastnst.row_strips import row_strips
 
 Plane = NDArray[np.float32]
 
