@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -30,7 +29,7 @@ class AnyPaintingRecord(NamedTuple):
         max_steps: Optimizer steps in all.
         seconds: Training time.
         finished: Whether the run has ended.
-        tracking_run: What finds the run on its dashboard again.
+        tracking_run: What finds the run on its dashboard again, if it has one.
     """
 
     format: int
@@ -41,7 +40,7 @@ class AnyPaintingRecord(NamedTuple):
     max_steps: int
     seconds: float = 0.0
     finished: bool = False
-    tracking_run: Mapping[str, str] = MappingProxyType({})
+    tracking_run: Mapping[str, str] | None = None
 
 
 class AnyPaintingCheckpoint(NamedTuple):

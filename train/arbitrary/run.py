@@ -167,7 +167,7 @@ def _previous_run(options: ArbitraryOptions, given: Mapping[str, str]) -> AnyPai
 def _open_logger(config: TrainingConfig, previous: AnyPaintingCheckpoint | None) -> Logger | None:
     if previous is None:
         return make_logger(config, {})
-    return make_logger(config, previous.record.tracking_run, previous.steps)
+    return make_logger(config, previous.record.tracking_run or {}, previous.steps)
 
 
 def _sheet(options: ArbitraryOptions, config: TrainingConfig, photos: TrainingPhotos) -> PaintingsSheet:
