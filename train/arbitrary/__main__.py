@@ -64,7 +64,11 @@ def _parser() -> CommandParser:
         "--paintings are left out there",
     )
     add("--data", metavar="PHOTOS", help="photos: a folder, a data set of the hub, or generated")
-    add("--start", metavar="STYLE", help="a style of the default network that the weights start from")
+    add(
+        "--start",
+        metavar="STYLE",
+        help="what the weights start from: a style of the default network, or an earlier run's checkpoint",
+    )
     add("--images", type=int, default=160_000, metavar="N", help="crops to train on (%(default)s)")
     add("--image-size", type=int, default=256, metavar="N", help="side of a crop (%(default)s)")
     add("--batch-size", type=int, default=2, metavar="N", help="crops, and paintings, a step (%(default)s)")

@@ -15,7 +15,8 @@ class ArbitraryOptions(NamedTuple):
         config: The options that it shares with the training of a style; its `style` is the first painting.
         paintings: Files of paintings to learn from.
         held_out: Files of paintings that training never sees, for previews and for C and S3.
-        start: A style of the default network that the weights start from; empty for random ones.
+        start: What the weights start from: a style of the default network, or the checkpoint of an earlier
+            run; empty for random ones.
     """
 
     config: TrainingConfig

@@ -105,7 +105,7 @@ def _turned(image: Image.Image, angle: float) -> Image.Image:
 
 
 def _cropped(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    part = random.uniform(0.5, 1)
+    part = random.uniform(0.35, 1)
     width, height = int(image.width * part), int(image.height * part)
     left = int(random.integers(image.width - width + 1))
     top = int(random.integers(image.height - height + 1))

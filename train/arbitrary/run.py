@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
@@ -83,9 +85,7 @@ def run(options: ArbitraryOptions) -> bool:
     quality_network = find_quality_features(config) if options.held_out else None
     loss = make_loss(config, load_painting(config.style, config.style_size), features)
     encoder = PaintingEncoder()
-    if previous is None:
-        say_once(f"measuring {_TYPICAL_PHOTOS} photos")
-        encoder.learn_photos(map(image_to_tensor, _typical_photos(photos)))
+    start = _start(options.start, photos, encoder) if previous is None else None
     pl.seed_everything(config.seed, verbose=False)
     stop = StopSignal()
     rolling = RollingCheckpoint(
@@ -104,7 +104,7 @@ def run(options: ArbitraryOptions) -> bool:
         max_steps,
         precision,
         AnyPaintingRecord(FORMAT, fastnst.__version__, config.to_dict(), given, options.start, max_steps),
-        _start(options.start) if previous is None and options.start else None,
+        start,
     )
     data = PhotoDataModule(
         photos,
@@ -199,10 +199,26 @@ def _by(module: AnyPaintingTransfer, painting: Painting) -> Callable[[Tensor], T
     return lambda photo: module(photo, statistics)
 
 
-def _start(style: str) -> Mapping[str, Tensor]:
-    weights = read_trained_weights(style)
+def _start(start: str, photos: TrainingPhotos, encoder: PaintingEncoder) -> Mapping[str, Tensor] | None:
+    """Return the weights that the network starts from, if any, and teach the encoder what photos have.
+
+    Args:
+        start: A style of the default network, or a checkpoint of an earlier run, whose encoder is kept.
+        photos: The run's photos.
+        encoder: A new one.
+    """
+    if start.endswith(".ckpt"):
+        with contextlib.suppress(FastnstError):  # it may be the checkpoint of a style, which is read below
+            earlier = load_any_painting(Path(start))
+            encoder.load_state_dict(earlier.encoder.state_dict())
+            return earlier.network.state_dict()
+    say_once(f"measuring {_TYPICAL_PHOTOS} photos")
+    encoder.learn_photos(map(image_to_tensor, _typical_photos(photos)))
+    if not start:
+        return None
+    weights = read_trained_weights(start)
     if weights.shape != SHAPE:
-        raise FastnstError(f"--start {style} is another network than the default one: {weights.shape}")
+        raise FastnstError(f"--start {start} is another network than the default one: {weights.shape}")
     return weights.state
 
 

@@ -70,6 +70,17 @@ def test_it_trains_and_a_stopped_run_goes_on_bit_for_bit(tiny, tmp_path, monkeyp
         for name, value in whole.network.state_dict().items()
     )
 
+    # A further run starts from its weights, and keeps what its encoder learnt of photos.
+    start = tmp_path / "whole" / "any_painting.ckpt"
+    capsys.readouterr()
+    assert main([*arguments(tiny, tmp_path / "further", start=start, images=2), "--learning-rate=1e-9"]) == 0
+    further = load_any_painting(tmp_path / "further" / "any_painting.ckpt")
+    assert further.record.start == str(start)
+    for module in ("network", "encoder"):
+        for name, value in getattr(whole, module).state_dict().items():
+            torch.testing.assert_close(getattr(further, module).state_dict()[name], value, msg=name)
+    assert "measuring" not in capsys.readouterr().err
+
 
 def test_a_run_goes_on_only_with_its_own_paintings_and_options(tiny, tmp_path, monkeypatch, capsys):
     def stop_at_once(self, content, batch_idx):
