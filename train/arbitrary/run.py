@@ -33,6 +33,7 @@ from train.image_tensor import image_to_tensor
 from train.loss.choice import load_loss_network, make_loss
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import Painting, load_painting
+from train.machine.free_cores import ThreadBalance
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_accelerator, resolve_precision
 from train.machine.stop_signal import StopSignal
@@ -79,6 +80,7 @@ def run(options: ArbitraryOptions) -> bool:
     device = resolve_accelerator(options.config.accelerator)
     if device == "cpu":
         keep_freed_memory()
+        ThreadBalance().sample()
     precision = resolve_precision(options.config.precision, device)
     config, photos = open_training_photos(options.config)
     config, features = load_loss_network(config, say_once)

@@ -11,10 +11,12 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from fastnst.errors import FastnstError
 from train.config import TrainingConfig
+from train.machine.free_cores import ThreadBalance
 from train.machine.out_of_memory import advise_on_memory
 from train.machine.stop_signal import StoppedWaiting
 from train.photos.data_module import PhotoDataModule
 from train.run.saving import AtomicCheckpointIO, RollingCheckpoint
+from train.run.shared_processor import SharedProcessor
 from train.step.network_training import NetworkTraining
 
 # Arguments of Lightning's Trainer that a run's length, its clipping and its resuming depend on.
@@ -81,8 +83,10 @@ def make_trainer(
         # Crops keep their size for many steps, so cuDNN's search for the fastest kernels pays.
         "benchmark": True,
     }
-    if device == "cpu" and config.devices == "auto":
-        options["devices"] = 1
+    if device == "cpu":
+        options["callbacks"] = [*callbacks, SharedProcessor(ThreadBalance())]
+        if config.devices == "auto":
+            options["devices"] = 1
     try:
         return pl.Trainer(**(options | config.trainer))
     except (TypeError, ValueError, RuntimeError, MisconfigurationException) as error:

@@ -12,6 +12,7 @@ from train.loss.choice import load_loss_network, make_loss
 from train.loss.loss_network import LossNetwork
 from train.loss.painting import Painting, load_painting
 from train.loss.perceptual_loss import PerceptualLoss
+from train.machine.free_cores import ThreadBalance
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.out_of_memory import advise_on_memory
 from train.machine.precision import resolve_accelerator, resolve_precision
@@ -93,6 +94,7 @@ def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
     device = resolve_accelerator(config.accelerator)
     if device == "cpu":
         keep_freed_memory()
+        ThreadBalance().sample()
     if previous is None:
         precision = resolve_precision(config.precision, device, processes=_processes(config))
     else:
