@@ -9,6 +9,9 @@ BIN := .venv/bin
 # Recipes read these from the environment, which keeps paths with spaces or quotes whole.
 export STYLE DATA NAME CKPT MODEL
 
+# Compiled modules are kept even where the account says not to: to compile PyTorch again costs every process 8 seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 # Only the command line counts: some systems set NAME or DATA in the environment. Its values are taken as they are:
 # make would read $a in a file's name as a variable of its own.
 $(foreach variable,STYLE DATA NAME CKPT MODEL ARGS FRESH,\

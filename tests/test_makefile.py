@@ -24,7 +24,8 @@ def make(tmp_path):
     # Python's part: it notes what it is given, and prints what training prints.
     python.write_text(
         '#!/bin/sh\nfor argument; do printf "%s\\n" "$argument"; done > arguments.${2%%.*}\n'
-        'cp "arguments.${2%%.*}" arguments\ntest "$2" != train || cat checkpoint\n'
+        'cp "arguments.${2%%.*}" arguments\nprintenv PYTHONDONTWRITEBYTECODE > unkept\n'
+        'test "$2" != train || cat checkpoint\n'
     )
     python.chmod(0o755)
 
@@ -92,6 +93,11 @@ def test_demo_takes_data_and_fresh_and_refuses_what_it_would_ignore(make):
         )
     given = make("demo", "DATA=my photos", "FRESH=1")[1]
     assert given == ["-m", "export.demo", "--data=my photos", "--fresh"]
+
+
+def test_compiled_modules_are_kept_whatever_the_account_says(make, tmp_path):
+    assert make("demo", PYTHONDONTWRITEBYTECODE="1")[0].returncode == 0
+    assert (tmp_path / "unkept").read_text().strip() == ""
 
 
 NAMES = [
