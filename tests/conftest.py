@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,3 +22,36 @@ def ctrl_c_interrupts() -> Iterator[None]:
     yield
     if before is not None:
         signal.signal(signal.SIGINT, before)
+
+
+# The tests of such a folder share what takes seconds to make, like a traced network. One process runs them.
+TOGETHER = ("tests/export/", "tests/fastnst/web/")
+
+
+def unit_of(test: str) -> str:
+    """Return the folder or the file whose tests one process runs, for a test's id."""
+    file = test.partition("::")[0]
+    return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Under `--dist loadfile`, hand the units out in the order of the collection."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Units(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit_of(nodeid)
+
+    if config.option.dist != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # it would begin with the units of most tests
+    return Units(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In several processes, begin with the units that take long, which one process would end with alone."""
+    if hasattr(config, "workerinput"):
+        marked = (item for item in items for name in ("slow", "network") if item.get_closest_marker(name))
+        long = {unit_of(item.nodeid) for item in marked}
+        items.sort(key=lambda item: unit_of(item.nodeid) not in long)
