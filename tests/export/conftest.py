@@ -24,8 +24,9 @@ from train.network.shape import NetworkShape
 
 ROOT = Path(__file__).parents[2]
 
-# The paper's network, but for its sizes.
+# The paper's network and the wide one, but for their sizes.
 SMALL = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=9)
+SMALL_WIDE = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=5, wide_blocks=2)
 
 WriteCheckpoint = Callable[..., Path]
 
@@ -139,6 +140,13 @@ def exported(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_export, "build_model", lambda *_, **__: _copy(plain))
         return export_onnx(checkpoint, tmp_path_factory.mktemp("exported") / "kandinsky.onnx")
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> ExportedStyle:
+    """A wide network, exported."""
+    folder = tmp_path_factory.mktemp("wide")
+    return export_onnx(_write_checkpoint(folder / "wide.ckpt", shape=SMALL_WIDE), folder / "wide.onnx")
 
 
 @pytest.fixture(scope="session")

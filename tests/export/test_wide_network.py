@@ -10,15 +10,7 @@ from export.int8.style_file import export_int8
 from export.style_file import export_onnx
 from export.verification import example_photos, stylize_in_pytorch
 from fastnst import Stylizer
-from train.network.shape import NETWORKS, NetworkShape
-
-SMALL = NetworkShape(width=4, residual_blocks=1, outer_kernel_size=5, wide_blocks=2)
-
-
-@pytest.fixture(scope="module")
-def wide(write_checkpoint, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wide")
-    return export_onnx(write_checkpoint(folder / "wide.ckpt", shape=SMALL), folder / "wide.onnx")
+from train.network.shape import NETWORKS
 
 
 @pytest.fixture(scope="module")

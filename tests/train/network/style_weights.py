@@ -1,4 +1,4 @@
-"""Style files that hold a small network's weights and no graph that uses them."""
+"""A small network, style files that hold its weights and no graph that uses them, and a comparison."""
 
 import torch
 from onnx import helper, numpy_helper
@@ -36,3 +36,13 @@ def write_weights(path, network, metadata=None):
     helper.set_model_props(model, metadata_of(network) if metadata is None else metadata)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def assert_weights(weights, network, shape, **tolerance):
+    """The weights that were read are the network's."""
+    expected = network.state_dict()
+    assert weights.state.keys() == expected.keys()
+    assert weights.shape == shape
+    for name, value in weights.state.items():
+        assert value.dtype == torch.float32
+        torch.testing.assert_close(value, expected[name], **{"rtol": 0, "atol": 0} | tolerance)

@@ -6,14 +6,13 @@ from statistics import fmean
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
-from export.graph.build import build_model, store_weights_as_float16
 from fastnst import style_library
 from fastnst.errors import FastnstError
 from fastnst.style_library import Style
 from tests.train.network.record_entries import entries
-from tests.train.network.style_weights import WIDE, make_network, metadata_of, write_weights
+from tests.train.network.style_weights import WIDE, assert_weights, make_network, metadata_of, write_weights
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
 from train.network.build import build_network
@@ -60,27 +59,6 @@ def network(request):
     return make_network(shape=request.param)
 
 
-@pytest.fixture(scope="module")
-def exported(network, tmp_path_factory):
-    """Files as `python -m export` writes them: (float32, half)."""
-    folder = tmp_path_factory.mktemp("exported")
-    model = build_model(network)
-    helper.set_model_props(model, metadata_of(network))
-    onnx.save(model, folder / "whole.onnx")
-    store_weights_as_float16(model)
-    onnx.save(model, folder / "half.onnx")
-    return folder / "whole.onnx", folder / "half.onnx"
-
-
-def assert_weights(weights, network, **tolerance):
-    expected = network.state_dict()
-    assert weights.state.keys() == expected.keys()
-    assert weights.shape == network.shape
-    for name, value in weights.state.items():
-        assert value.dtype == torch.float32
-        torch.testing.assert_close(value, expected[name], **{"rtol": 0, "atol": 0} | tolerance)
-
-
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -88,27 +66,14 @@ def digest(path):
 def test_a_checkpoint_gives_its_weights(network, tmp_path):
     path = write_checkpoint(tmp_path / "sea.ckpt", network)
     weights = read_trained_weights(str(path))
-    assert_weights(weights, network)
+    assert_weights(weights, network, network.shape)
     assert (weights.source, weights.name, weights.sha256) == (str(path), "sea.ckpt", digest(path))
-
-
-def test_an_exported_style_gives_the_weights_that_it_was_made_of(network, exported):
-    weights = read_trained_weights(str(exported[0]))
-    assert_weights(weights, network)
-    assert (weights.name, weights.sha256) == ("whole.onnx", digest(exported[0]))
-
-
-def test_a_style_exported_in_half_gives_them_in_its_precision(network, exported):
-    weights = read_trained_weights(str(exported[1]))
-    assert_weights(weights, network, rtol=2**-11, atol=2**-24)
-    kernel = "to_rgb.weight"
-    assert not torch.equal(weights.state[kernel], network.state_dict()[kernel])  # float16 it was
 
 
 def test_a_style_is_found_by_its_name(network, bundled):
     path = write_weights(bundled / "wave.onnx", network)
     weights = read_trained_weights("wave")
-    assert_weights(weights, network)
+    assert_weights(weights, network, network.shape)
     assert (weights.source, weights.name, weights.sha256) == ("wave", "wave", digest(path))
 
 
@@ -125,7 +90,7 @@ def test_a_file_from_before_outer_kernels_and_wide_blocks_could_be_chosen_is_the
     metadata = metadata_of(network)
     del metadata["network.outer_kernel_size"], metadata["network.wide_blocks"]
     path = write_weights(tmp_path / "old.onnx", network, metadata)
-    assert_weights(read_trained_weights(str(path)), network)
+    assert_weights(read_trained_weights(str(path)), network, network.shape)
 
 
 def test_random_weights_read_nothing(monkeypatch):
