@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 
 const { modules, executable, args } = JSON.parse(process.argv[2]);
 const { default: puppeteer } = await import(createRequire(`${modules}/`).resolve("puppeteer-core"));
-const browser = await puppeteer.launch({ executablePath: executable, headless: true, args, protocolTimeout: 240000 });
+const browser = await puppeteer.launch({ executablePath: executable, headless: true, args, protocolTimeout: 900000 });
 
 async function newPage() {
   const context = await browser.createBrowserContext();
