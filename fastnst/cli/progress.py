@@ -30,13 +30,23 @@ class Progress:
         done: How many were painted before.
         failed: How many have failed already.
         lines: What stdout gets instead, for a program.
+        is_part: Whether these are one part of more images: a single one of them is not alone then.
 
     Attributes:
         failed: How many have failed so far.
     """
 
-    def __init__(self, count: int, *, done: int = 0, failed: int = 0, lines: JsonLines | None = None) -> None:
+    def __init__(
+        self,
+        count: int,
+        *,
+        done: int = 0,
+        failed: int = 0,
+        lines: JsonLines | None = None,
+        is_part: bool = False,
+    ) -> None:
         self._count, self._done, self._before = count, done, failed
+        self._is_part = is_part
         self._lines = lines
         self._painted = self._skipped = 0
         self.failed = failed
@@ -56,13 +66,13 @@ class Progress:
             self._bar.__exit__(*exception)
         if self._lines is not None:
             self._lines.summary(not_done=self._left, seconds=time.monotonic() - self._start)
-        if self._done or self._count + self._before > 1:
+        if self._is_part or self._done or self._count + self._before > 1:
             self._summarise()
 
     @property
     def is_one(self) -> bool:
         """Whether there is one image alone."""
-        return self._count + self._done + self._before == 1
+        return not self._is_part and self._count + self._done + self._before == 1
 
     def painted(self, task: Task, milliseconds: float) -> None:
         """Print the line of a result on stdout."""

@@ -24,6 +24,7 @@ from fastnst.terminal import is_closed, lost_output
 if TYPE_CHECKING:
     from fastnst.files.batch import Paint
     from fastnst.files.plan import Plan, Task
+    from fastnst.files.shard import Shard
     from fastnst.image.file import Picture
 
 
@@ -59,6 +60,9 @@ Examples:
 @click.option("-r", "--recursive", is_flag=True, help="Search folders with all the folders in them.")
 @click.option("--overwrite", is_flag=True, help="Replace results that exist.")
 @click.option(
+    "--shard", metavar="PART/PARTS", help="Paint one part of the images, as 3/64; other machines the others."
+)
+@click.option(
     "--first-frame", is_flag=True, help="Take the first frame of animations, the first page of TIFFs."
 )
 @click.option("--max-pixels", type=int, metavar="N", help="Refuse larger images.  [default: 400000000]")
@@ -75,6 +79,7 @@ def stylize(
     quality: int,
     recursive: bool,
     overwrite: bool,
+    shard: str | None,
     first_frame: bool,
     max_pixels: int | None,
     tile: int | None,
@@ -93,11 +98,15 @@ def stylize(
     that the same command continues after an interruption, and several runs of it share the work. A line says
     if an image is newer than its result.
 
+    With --shard 3/64 and the same arguments otherwise, a machine paints the third of 64 parts of the same
+    images. All parts together paint exactly what one run does, and each continues by itself.
+
     Each line of output is a result, a tab, and the milliseconds that painting took. An image that fails
     gets a line on stderr, the others are painted, and the exit code is 2. With --json, each image is one
     line: its status (painted, skipped or failed), image, result, style, milliseconds and reason; the last
     line, of status summary, counts them.
     """
+    from fastnst.files.shard import Shard
     from fastnst.image.encode import output_format
     from fastnst.image.file import MAX_PIXELS
 
@@ -108,6 +117,8 @@ def stylize(
     if suffix is not None:
         suffix = f".{suffix.lower().lstrip('.')}"
         output_format(suffix)
+    if shard is not None and ("-" in images or output == "-"):
+        raise FastnstError("- stands for one image, which has no parts: leave --shard out")
     options = _Options(
         painter=painter,
         output=output,
@@ -115,6 +126,7 @@ def stylize(
         quality=quality,
         recursive=recursive,
         overwrite=overwrite,
+        shard=None if shard is None else Shard.parse(shard),
         first_frame=first_frame,
         max_pixels=max_pixels or MAX_PIXELS,
         tile=tile,
@@ -137,6 +149,7 @@ class _Options:
     quality: int
     recursive: bool
     overwrite: bool
+    shard: Shard | None
     first_frame: bool
     max_pixels: int
     tile: int | None
@@ -231,10 +244,12 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
         overwrite=options.overwrite,
         recursive=options.recursive,
         styles={SHEET, *(style.name for style in list_styles())},
+        shard=options.shard,
     )
     _say_what_is_skipped(plan)
     lines = options.lines()
-    is_one = len(plan.tasks) + len(plan.problems) + len(plan.done) == 1
+    is_part = options.shard is not None
+    is_one = not is_part and len(plan.tasks) + len(plan.problems) + len(plan.done) == 1
     if is_one and plan.problems:
         problem = plan.problems[0]
         if lines is not None:
@@ -254,7 +269,7 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
         return encode_image(painted, file_format, quality=options.quality)
 
     count, done, failed = len(plan.tasks), len(plan.done), len(plan.problems)
-    with Progress(count, done=done, failed=failed, lines=lines) as progress:
+    with Progress(count, done=done, failed=failed, lines=lines, is_part=is_part) as progress:
 
         def report(outcome: Outcome) -> None:
             task, error = outcome.task, outcome.error

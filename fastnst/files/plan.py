@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastnst.errors import FastnstError
 from fastnst.files.search import FolderIdentities, FoundImage, Problem, find_images
+from fastnst.files.shard import Shard
 from fastnst.image.encode import WRITABLE_SUFFIXES, output_format
 
 SHEET = "sheet"
@@ -53,6 +54,7 @@ def plan_results(
     overwrite: bool = False,
     recursive: bool = False,
     styles: Collection[str] = (),
+    shard: Shard | None = None,
 ) -> Plan:
     """Turn the arguments of `fastnst stylize` into tasks.
 
@@ -62,6 +64,9 @@ def plan_results(
     An image whose result exists is done: a command over many images can be repeated until all are done. If
     only one image is named and its result exists, that is a problem.
 
+    With `shard`, the plan holds that part of the whole list: all parts together have the tasks of one plan,
+    each once. What is wrong with an argument is a problem of every part: it may be so on one machine alone.
+
     Args:
         arguments: Files, folders and patterns.
         style: The style's name.
@@ -70,6 +75,7 @@ def plan_results(
         overwrite: Whether results may replace files.
         recursive: Whether to search the folders below a folder too, except `output`.
         styles: Names of other styles whose results are skipped too.
+        shard: The part of the images to plan; None plans all.
 
     Raises:
         FastnstError: If `output` does not fit the arguments.
@@ -77,24 +83,38 @@ def plan_results(
     identities = FolderIdentities()
     images, problems, unread = find_images(arguments, identities, recursive=recursive, output=output)
     images, skipped = _without_results(images, {style, *styles})
-    is_named = len(arguments) == 1 and len(images) == 1 and images[0].is_named
+    is_named = shard is None and len(arguments) == 1 and len(images) == 1 and images[0].is_named
     several = len(images) > 1 or len(arguments) > 1 or Path(arguments[0]).is_dir()
     folder, file = destination(output, several=several)
     if file is not None:
         output_format(file.suffix)
-    plan = Plan([], problems, skipped, unread=unread)
+
+    def is_here(path: Path) -> bool:
+        return shard is None or shard.holds(path)
+
+    plan = Plan(
+        [],
+        problems,
+        [path for path in skipped if is_here(path)],
+        unread=[path for path in unread if is_here(path)],
+    )
     taken: dict[str, Path] = {}
     for image in images:
         source = image.path
         beside = source.parent if folder is None else folder / image.below
         result = file or beside / f"{source.stem}.{style}{suffix or _result_suffix(source)}"
         task = Task(source, result)
-        key = identities.of(result)
-        if key in taken:
-            line = f"{source} and {taken[key]} would both become {result}: rename one of them"
+        # Also for images of other parts, so that every part finds the same one to be the first.
+        first = taken.setdefault(identities.of(result), source)
+        if shard is not None and image.is_named and not source.exists():
+            problems.append(Problem(str(source), f"{source} does not exist"))
+            continue
+        if not is_here(source):
+            continue
+        if first is not source:
+            line = f"{source} and {first} would both become {result}: rename one of them"
             problems.append(Problem(str(source), line))
             continue
-        taken[key] = source
         try:
             _add(plan, task, overwrite=overwrite, is_named=is_named)
         except OSError as error:  # such as a name that is too long
