@@ -1,8 +1,8 @@
-"""Paint thousands of images: does memory stay flat, and what does overlapped reading and writing gain?
+"""Paint thousands of images: does memory stay flat, and what do overlapping and lanes gain?
 
-The images are generated, in many sizes around --size. The first part paints some of them one after the
-other and with `paint_batch`, in turn. The second part paints all of them in one run and prints its memory
-at intervals.
+The images are generated, in many sizes around --size. The first part paints some of them one after the other,
+with `paint_batch`, which reads and writes meanwhile, and with its lanes too, which paint one picture each; in
+turn. The second part paints all of them in one run and prints its memory at intervals.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from statistics import median
 import numpy as np
 from PIL import Image, ImageFilter
 
-from bench.instruments.paired import time_in_turn
+from bench.instruments.paired import PairedTimes, time_in_turn
 from fastnst import Stylizer
-from fastnst.files.batch import Outcome, paint_batch, write_result
+from fastnst.files.batch import Outcome, paint_batch
+from fastnst.files.lanes import Lanes, lanes_for
 from fastnst.files.plan import Task
+from fastnst.files.result import write_result
 from fastnst.image.encode import encode_image, output_format
 from fastnst.image.file import Picture, read_image
 
@@ -44,24 +46,60 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         tasks = _make_images(Path(name), options.images, options.size, options.suffix)
 
-        def overlapped(part: Sequence[Task], report: list[Outcome]) -> None:
+        def overlapped(part: Sequence[Task], lanes: Lanes | None = None) -> None:
+            for task in part:
+                task.result.unlink(missing_ok=True)  # what exists is not painted again
+            outcomes: list[Outcome] = []
             paint_batch(
-                part, stylizer, read=read_image, encode=_encode, report=report.append, workers=options.workers
+                part,
+                stylizer,
+                read=read_image,
+                encode=_encode,
+                report=outcomes.append,
+                workers=options.workers,
+                lanes=lanes,
             )
+            if any(outcome.error or outcome.is_skipped for outcome in outcomes):
+                raise RuntimeError("images failed or were skipped: the times mean nothing")
 
+        lanes = _lanes(stylizer, len(tasks), options.threads)
         part = tasks[: options.compared]
         if part and options.rounds:
             times = time_in_turn(
-                lambda: _one_after_the_other(part, stylizer), lambda: overlapped(part, []), options.rounds
+                lambda: _one_after_the_other(part, stylizer), lambda: overlapped(part), options.rounds
             )
-            alone, ours = (len(part) / median(seconds) for seconds in (times.baseline, times.ours))
-            print(
-                f"one after the other {alone:.1f} images/s, overlapped {ours:.1f}: {times.speedup:.2f} times"
-            )
-        _watch_memory(tasks, stylizer, options.workers)
+            _print_rates("one after the other", "overlapped", times, len(part))
+            if lanes is not None:
+                times = time_in_turn(
+                    lambda: overlapped(part), lambda: overlapped(part, lanes), options.rounds
+                )
+                _print_rates("overlapped", f"in {lanes.count} lanes", times, len(part))
+        for task in part:
+            task.result.unlink(missing_ok=True)
+        _watch_memory(tasks, stylizer, options.workers, lanes)
 
 
-def _watch_memory(tasks: Sequence[Task], stylizer: Stylizer, workers: int | None) -> None:
+def _lanes(stylizer: Stylizer, pictures: int, threads: int | None) -> Lanes | None:
+    count = lanes_for(pictures, threads)
+    single = stylizer.with_one_thread() if count else None
+    if single is None:
+        return None
+    return Lanes(count, single, lambda height, width: single.fit_together(height, width, count))
+
+
+def _print_rates(baseline: str, ours: str, times: PairedTimes, images: int) -> None:
+    before, after = (images / median(seconds) for seconds in (times.baseline, times.ours))
+    ratios = sorted(theirs / our for theirs, our in zip(times.baseline, times.ours, strict=True))
+    print(
+        f"{baseline} {before:.1f} images/s, {ours} {after:.1f}: {times.speedup:.2f} times"
+        f" ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+        flush=True,
+    )
+
+
+def _watch_memory(
+    tasks: Sequence[Task], stylizer: Stylizer, workers: int | None, lanes: Lanes | None
+) -> None:
     painted = failed = 0
     start = time.monotonic()
     print(f"{'images':>8} {'RSS MB':>8} {'images/s':>9}")
@@ -74,13 +112,14 @@ def _watch_memory(tasks: Sequence[Task], stylizer: Stylizer, workers: int | None
             rate = painted / (time.monotonic() - start)
             print(f"{painted:8} {_rss_megabytes():8.1f} {rate:9.1f}", flush=True)
 
-    paint_batch(tasks, stylizer, read=read_image, encode=_encode, report=report, workers=workers)
+    paint_batch(tasks, stylizer, read=read_image, encode=_encode, report=report, workers=workers, lanes=lanes)
     print(f"{painted - failed} painted, {failed} failed")
 
 
 def _one_after_the_other(tasks: Sequence[Task], stylizer: Stylizer) -> None:
     for task in tasks:
         picture = read_image(task.source)
+        task.result.unlink(missing_ok=True)
         write_result(task.result, _encode(task, picture.painted(stylizer(picture.pixels))))
 
 

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,8 @@ __all__ = ["Painter"]
 
 MAX_STRENGTH = 2
 MIN_SIZE = 16
+_CONTROLS = 0.25
+"""Memory that the controls take for a pixel, some planes of float32, as a part of what a network takes."""
 
 Pixels = NDArray[np.uint8]
 Style = str | os.PathLike[str] | Stylizer
@@ -190,6 +192,35 @@ class Painter:
         painter._steady = {stylizer: stylizer.for_video(rate) for stylizer in self.stylizers}
         return painter
 
+    def with_one_thread(self) -> Painter | None:
+        """Return a Painter whose calls compute in the calling thread; see `Stylizer.with_one_thread`."""
+        opened: dict[Stylizer, Stylizer] = {}
+        for stylizer in self.stylizers:
+            changed = stylizer.with_one_thread()
+            if changed is None:
+                return None
+            opened[stylizer] = changed
+
+        def with_opened(blend: _OpenBlend) -> _OpenBlend:
+            return replace(blend, stylizers=tuple(opened[stylizer] for stylizer in blend.stylizers))
+
+        painter = copy(self)
+        painter.stylizers = tuple(opened.values())
+        painter._everywhere = None if self._everywhere is None else with_opened(self._everywhere)
+        painter._regions = [(with_opened(blend), where) for blend, where in self._regions]
+        return painter
+
+    def fit_together(self, height: int, width: int, count: int) -> bool:
+        """Return whether the memory holds so many photos at once; see `Stylizer.fit_together`."""
+        try:
+            rows, columns = self._reduced_size(height, width)
+        except FastnstError:  # which the photo's painting will say
+            return False
+        most: float = count * len(self.stylizers)  # each keeps its memory while the next one paints
+        if not self._is_plain:
+            most *= 1 + _CONTROLS * height * width / (rows * columns)
+        return all(stylizer.fit_together(rows, columns, most) for stylizer in self.stylizers)
+
     def __getstate__(self) -> dict[str, Any]:
         """Let pickle and copy.deepcopy open the styles again; for a video, the copy begins a shot."""
         return {**self.__dict__, "_steady": {}}
@@ -231,7 +262,7 @@ class Painter:
 
     def _painted(self, photo: Pixels) -> Pixels:
         """Return the painting by the styles alone, at the photo's size."""
-        paint = _Canvas(photo, self._reduced_size(photo), self._detail, self._steady)
+        paint = _Canvas(photo, self._reduced_size(*photo.shape[:2]), self._detail, self._steady)
         if not self._regions:
             return photo if self._everywhere is None else paint(self._everywhere)
         masks = normalized([mask.fit(*photo.shape[:2]) for _, mask in self._regions])
@@ -242,9 +273,8 @@ class Painter:
         ]
         return mix(ground, layers) if layers else ground
 
-    def _reduced_size(self, photo: Pixels) -> tuple[int, int]:
-        """Return the height and width at which the photo is painted."""
-        height, width = photo.shape[:2]
+    def _reduced_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width at which a photo of this size is painted."""
         if self._size is None:
             return height, width
         size = fit((height, width), self._size)

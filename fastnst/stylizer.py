@@ -6,6 +6,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,13 @@ from fastnst.model import keys
 from fastnst.model.image_model import ImageModel, checked_pictures
 from fastnst.model.metadata import check_format, is_own, read_metadata, whole_number
 from fastnst.model.one_colour import samples, warn_of_one_colour
-from fastnst.model.session import OutOfMemoryError, open_changed, open_session
+from fastnst.model.session import (
+    PROVIDERS,
+    OutOfMemoryError,
+    open_changed,
+    open_session,
+    open_with_one_thread,
+)
 from fastnst.model.values import Images
 from fastnst.probe.model_probe import GivenValues, read_image_model
 from fastnst.tiling.fixed_norms import can_measure
@@ -140,6 +147,38 @@ class Stylizer:
         self._on_progress = on_progress
         self._held_pixels = 0
         self._lock = threading.Lock()
+
+    def with_one_thread(self) -> Stylizer | None:
+        """Return a Stylizer of this style that computes in the calling thread; None unless on the CPU.
+
+        Several threads may call it at the same time. Many small pictures take less time so than one after the
+        other on several threads. The bytes are the same.
+
+        Raises:
+            FastnstError: If the style's file is no longer what it was.
+        """
+        if self.providers[:1] != (PROVIDERS["cpu"],):
+            return None
+        stylizer = Stylizer.__new__(Stylizer)  # copy() would open the style again, with all threads
+        stylizer.__dict__.update(self.__dict__)
+        stylizer.model = replace(self.model, session=open_with_one_thread(self._file))
+        stylizer._options = {**self._options, "threads": 1}
+        stylizer._held_pixels = 0
+        stylizer._lock = threading.Lock()
+        return stylizer
+
+    def fit_together(self, height: int, width: int, count: float) -> bool:
+        """Return whether the memory holds so many pictures while they are painted, none of them in tiles.
+
+        Where it does, they are taken to be painted next: what that takes is not asked for again.
+        """
+        batch = self.model.input.batch or 1
+        pixels = math.ceil(count * batch * math.prod(self.model.canvas(height, width)))
+        if (self._tile is not None and max(height, width) > self._tile) or pixels > self._room(pixels):
+            return False
+        with self._lock:
+            self._held_pixels = max(self._held_pixels, pixels)
+        return True
 
     def __repr__(self) -> str:
         return f"Stylizer({os.fspath(self.path)!r}, providers={list(self.providers)})"

@@ -77,7 +77,7 @@ def sheet(
     (painted), image, result, styles, milliseconds, and failed, a list of style and reason.
     """
     from fastnst.atomic_write import remove_partial_writes
-    from fastnst.files.batch import write_result
+    from fastnst.files.result import write_result
     from fastnst.image.encode import encode_image, on_white, output_format
     from fastnst.image.file import Picture, read_image
     from fastnst.image.sheet import compose_sheet
@@ -123,8 +123,8 @@ def sheet(
 
 
 def _result(photo: Path, output: str | None, *, overwrite: bool) -> Path:
-    from fastnst.files.batch import result_exists
     from fastnst.files.plan import SHEET, destination
+    from fastnst.files.result import result_exists
 
     folder, file = destination(output, several=False)
     result = file or (folder or photo.parent) / f"{photo.stem}.{SHEET}.jpg"

@@ -22,10 +22,11 @@ from fastnst.errors import MISTAKE, FastnstError
 from fastnst.terminal import is_closed, lost_output
 
 if TYPE_CHECKING:
-    from fastnst.files.batch import Paint
+    from fastnst.files.lanes import Lanes, Paint
     from fastnst.files.plan import Plan, Task
     from fastnst.files.shard import Shard
     from fastnst.image.file import Picture
+    from fastnst.painter import Painter
 
 
 _EXAMPLES = """\b
@@ -157,12 +158,22 @@ class _Options:
     device: str
     threads: int | None
 
-    def open_painter(self, on_progress: Callable[[float], None] | None = None) -> Paint:
-        painter = self.painter.open(
+    def open_painter(self, on_progress: Callable[[float], None] | None = None) -> Painter:
+        return self.painter.open(
             device=self.device, threads=self.threads, tile=self.tile, on_progress=on_progress
         )
-        # The photo is no longer needed: a large picture is painted over it.
-        return lambda pixels: painter(pixels, out=pixels)
+
+    def lanes(self, painter: Painter, pictures: int) -> Lanes | None:
+        """Return the threads that paint small pictures at the same time, if there are enough of them."""
+        from fastnst.files.lanes import Lanes, lanes_for
+
+        count = lanes_for(pictures, self.threads)
+        single = painter.with_one_thread() if count else None
+        if single is None:
+            return None
+        return Lanes(
+            count, _painted_over(single), lambda height, width: single.fit_together(height, width, count)
+        )
 
     def lines(self) -> JsonLines | None:
         return JsonLines("image", self.painter.result_name()) if self.as_json else None
@@ -173,9 +184,14 @@ class _Options:
         return read_image(source, max_pixels=self.max_pixels, first_frame=self.first_frame, has_option=True)
 
 
+def _painted_over(painter: Painter) -> Paint:
+    # The photo is no longer needed: a large picture is painted over it.
+    return lambda pixels: painter(pixels, out=pixels)
+
+
 def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     """Paint one image from standard input, to standard output, or both."""
-    from fastnst.files.batch import result_exists, write_result
+    from fastnst.files.result import result_exists, write_result
     from fastnst.image.encode import encode_image, output_format, result_format
 
     if len(images) > 1:
@@ -201,7 +217,7 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
     else:
         suffix = suffix or result.suffix
         output_format(suffix)
-    paint = options.open_painter()
+    paint = _painted_over(options.open_painter())
     lines = options.lines()
     alone = lines.one_alone(images[0], result) if lines is not None and result is not None else None
     with alone or contextlib.nullcontext():
@@ -231,8 +247,9 @@ def _stylize_pipe(images: Sequence[str], options: _Options) -> None:
 
 def _stylize_files(images: Sequence[str], options: _Options) -> None:
     """Paint files, folders and patterns, each image for itself."""
-    from fastnst.files.batch import Outcome, paint_batch, result_exists
+    from fastnst.files.batch import Outcome, paint_batch
     from fastnst.files.plan import SHEET, plan_results
+    from fastnst.files.result import result_exists
     from fastnst.image.encode import encode_image, output_format
     from fastnst.style_library import list_styles
 
@@ -259,7 +276,7 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
     for problem in plan.problems:
         complain(problem.line)
     # A model that does not load is an error of the whole command, even if no image is left to paint.
-    paint = options.open_painter(TileProgress() if len(plan.tasks) == 1 else None)
+    painter = options.open_painter(TileProgress() if len(plan.tasks) == 1 else None)
     _remove_partial_results([*plan.tasks, *plan.done])
     if lines is not None:
         _list_what_is_not_painted(plan, lines)
@@ -289,12 +306,13 @@ def _stylize_files(images: Sequence[str], options: _Options) -> None:
 
         paint_batch(
             plan.tasks,
-            paint,
+            _painted_over(painter),
             read=options.read,
             encode=encode,
             report=report,
             replace=options.overwrite,
             on_wait=wait,
+            lanes=options.lanes(painter, count),
         )
     if progress.failed:
         click.get_current_context().exit(MISTAKE)

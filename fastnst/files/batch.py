@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fastnst.atomic_write import atomic_write
 from fastnst.errors import FastnstError
 from fastnst.file_lock import FileLock, LockedError
 from fastnst.files.claim import claim
+from fastnst.files.lanes import Lanes, Paint, cores
 from fastnst.files.plan import Task
+from fastnst.files.result import DiskFullError, ResultExistsError, cannot_write, is_taken, write_result
 from fastnst.image.file import Picture
 from fastnst.interruption import uninterrupted
-
-Paint = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-"""Takes RGB of shape (H, W, 3), uint8, and returns the same shape and type, as a `Stylizer` does."""
+from fastnst.model.running import Cancellation, Cancelled
 
 MOST_WORKERS = 8
 """Threads that read, and as many that write: more only hold more pictures in memory."""
 
 
 _WAIT_SECONDS = 0.1
-"""Between two looks at what another process is painting."""
+"""Between two looks at what another process is painting, and at signals on Windows, which end no wait."""
 
-
-class DiskFullError(FastnstError):
-    """The disk or the quota is full: the next image would fail too."""
-
-
-class ResultExistsError(FastnstError):
-    """There is a file in the result's place, which stays as it is."""
+_GRACE_SECONDS = 2.0
+"""In which what is being painted in other threads ends after an interruption."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +59,16 @@ def paint_batch(
     replace: bool = False,
     on_wait: Callable[[Task], None] = lambda _: None,
     workers: int | None = None,
+    lanes: Lanes | None = None,
 ) -> None:
     """Paint many images while threads read the next ones and write the last ones.
 
     `paint` and `report` are called in the caller's thread and in the order of the tasks; `read` and `encode`
     are called in others, several at a time. At most `2 * workers + 2` pictures are held at once, however
     many there are. An image that fails does not stop the next one.
+
+    With `lanes`, pictures that fit are painted in these, and `2 * lanes.count` more may be held; `paint` has
+    the others, while the lanes are empty.
 
     Without `replace`, several processes may paint the same images, and share the work: each skips what
     another has painted, leaves what another is painting to the end, and then waits for it. What another
@@ -93,14 +87,33 @@ def paint_batch(
         replace: Whether results that exist are replaced.
         on_wait: Called before the wait for an image that another process is painting.
         workers: Threads for reading, and as many for writing; None takes one per core, up to 8.
+        lanes: What paints the pictures that fit; without, `paint` has all.
 
     Raises:
         DiskFullError: If a result does not fit onto the disk: the rest would not either.
     """
-    workers = workers or min(_cores(), MOST_WORKERS)
-    batch = _Batch(paint, read, encode, report, workers, replace=replace)
+    workers = workers or min(cores(), MOST_WORKERS)
+    batch = _Batch(paint, read, encode, report, workers, lanes, replace=replace)
     claimed = batch.run(tasks)
     batch.run(claimed, on_wait)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A picture that was read, and the claim to paint it; None if results are replaced."""
+
+    task: Task
+    picture: Picture
+    held: FileLock | None = None
+
+
+@dataclass(frozen=True)
+class _Painted:
+    """The outcome so far, and, if there is something to write, the painted picture and its claim."""
+
+    outcome: Outcome
+    picture: Picture | None = None
+    held: FileLock | None = None
 
 
 class _Batch:
@@ -113,11 +126,13 @@ class _Batch:
         encode: Callable[[Task, Picture], bytes],
         report: Callable[[Outcome], None],
         workers: int,
+        lanes: Lanes | None,
         *,
         replace: bool,
     ) -> None:
         self._paint, self._read_file, self._encode, self._report = paint, read, encode, report
         self._workers, self._replace = workers, replace
+        self._lanes = lanes or Lanes(0, paint, lambda *_: False)
         self._held: set[FileLock] = set()
 
     def run(self, tasks: Iterable[Task], on_wait: Callable[[Task], None] | None = None) -> list[Task]:
@@ -128,9 +143,46 @@ class _Batch:
         upcoming = iter(tasks)
         claimed: list[Task] = []
         reading: deque[tuple[Task, Future[Picture | None]]] = deque()
+        painting: deque[tuple[FileLock | None, Future[_Painted]]] = deque()
         writing: deque[tuple[Outcome, Future[bool] | None]] = deque()
         readers = ThreadPoolExecutor(self._workers, "fastnst-read")
+        painters = ThreadPoolExecutor(max(self._lanes.count, 1), "fastnst-paint")
         writers = ThreadPoolExecutor(self._workers, "fastnst-write")
+        interruption = Cancellation()
+
+        def paint_first() -> None:
+            task, read = reading.popleft()
+            for following in islice(upcoming, 1):
+                reading.append((following, readers.submit(self._read, following)))
+            try:
+                begun = self._begun(task, read, on_wait)
+            except LockedError:
+                claimed.append(task)
+                return
+            if isinstance(begun, Outcome):
+                painting.append((None, _finished(_Painted(begun))))
+            elif self._lanes.fit(*begun.picture.pixels.shape[:2]):
+                with uninterrupted():
+                    future = painters.submit(self._painted, begun, self._lanes.paint, interruption)
+                    painting.append((begun.held, future))
+            else:
+                while painting:  # which would take memory and cores
+                    write_first()
+                painted = self._painted(begun, self._paint)
+                painting.append((begun.held, _finished(painted)))
+
+        def write_first() -> None:
+            while not wait([painting[0][1]], _WAIT_SECONDS).done:
+                pass
+            with uninterrupted():
+                _, painted = painting.popleft()
+                writing.append(write(painted.result()))
+
+        def write(painted: _Painted) -> tuple[Outcome, Future[bool] | None]:
+            outcome, picture, held = painted.outcome, painted.picture, painted.held
+            if picture is None:
+                return outcome, None
+            return outcome, writers.submit(self._write, outcome.task, picture, held)
 
         def report_first() -> None:
             outcome = _result(*writing[0])  # it stays in its place while it is waited for: see below
@@ -141,41 +193,39 @@ class _Batch:
         try:
             for task in islice(upcoming, self._workers):
                 reading.append((task, readers.submit(self._read, task)))
-            while reading:
-                task, picture = reading.popleft()
-                for following in islice(upcoming, 1):
-                    reading.append((following, readers.submit(self._read, following)))
-                try:
-                    outcome, painted, held = self._painted(task, picture, on_wait)
-                except LockedError:
-                    claimed.append(task)
+            while reading or painting:
+                if reading and len(painting) < max(2 * self._lanes.count, 1):
+                    paint_first()
                 else:
-                    with uninterrupted():
-                        written = (
-                            None if painted is None else writers.submit(self._write, task, painted, held)
-                        )
-                        writing.append((outcome, written))
-                    del painted  # so that neither is held while the next one is waited for
-                del picture
+                    write_first()
+                while painting and painting[0][1].done():
+                    write_first()
                 while writing and (len(writing) > self._workers or _is_done(writing[0])):
                     report_first()
             while writing:
                 report_first()
         except BaseException:
+            interruption.cancel()
             for _, unread in reading:
                 unread.cancel()
+            begun = [future for _, future in painting if not future.cancel()]
+            wait(begun, _GRACE_SECONDS)
+            writing += [write(future.result()) for future in begun if _has_result(future)]
             while writing:
                 try:
                     report_first()
                 except DiskFullError:  # noqa: PERF203 - which is on its way already
                     writing.popleft()
             readers.shutdown(wait=False)  # a pipe that nobody writes to is read for ever
+            painters.shutdown(wait=False)
             raise
         else:
             readers.shutdown()
+            painters.shutdown()
         finally:
             writers.shutdown(cancel_futures=True)
-            for held in list(self._held):  # of pictures that an interruption kept from being written
+            # What an interruption kept from being written is given up, unless it is still being painted.
+            for held in self._held - {held for held, future in painting if not future.done()}:
                 self._release(held)
         return claimed
 
@@ -186,12 +236,12 @@ class _Batch:
         return self._read_file(task.source)
 
     def _is_done(self, task: Task) -> bool:
-        return not self._replace and _exists(task.result)
+        return not self._replace and is_taken(task.result)
 
-    def _painted(
+    def _begun(
         self, task: Task, read: Future[Picture | None], on_wait: Callable[[Task], None] | None
-    ) -> tuple[Outcome, Picture | None, FileLock | None]:
-        """Return the outcome, and, if there is something to write, the painted picture and its claim.
+    ) -> _Begun | Outcome:
+        """Return the picture with its claim, or the outcome if there is nothing to paint.
 
         Raises:
             LockedError: If another process is painting it.
@@ -199,35 +249,46 @@ class _Batch:
         try:
             picture = read.result()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this image's alone
-            return Outcome(task, error=_line(task, error)), None, None
+            return Outcome(task, error=_line(task, error))
         if picture is None:
-            return Outcome(task, is_skipped=True), None, None
-        held: FileLock | None = None
-        if not self._replace:
-            try:
-                task.result.parent.mkdir(parents=True, exist_ok=True)
-                held = self._claim(task, on_wait)
-            except OSError as error:
-                problem = _cannot_write(task.result, error, picture.pixels.nbytes)
-                if isinstance(problem, DiskFullError):
-                    raise problem from None
-                return Outcome(task, error=str(problem)), None, None
-            except FastnstError as error:
-                return Outcome(task, error=str(error)), None, None
+            return Outcome(task, is_skipped=True)
+        if self._replace:
+            return _Begun(task, picture)
+        try:
+            task.result.parent.mkdir(parents=True, exist_ok=True)
+            return _Begun(task, picture, self._claim(task, on_wait))
+        except OSError as error:
+            problem = cannot_write(task.result, error, picture.pixels.nbytes)
+            if isinstance(problem, DiskFullError):
+                raise problem from None
+            return Outcome(task, error=str(problem))
+        except FastnstError as error:
+            return Outcome(task, error=str(error))
+
+    def _painted(self, begun: _Begun, paint: Paint, interruption: Cancellation | None = None) -> _Painted:
+        """Paint a picture, in any thread.
+
+        Raises:
+            Cancelled: If the interruption ended it.
+        """
+        task, picture, held = begun.task, begun.picture, begun.held
         outcome = Outcome(task, is_skipped=True)
         painted = None
         try:
-            if not self._is_done(task):  # as another process may have finished it while it was read
-                start = time.perf_counter()
-                painted = picture.painted(self._paint(picture.pixels))
-                outcome = Outcome(task, 1000 * (time.perf_counter() - start))
+            with interruption or contextlib.nullcontext():
+                if not self._is_done(task):  # as another process may have finished it while it was read
+                    start = time.perf_counter()
+                    painted = picture.painted(paint(picture.pixels))
+                    outcome = Outcome(task, 1000 * (time.perf_counter() - start))
+        except Cancelled:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             message = f"{task.source}: {error}" if isinstance(error, FastnstError) else _line(task, error)
             outcome = Outcome(task, error=message)
         finally:
             if painted is None:
                 self._release(held)
-        return outcome, painted, held
+        return _Painted(outcome, painted, held)
 
     def _claim(self, task: Task, on_wait: Callable[[Task], None] | None) -> FileLock | None:
         is_first = True
@@ -267,46 +328,14 @@ class _Batch:
         return True
 
 
-def write_result(path: Path, data: bytes, *, replace: bool = False) -> None:
-    """Write a file in one step, with the folders above it.
-
-    Args:
-        path: The file.
-        data: Its content.
-        replace: Whether a file of that name is replaced.
-
-    Raises:
-        ResultExistsError: If there is such a file and it is not to be replaced.
-        DiskFullError: If there is no room.
-        FastnstError: If the folder is read-only, is not a folder, or cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path, replace=replace) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        if isinstance(error, FileExistsError) and _exists(path):
-            raise ResultExistsError(result_exists(path)) from None
-        raise _cannot_write(path, error, len(data)) from None
+def _finished(painted: _Painted) -> Future[_Painted]:
+    future: Future[_Painted] = Future()
+    future.set_result(painted)
+    return future
 
 
-def result_exists(path: Path) -> str:
-    """Return the line for a result whose place is taken."""
-    return f"{path} exists: --overwrite replaces it, -o writes elsewhere"
-
-
-def _exists(path: Path) -> bool:
-    return path.exists() or path.is_symlink()  # a link that leads nowhere is a file of that name too
-
-
-def _cannot_write(path: Path, error: OSError, size: int) -> FastnstError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"{path} cannot be written, the disk is full: free {size:,} bytes")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return FastnstError(f"{path} cannot be written, {path.parent} is read-only: give -o FOLDER")
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return FastnstError(f"{path} cannot be written, {path.parent} is not a folder")
-    return FastnstError(f"{path} cannot be written: {error.strerror or error}")
+def _has_result(future: Future[_Painted]) -> bool:
+    return future.done() and future.exception() is None
 
 
 def _is_done(entry: tuple[Outcome, Future[bool] | None]) -> bool:
@@ -331,8 +360,3 @@ def _line(task: Task, error: Exception) -> str:
         return f"{task.source} does not fit into memory: resize it"
     reason = str(error).strip().splitlines()[:1]
     return f"{task.source} cannot be done: {type(error).__name__}{f': {reason[0]}' if reason else ''}"
-
-
-def _cores() -> int:
-    # A container or taskset may allow fewer than there are.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

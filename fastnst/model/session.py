@@ -126,6 +126,29 @@ def open_session(
     raise FastnstError(f"{failure}: {advice}, or use --device cpu")
 
 
+def open_with_one_thread(path: Path) -> Any:
+    """Open a model for the CPU that computes in the thread that runs it, and in no other.
+
+    Several threads may run it at the same time, each with its own input. It gives the same bytes as a session
+    with several threads.
+
+    Args:
+        path: The ONNX file, which `open_session` has opened.
+
+    Returns:
+        The `onnxruntime.InferenceSession`.
+
+    Raises:
+        FastnstError: If the file is no longer what it was.
+    """
+    try:
+        return _create(_import_runtime(with_gpu=False), path, "cpu", "", 1)
+    except Cancelled:
+        raise
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but Exception
+        raise FastnstError(_load_failure(path, error)) from None
+
+
 def open_changed(session: Any, data: bytes) -> Any:
     """Open a changed form of a session's model on the same device.
 

@@ -25,6 +25,8 @@ from fastnst.model.values import UNIT
 from tests.fastnst import tiny_models
 from tests.fastnst.make_images import pixels
 
+STYLES = Path(__file__).parents[2] / "checkpoints"
+
 
 @pytest.fixture(scope="module")
 def invert(models: Path) -> Stylizer:
@@ -251,3 +253,27 @@ def test_a_batch_is_run_in_parts_that_the_memory_holds(models: Path, monkeypatch
     monkeypatch.setattr(module, "free_memory", lambda: 10**9)
     np.testing.assert_array_equal(stylizer(images), 255 - images)
     assert session.counts[3:] == [5]
+
+
+def test_one_thread_gives_the_same_bytes_in_several_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stylizer = Stylizer(STYLES / "wave.onnx", device="cpu", threads=3)
+    single = stylizer.with_one_thread()
+    assert single is not None
+    assert single.model.session.get_session_options().intra_op_num_threads == 1
+    pictures = [pixels(height, width) for height, width in ((160, 200), (96, 128), (160, 200), (61, 47))]
+    with ThreadPoolExecutor(4) as threads:
+        painted = list(threads.map(single, pictures))
+    for picture, result in zip(pictures, painted, strict=True):
+        np.testing.assert_array_equal(result, stylizer(picture))
+    # What is held once fits again; what is larger is asked of the memory.
+    monkeypatch.setattr("fastnst.stylizer.free_memory", lambda: 10**9)
+    assert single.fit_together(500, 500, 4)
+    assert not single.fit_together(4000, 3000, 4)
+    assert single.fit_together(1000, 1000, 2.7)
+    monkeypatch.setattr("fastnst.stylizer.free_memory", lambda: 0)
+    assert single.fit_together(1000, 1000, 2.7)
+    assert not single.fit_together(1000, 1000, 2.8)
+    tiled = Stylizer(STYLES / "wave.onnx", device="cpu", threads=3, tile=512).with_one_thread()
+    assert tiled is not None
+    assert not tiled.fit_together(600, 20, 1)
+    assert tiled.fit_together(500, 20, 1)

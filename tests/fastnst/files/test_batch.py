@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,11 +16,14 @@ from PIL import Image
 
 from fastnst import FastnstError
 from fastnst.file_lock import LockedError
-from fastnst.files.batch import DiskFullError, Outcome, ResultExistsError, paint_batch, write_result
+from fastnst.files.batch import Outcome, paint_batch
 from fastnst.files.claim import claim
+from fastnst.files.lanes import Lanes
 from fastnst.files.plan import Task
+from fastnst.files.result import DiskFullError, ResultExistsError, write_result
 from fastnst.image.encode import encode_image
 from fastnst.image.file import Picture, read_image
+from fastnst.model.running import run_until_stopped
 from tests.fastnst.make_images import encoded
 
 PATIENCE = 60
@@ -59,26 +63,31 @@ def no_thread_is_left() -> Iterator[None]:
             assert not thread.is_alive(), thread.name
 
 
-def run(tasks: Iterable[Task], **options: Any) -> list[Outcome]:
+def run(tasks: Iterable[Task], *, lanes: int = 0, **options: Any) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    paint_batch(
-        tasks, **{"paint": invert, "read": read_image, "encode": encode, "report": outcomes.append, **options}
-    )
+    given = {"paint": invert, "read": read_image, "encode": encode, "report": outcomes.append, **options}
+    paint_batch(tasks, lanes=Lanes(lanes, given["paint"], lambda *_: True) if lanes else None, **given)
     return outcomes
 
 
-@pytest.mark.parametrize("workers", [1, 3, None])
-def test_every_image_is_painted_and_reported_in_order(tasks: list[Task], workers: int | None) -> None:
+@pytest.mark.parametrize(("workers", "lanes"), [(1, 0), (3, 0), (None, 0), (1, 2), (3, 5)])
+def test_every_image_is_painted_and_reported_in_order(
+    tasks: list[Task], workers: int | None, lanes: int
+) -> None:
     threads = set()
 
     def paint(image: np.ndarray) -> np.ndarray:
         threads.add(threading.current_thread())
         return invert(image)
 
-    outcomes = run(tasks, paint=paint, workers=workers)
+    outcomes = run(tasks, paint=paint, workers=workers, lanes=lanes)
     assert numbers(outcomes) == list(range(30))
     assert all(outcome.error is None for outcome in outcomes)
-    assert threads == {threading.main_thread()}
+    if lanes:
+        assert 1 <= len(threads) <= lanes
+        assert threading.main_thread() not in threads
+    else:
+        assert threads == {threading.main_thread()}
     for number, task in enumerate(tasks):
         with Image.open(task.result) as image:
             assert (np.asarray(image) == 255 - number).all()
@@ -113,8 +122,8 @@ def test_the_next_is_read_and_the_last_is_written_while_one_is_painted(tasks: li
     assert [outcome.error for outcome in outcomes] == [None] * 4
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_few_pictures_are_held_at_once(tasks: list[Task], workers: int) -> None:
+@pytest.mark.parametrize(("workers", "lanes"), [(1, 0), (3, 0), (1, 3)])
+def test_few_pictures_are_held_at_once(tasks: list[Task], workers: int, lanes: int) -> None:
     taken = 0
     too_many = threading.Event()
     reported: list[Outcome] = []
@@ -123,7 +132,7 @@ def test_few_pictures_are_held_at_once(tasks: list[Task], workers: int) -> None:
         nonlocal taken
         for task in tasks:
             taken += 1
-            if taken - len(reported) > 2 * workers + 2:
+            if taken - len(reported) > 2 * workers + 2 + 2 * lanes:
                 too_many.set()
             yield task
 
@@ -132,12 +141,13 @@ def test_few_pictures_are_held_at_once(tasks: list[Task], workers: int) -> None:
             too_many.wait(0.5)  # time enough to paint all the others, if that were allowed
         return encode(task, picture)
 
-    run(counted(), encode=encode_the_first_slowly, report=reported.append, workers=workers)
+    run(counted(), encode=encode_the_first_slowly, report=reported.append, workers=workers, lanes=lanes)
     assert len(reported) == len(tasks)
     assert not too_many.is_set()
 
 
-def test_what_goes_wrong_is_that_images_alone(tasks: list[Task], tmp_path: Path) -> None:
+@pytest.mark.parametrize("lanes", [0, 3])
+def test_what_goes_wrong_is_that_images_alone(tasks: list[Task], tmp_path: Path, lanes: int) -> None:
     tasks[1].source.write_bytes(b"no image")
     tasks[2].source.unlink()
     tasks[9] = Task(tasks[9].source, tmp_path / "in" / "00.png" / "below" / "9.png")
@@ -164,7 +174,7 @@ def test_what_goes_wrong_is_that_images_alone(tasks: list[Task], tmp_path: Path)
             raise ZeroDivisionError
         return encode(task, picture)
 
-    outcomes = run(tasks, read=read, paint=paint, encode=failing_encode, workers=2)
+    outcomes = run(tasks, read=read, paint=paint, encode=failing_encode, workers=2, lanes=lanes)
     assert numbers(outcomes) == list(range(30))
     errors = {number: outcome.error for number, outcome in enumerate(outcomes) if outcome.error}
     names = [str(task.source) for task in tasks]
@@ -181,8 +191,9 @@ def test_what_goes_wrong_is_that_images_alone(tasks: list[Task], tmp_path: Path)
     assert len(list((tmp_path / "out").iterdir())) == 30 - 9
 
 
+@pytest.mark.parametrize("lanes", [0, 3])
 def test_a_full_disk_ends_the_run_and_keeps_what_is_whole(
-    tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lanes: int
 ) -> None:
     fsync = os.fsync
     room = threading.Semaphore(10)
@@ -195,7 +206,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_whole(
     monkeypatch.setattr(os, "fsync", full)
     outcomes: list[Outcome] = []
     with pytest.raises(DiskFullError, match=r"out.*the disk is full: free \d+ bytes"):
-        run(tasks, report=outcomes.append, workers=3)
+        run(tasks, report=outcomes.append, workers=3, lanes=lanes)
     assert all(outcome.error is None for outcome in outcomes)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         outcome.task.result.name for outcome in outcomes
@@ -244,7 +255,8 @@ def test_a_result_that_another_program_writes_meanwhile_stays(tasks: list[Task])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
-def test_what_another_process_is_painting_comes_last(tasks: list[Task]) -> None:
+@pytest.mark.parametrize("lanes", [0, 3])
+def test_what_another_process_is_painting_comes_last(tasks: list[Task], lanes: int) -> None:
     tasks[0].result.parent.mkdir()
     done, given_up = claim(tasks[2].result), claim(tasks[4].result)
     with pytest.raises(LockedError):
@@ -259,7 +271,7 @@ def test_what_another_process_is_painting_comes_last(tasks: list[Task]) -> None:
         else:
             threading.Timer(0.05, given_up.release, kwargs={"delete": True}).start()
 
-    outcomes = run(tasks[:8], on_wait=on_wait)
+    outcomes = run(tasks[:8], on_wait=on_wait, lanes=lanes)
     assert waits == [tasks[2], tasks[4]]
     assert numbers(outcomes) == [0, 1, 3, 5, 6, 7, 2, 4]
     assert [outcome.is_skipped for outcome in outcomes] == [False] * 6 + [True, False]
@@ -267,7 +279,7 @@ def test_what_another_process_is_painting_comes_last(tasks: list[Task]) -> None:
     assert tasks[4].result.exists()
     assert list(tasks[0].result.parent.glob(".*")) == []
     with pytest.raises(KeyboardInterrupt):
-        run(tasks[8:], paint=interrupted)
+        run(tasks[8:], paint=interrupted, lanes=lanes)
     assert list(tasks[0].result.parent.glob(".*")) == []
 
 
@@ -292,10 +304,11 @@ def interrupted(_: np.ndarray) -> np.ndarray:
     raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("lanes", [0, 3])
 @pytest.mark.parametrize("where", ["paint", "report"])
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
 def test_an_interruption_finishes_what_is_being_written(
-    tasks: list[Task], tmp_path: Path, where: str, interruption: type[BaseException]
+    tasks: list[Task], tmp_path: Path, where: str, interruption: type[BaseException], lanes: int
 ) -> None:
     outcomes: list[Outcome] = []
     interrupted = threading.Event()
@@ -322,16 +335,91 @@ def test_an_interruption_finishes_what_is_being_written(
         return encode(task, picture)
 
     with pytest.raises(interruption):
-        run(tasks, paint=paint, report=report, encode=slow_encode, workers=4)
-    assert numbers(outcomes) == list(range(len(outcomes)))
-    if where == "paint":
+        run(tasks, paint=paint, report=report, encode=slow_encode, workers=4, lanes=lanes)
+    expected = [number for number in range(30) if (where, number) != ("paint", 3)]
+    assert numbers(outcomes) == expected[: len(outcomes)]
+    if where == "paint" and not lanes:
         assert len(outcomes) == 3
-    assert 3 <= len(outcomes) <= 14
+    assert 3 <= len(outcomes) <= 14 + 2 * lanes
     done = sorted((tmp_path / "out").iterdir())
     assert done == [outcome.task.result for outcome in outcomes]
     for path in done:
         with Image.open(path) as image:
             image.load()
+
+
+def test_lanes_paint_at_the_same_time_and_large_pictures_alone(tasks: list[Task]) -> None:
+    for number in (12, 13, 20):
+        tasks[number].source.write_bytes(encoded(np.full((60, 5, 3), number, np.uint8)))
+    together = threading.Barrier(3)
+    lock = threading.Lock()
+    running: set[int] = set()
+    most = 0
+
+    def paint(image: np.ndarray) -> np.ndarray:
+        nonlocal most
+        number = int(image[0, 0, 0])
+        with lock:
+            running.add(number)
+            most = max(most, len(running))
+        if number < 3:
+            together.wait(PATIENCE)
+        with lock:
+            running.discard(number)
+        return invert(image)
+
+    def paint_alone(image: np.ndarray) -> np.ndarray:
+        assert threading.current_thread() is threading.main_thread()
+        assert len(image) == 60
+        assert not running
+        return invert(image)
+
+    outcomes: list[Outcome] = []
+    paint_batch(
+        tasks,
+        paint_alone,
+        read=read_image,
+        encode=encode,
+        report=outcomes.append,
+        workers=2,
+        lanes=Lanes(3, paint, lambda height, width: height * width < 100),
+    )
+    assert numbers(outcomes) == list(range(30))
+    assert [outcome.error for outcome in outcomes] == [None] * 30
+    assert most == 3
+    for number, task in enumerate(tasks):
+        with Image.open(task.result) as image:
+            assert (np.asarray(image) == 255 - number).all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_an_interruption_ends_what_lanes_are_painting(tasks: list[Task], tmp_path: Path) -> None:
+    """A network that runs in another thread is stopped: the command does not wait for its end."""
+    stopped = threading.Event()
+    both_begun = threading.Barrier(2, action=lambda: os.kill(os.getpid(), signal.SIGUSR1))
+    in_time: list[bool] = []
+
+    def network() -> None:
+        in_time.append(stopped.wait(PATIENCE))
+        raise RuntimeError("it was told to stop")
+
+    def paint(image: np.ndarray) -> np.ndarray:
+        if image[0, 0, 0] in (4, 5):
+            both_begun.wait(PATIENCE)
+            run_until_stopped(network, stopped.set)
+        return invert(image)
+
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    outcomes: list[Outcome] = []
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(tasks, paint=paint, report=outcomes.append, workers=1, lanes=2)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert False not in in_time
+    done = sorted((tmp_path / "out").iterdir())  # without claims
+    assert {outcome.task.result for outcome in outcomes} <= set(done)
+    assert not {tasks[4].result, tasks[5].result} & set(done)
 
 
 @pytest.mark.parametrize(
