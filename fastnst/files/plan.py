@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from fastnst.errors import FastnstError
 from fastnst.files.search import FolderIdentities, FoundImage, Problem, find_images
@@ -102,7 +102,7 @@ def plan_results(
     for image in images:
         source = image.path
         beside = source.parent if folder is None else folder / image.below
-        result = file or beside / f"{source.stem}.{style}{suffix or _result_suffix(source)}"
+        result = file or beside / result_name(source, style, suffix)
         task = Task(source, result)
         # Also for images of other parts, so that every part finds the same one to be the first.
         first = taken.setdefault(identities.of(result), source)
@@ -120,6 +120,12 @@ def plan_results(
         except OSError as error:  # such as a name that is too long
             problems.append(Problem(str(source), cannot_become(source, result, error)))
     return plan
+
+
+def result_name(source: PurePath, style: str, suffix: str | None) -> str:
+    """Return the name of an image's result, in the image's format unless a suffix is given."""
+    own = source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else ".png"
+    return f"{source.stem}.{style}{suffix or own}"
 
 
 def cannot_become(source: Path, result: Path, error: OSError) -> str:
@@ -204,7 +210,3 @@ def destination(
     if path.exists():
         raise FastnstError(f"{path} is a file, but there are several {kind}: give a folder to -o")
     return path, None
-
-
-def _result_suffix(source: Path) -> str:
-    return source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else ".png"
