@@ -44,7 +44,7 @@ def main() -> None:
     stylizer = Stylizer(options.model, device=options.device, threads=options.threads)
     print(f"{stylizer.path.name} on {stylizer.providers[0]}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as name:
-        tasks = _make_images(Path(name), options.images, options.size, options.suffix)
+        tasks = make_images(Path(name), options.images, options.size, options.suffix)
 
         def overlapped(part: Sequence[Task], lanes: Lanes | None = None) -> None:
             for task in part:
@@ -127,7 +127,7 @@ def _encode(task: Task, painted: Picture) -> bytes:
     return encode_image(painted, output_format(task.result.suffix))
 
 
-def _make_images(folder: Path, count: int, size: int, suffix: str) -> list[Task]:
+def make_images(folder: Path, count: int, size: int, suffix: str) -> list[Task]:
     """Write `count` crops of soft noise; their random sides are 0.75 to 1.75 times `size`."""
     chance = np.random.default_rng(0)
     side = int(size * 1.75) + 1

@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from fastnst.distributed import storage
 from fastnst.errors import FastnstError
-from fastnst.files.plan import SHEET, plan_results, result_name
+from fastnst.files.plan import SHEET, plan_results, result_name, without_results
+from fastnst.files.search import FoundImage
 from fastnst.image.encode import output_format
 from fastnst.image.formats import READABLE_SUFFIXES
 from fastnst.style_library import list_styles
@@ -35,12 +36,13 @@ def plan_files(
     """
     if suffix is not None:
         output_format(suffix)
+    source, output = (storage.without_file_scheme(place) for place in (source, output))
     if not storage.is_address(source) and not storage.is_address(output):
         return _plan_paths(source, output, style, suffix, overwrite=overwrite, recursive=recursive)
-    if not storage.is_address(source):
-        raise FastnstError(
-            f"{source} is a path, and {output} an address: give file://{Path(source).absolute()}"
-        )
+    # Actors work in a folder of their own.
+    source, output = (
+        place if storage.is_address(place) else str(Path(place).absolute()) for place in (source, output)
+    )
     names = sorted(
         (PurePosixPath(name) for name in storage.list_files(source, recursive=recursive)),
         key=lambda name: name.parts,
@@ -55,12 +57,12 @@ def plan_files(
         images = [name for name in images if not name.is_relative_to(inside)]
     if not images:
         raise FastnstError(f"{source} holds no images")
-    if inside == output.rstrip("/") == source.rstrip("/"):
-        images = _without_results(images, {style, SHEET, *(known.name for known in list_styles())})
+    styles = {style, SHEET, *(known.name for known in list_styles())}
+    found, _ = without_results([FoundImage(Path(name), str(name), tree=source) for name in images], styles)
     done = set() if overwrite else set(storage.list_files(output, recursive=True))
     rows: list[Row] = []
     taken: dict[PurePosixPath, PurePosixPath] = {}
-    for name in images:
+    for name in (PurePosixPath(image.path.as_posix()) for image in found):
         result = name.with_name(result_name(name, style, suffix))
         first = taken.setdefault(result, name)
         error = None
@@ -88,15 +90,6 @@ def _plan_paths(
     # Actors work in a folder of their own.
     rows = [_row(str(task.source.absolute()), str(task.result.absolute()), None) for task in plan.tasks]
     return rows + [_row(problem.source, None, problem.line) for problem in plan.problems]
-
-
-def _without_results(names: list[PurePosixPath], styles: set[str]) -> list[PurePosixPath]:
-    stems = {name.with_suffix("") for name in names}
-    return [
-        name
-        for name in names
-        if name.with_suffix("").suffix[1:] not in styles or name.with_suffix("").with_suffix("") not in stems
-    ]
 
 
 def _row(image: str, result: str | None, error: str | None) -> Row:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from fastnst.distributed import storage
@@ -133,8 +132,8 @@ def paint_parquet(
     import pyarrow.compute
     import ray.data
 
-    is_known = storage.is_address(output) or Path(output).is_dir()
-    known = storage.list_files(_as_address(output), recursive=True) if is_known else []
+    source, output = (storage.without_file_scheme(place) for place in (source, output))
+    known = storage.list_files(output, recursive=True)
     dataset = ray.data.read_parquet(source, columns=[key, column])
     if any(name.endswith(".parquet") for name in known):
         before = ray.data.read_parquet(output, columns=[key, "error"])
@@ -186,7 +185,3 @@ def _painted(
         num_cpus=cpus,
         num_gpus=gpus,
     )
-
-
-def _as_address(place: str) -> str:
-    return place if storage.is_address(place) else Path(place).absolute().as_uri()

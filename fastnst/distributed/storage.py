@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from fastnst.errors import FastnstError
 from fastnst.files.result import ResultExistsError, is_taken, result_exists, write_result
@@ -14,6 +16,11 @@ from fastnst.model.session import first_line
 def is_address(place: str) -> bool:
     """Return whether a place is an address such as s3://bucket/photos, and no path."""
     return "://" in place
+
+
+def without_file_scheme(place: str) -> str:
+    """Return the path that an address such as file:///photos names; any other place stays."""
+    return url2pathname(urlsplit(place).path) if place.startswith("file://") else place
 
 
 def read(place: str) -> bytes:
@@ -73,7 +80,7 @@ def write(place: str, data: bytes, *, replace: bool) -> None:
 
 
 def list_files(folder: str, *, recursive: bool) -> list[str]:
-    """Return the names of the files below the address of a folder, relative to it; none if it is missing.
+    """Return the names of the files in a folder, relative to it; none if there is no such folder.
 
     Raises:
         FastnstError: If it cannot be listed.
@@ -91,7 +98,11 @@ def list_files(folder: str, *, recursive: bool) -> list[str]:
 
 
 def _open(place: str) -> tuple[Any, str]:
-    """Return the file system of an address and the path in it."""
+    """Return the file system of a place and the path in it."""
+    if not is_address(place):
+        from pyarrow import fs
+
+        return fs.LocalFileSystem(), place
     scheme, _, rest = place.partition("://")
     host = rest.partition("/")[0]
     system, prefix = _file_system(f"{scheme}://{host}")

@@ -82,7 +82,7 @@ def plan_results(
     """
     identities = FolderIdentities()
     images, problems, unread = find_images(arguments, identities, recursive=recursive, output=output)
-    images, skipped = _without_results(images, {style, *styles})
+    images, skipped = without_results(images, {style, *styles})
     is_named = shard is None and len(arguments) == 1 and len(images) == 1 and images[0].is_named
     several = len(images) > 1 or len(arguments) > 1 or Path(arguments[0]).is_dir()
     folder, file = destination(output, several=several)
@@ -153,9 +153,8 @@ def _add(plan: Plan, task: Task, *, overwrite: bool, is_named: bool) -> None:
         plan.problems.append(Problem(str(source), problem))
 
 
-def _without_results(
-    images: list[FoundImage], styles: Collection[str]
-) -> tuple[list[FoundImage], list[Path]]:
+def without_results(images: list[FoundImage], styles: Collection[str]) -> tuple[list[FoundImage], list[Path]]:
+    """Return the images without those that are results of others among them, in these styles; and those."""
     beside = {image.identity.removesuffix(os.path.normcase(image.path.suffix)) for image in images}
     # A tree may hold the results of another run in a folder of their own.
     in_trees = {(image.tree, os.path.normcase(image.path.stem)) for image in images if image.tree is not None}

@@ -136,13 +136,24 @@ def test_an_object_store_gets_the_same_files(photos: Path, bucket: str, invert: 
     assert gone["gone.png"]["error"] == "memory://bucket/gone.png does not exist"
     with pytest.raises(FastnstError, match="holds no images"):
         plan(f"{bucket}/nothing", f"{bucket}/painted")
-    with pytest.raises(FastnstError, match="give file://"):
-        plan("photos", bucket)
+    # From the disk into the store, and back.
+    paint(FilePainter(invert), plan("photos", f"{bucket}/up"))
+    assert store.cat("/bucket/up/a/2.invert.jpg") == Path("expected/a/2.invert.jpg").read_bytes()
+    paint(FilePainter(invert), plan(f"{bucket}/photos/", "down"))  # where painted/ holds earlier results
+    assert files(Path("down")) == files(Path("expected"))
     # Beside the photos, results are no photos.
     store.rm("/bucket/photos/painted", recursive=True)
     paint(FilePainter(invert), plan(f"{bucket}/photos", f"{bucket}/photos"))
     left = plan(f"{bucket}/photos", f"{bucket}/photos")
     assert {Path(str(row["image"])).name for row in left} == {"bad.png", "empty.jpg", "same.png"}
+
+
+def test_a_file_address_is_a_path(photos: Path, invert: Path) -> None:
+    photos.rename(photos.with_name("100% mine"))
+    source, output = (Path(name).absolute().as_uri() for name in ("100% mine", "my results"))
+    paint(FilePainter(invert), plan(source, output))
+    assert len(files(Path("my results"))) == 4
+    assert len(plan(source, output)) == 3
 
 
 def test_a_column_of_images(run: Run, photos: Path, invert: Path) -> None:

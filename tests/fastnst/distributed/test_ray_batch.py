@@ -75,4 +75,5 @@ def test_what_a_lost_actor_had_begun_is_painted_by_another(
     assert len(expected) == PHOTOS
     for name, path in expected.items():
         assert (tmp_path / "painted" / name).read_bytes() == path.read_bytes()
-    assert sorted(output.splitlines()) == sorted(str(tmp_path / "painted" / name) for name in expected)
+    told = [line for line in output.splitlines() if line.startswith(str(tmp_path))]  # Ray tells of the loss
+    assert sorted(told) == sorted(str(tmp_path / "painted" / name) for name in expected)
