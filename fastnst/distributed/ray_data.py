@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from fastnst.distributed import storage
@@ -54,7 +55,8 @@ def paint_files(
         failed), `error` (its line, or null) and `milliseconds`.
 
     Raises:
-        FastnstError: If Ray is not installed, the style does not open here, or the source cannot be listed.
+        FastnstError: If Ray is not installed, the style does not open here, an option is out of its range, or
+            the source cannot be listed.
     """
     import_ray()
     import pyarrow
@@ -96,7 +98,7 @@ def paint_column(
         options: As for `paint_files`, and `suffix`; by default, each painting has its image's format.
 
     Raises:
-        FastnstError: If Ray is not installed, or the style does not open here.
+        FastnstError: If Ray is not installed, the style does not open here, or an option is out of its range.
     """
     import_ray()
     painter = {"style": StyleFile.find(style), "column": column, "painted": painted, **options}
@@ -114,7 +116,7 @@ def paint_parquet(
 ) -> None:
     """Paint the images in parquet files, and write parquet files with `key`, `painted` and `error`.
 
-    Rows that an earlier call painted are skipped, so that the same call continues.
+    Rows whose key the results have are skipped, so that the same call continues; also those that failed.
 
     Args:
         source: A parquet file or a folder of them, or its address.
@@ -125,7 +127,7 @@ def paint_parquet(
         options: As for `paint_column`.
 
     Raises:
-        FastnstError: If Ray is not installed, or the style does not open here.
+        FastnstError: If Ray is not installed, the style does not open here, or an option is out of its range.
     """
     import_ray()
     import pyarrow
@@ -136,8 +138,8 @@ def paint_parquet(
     known = storage.list_files(output, recursive=True)
     dataset = ray.data.read_parquet(source, columns=[key, column])
     if any(name.endswith(".parquet") for name in known):
-        before = ray.data.read_parquet(output, columns=[key, "error"])
-        done = pyarrow.array([row[key] for row in before.iter_rows() if row["error"] is None])
+        before = ray.data.read_parquet(output, columns=[key])
+        done = pyarrow.array([row[key] for row in before.iter_rows()])
 
         def left(table: Any, done: Any) -> Any:
             is_done = pyarrow.compute.is_in(
@@ -165,7 +167,7 @@ def import_ray() -> Any:
 
 def _painted(
     dataset: Any,
-    painter: type,
+    painter: Callable[..., Any],
     options: dict[str, Any],
     actors: int | tuple[int, int],
     cpus: float,
@@ -173,6 +175,8 @@ def _painted(
 ) -> Any:
     import ray.data
 
+    # What is wrong with the style or an option is said here, in one line, before the cluster begins.
+    painter(**{**options, "device": "cpu", "threads": 1})
     fewest, most = (actors, actors) if isinstance(actors, int) else actors
     # An actor that holds a whole number of cores uses them all; parts of one are one thread.
     options = {"threads": max(1, int(cpus)), "device": "gpu" if gpus else "auto", **options}
