@@ -131,7 +131,6 @@ def paint_parquet(
     """
     import_ray()
     import pyarrow
-    import pyarrow.compute
     import ray.data
 
     source, output = (storage.without_file_scheme(place) for place in (source, output))
@@ -140,16 +139,18 @@ def paint_parquet(
     if any(name.endswith(".parquet") for name in known):
         before = ray.data.read_parquet(output, columns=[key])
         done = pyarrow.array([row[key] for row in before.iter_rows()])
-
-        def left(table: Any, done: Any) -> Any:
-            is_done = pyarrow.compute.is_in(
-                table.column(key), value_set=done.cast(table.schema.field(key).type)
-            )
-            return table.filter(pyarrow.compute.invert(is_done))
-
-        dataset = dataset.map_batches(left, fn_kwargs={"done": done}, batch_format="pyarrow")
+        dataset = dataset.map_batches(rows_left, fn_kwargs={"key": key, "done": done}, batch_format="pyarrow")
     painted = paint_column(dataset, style, column=column, **options)
     painted.drop_columns([column]).write_parquet(output)
+
+
+def rows_left(table: Any, key: str, done: Any) -> Any:
+    """Return the rows of a `pyarrow.Table` whose key is not in the `pyarrow.Array` of those that are done."""
+    import pyarrow.compute
+
+    values = table.column(key)
+    is_done = pyarrow.compute.is_in(values, value_set=done.cast(values.type))
+    return table.filter(pyarrow.compute.invert(is_done))
 
 
 def import_ray() -> Any:

@@ -20,6 +20,7 @@ from fastnst import FastnstError  # noqa: E402
 from fastnst.distributed import ColumnPainter, FilePainter, paint_column, paint_files  # noqa: E402
 from fastnst.distributed.file_plan import plan_files  # noqa: E402
 from fastnst.distributed.photo_painter import StyleFile  # noqa: E402
+from fastnst.distributed.ray_data import rows_left  # noqa: E402
 from tests.fastnst.make_images import encoded, pixels  # noqa: E402
 
 Run = Callable[..., Result]
@@ -176,6 +177,14 @@ def test_a_column_of_images(run: Run, photos: Path, invert: Path) -> None:
     with Image.open(io.BytesIO(row["wave"])) as image:
         assert image.format == "BMP"
         np.testing.assert_array_equal(np.asarray(image), 255 - pixels(5, 6))
+
+
+def test_a_second_run_of_parquet_takes_what_is_left() -> None:
+    table = pyarrow.table({"id": pyarrow.array([3, 1, 2], pyarrow.int32()), "image": [b"c", b"a", b"b"]})
+    for done, left in (([1, 3], [2]), ([], [3, 1, 2]), ([1, 2, 3], [])):
+        assert rows_left(table, "id", pyarrow.array(done)).column("id").to_pylist() == left
+    texts = pyarrow.table({"name": ["a", "b", None]})
+    assert rows_left(texts, "name", pyarrow.array(["b"])).column("name").to_pylist() == ["a", None]
 
 
 def test_without_ray_one_line_says_what_to_install(invert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
