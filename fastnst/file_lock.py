@@ -54,6 +54,16 @@ class FileLock:
         self._descriptor = descriptor
         _held.add(self)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this process holds it; never on Windows."""
+        return self._descriptor >= 0
+
+    @property
+    def descriptor(self) -> int:
+        """The open file: a process that inherits it holds the lock too, until both have closed it."""
+        return self._descriptor
+
     def release(self, *, delete: bool) -> None:
         """Give the lock back; delete the file first, unless it has another name by now."""
         if self._descriptor < 0:

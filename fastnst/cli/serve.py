@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ from fastnst.errors import FastnstError
 
 if TYPE_CHECKING:
     from fastnst.server.open_styles import OpenStyles
+    from fastnst.server.training.trainings import Trainings
+
+_GENERATED = "generated"
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 _EXAMPLES = """\b
 Examples:
@@ -98,6 +103,19 @@ Examples:
     metavar="SECONDS",
     help="For what is painted when the server ends.",
 )
+@click.option(
+    "--allow-training/--no-training",
+    default=None,
+    help="Let styles be trained here, which takes the processor for long; with --host, --allow-host or "
+    "--allow-origin it needs a --token.  [default: only if none of these is given]",
+)
+@click.option(
+    "--train-data",
+    metavar="PHOTOS",
+    default="generated",
+    show_default=True,
+    help="Photos that new styles are trained on: a folder, a data set of the Hugging Face hub, or generated.",
+)
 @device_options
 def serve(
     host: str,
@@ -114,6 +132,8 @@ def serve(
     at_once: int,
     time_limit: float,
     grace: float,
+    allow_training: bool | None,
+    train_data: str,
     device: str,
     threads: int | None,
 ) -> None:
@@ -125,7 +145,10 @@ def serve(
     Only this machine reaches the server, unless --host names another address, which needs a --token. No file
     and no address that a request names is ever opened.
 
-    Ctrl-C and SIGTERM end it, with exit code 0: what waits is refused, what is painted has --grace seconds.
+    With the training environment, the page trains new styles, too (docs/serving.md).
+
+    Ctrl-C and SIGTERM end it, with exit code 0: what waits is refused, what is painted has --grace seconds,
+    and a training is saved.
     """
     if missing := [name for name in ("starlette", "uvicorn", "python_multipart") if not _is_installed(name)]:
         raise FastnstError(f'fastnst serve needs {", ".join(missing)}: pip install "fastnst[web]"')
@@ -147,6 +170,13 @@ def serve(
             raise FastnstError(
                 f"other machines reach {host}: give --token TEXT, or --without-token to let everyone in"
             )
+        is_private = not (is_open or hosts or origins)
+        if allow_training and token is None and not is_private:
+            raise FastnstError(
+                "--allow-training lets whoever reaches the server use its processor for long: give --token"
+            )
+        trains = is_private if allow_training is None else allow_training
+        data = _train_data(train_data) if trains else ""
         styles = _styles(models, device, threads)
         rules = AccessRules(
             hosts=frozenset(name.lower() for name in (*hosts, host)),
@@ -155,7 +185,8 @@ def serve(
             token=token,
         )
         limits = Limits(BodyLimits(1_000_000 * max_megabytes), max_pixels, queue, at_once, time_limit)
-        application = Application(styles, example_photos(examples), rules, limits)
+        trainings = _trainings(styles, data) if trains else None
+        application = Application(styles, example_photos(examples), rules, limits, trainings)
 
         def tell() -> None:
             click.echo(address_of(listening) + (f"?token={quote(token)}" if token else ""))
@@ -185,6 +216,29 @@ def _styles(models: tuple[str, ...], device: str, threads: int | None) -> OpenSt
         raise FastnstError("there are no styles: name one with -m")
     open_style(styles.known()[names[0]])
     return styles
+
+
+def _train_data(text: str) -> str:
+    """Return what `python -m train --data` takes, wherever it is called from."""
+    folder = Path(text).expanduser()
+    if text != _GENERATED and folder.is_dir():
+        return str(folder.resolve())
+    if text != _GENERATED and not _HUB_ID.fullmatch(text):
+        raise FastnstError(f"--train-data: there is no folder {text}")
+    return text
+
+
+def _trainings(styles: OpenStyles, data: str) -> Trainings:
+    from fastnst.server.training.trainings import Trainings
+    from fastnst.style_library import list_styles, user_folders
+
+    def taken() -> set[str]:
+        return {*styles.known(), *(style.name for style in list_styles())}
+
+    trainings = Trainings(user_folders()[0], data, taken, on_finished=styles.add)
+    for name, path in trainings.trained().items():
+        styles.add(name, path)
+    return trainings
 
 
 def _is_installed(module: str) -> bool:

@@ -29,6 +29,8 @@ from fastnst.server.page_files import PAGE_HEADERS, PageFiles, StaticFile
 from fastnst.server.painting import paint
 from fastnst.server.painting_queue import PaintingQueue
 from fastnst.server.parameters import Wish, read_wish
+from fastnst.server.training.routes import TrainingRoutes
+from fastnst.server.training.trainings import Trainings
 from fastnst.web.samples import Example
 
 STYLIZE = "/api/v1/stylize"
@@ -69,23 +71,36 @@ class Application:
         examples: Photos that the page begins with.
         rules: Who may ask.
         limits: What one request may take.
+        trainings: The trainings of new styles, or None where none may be trained.
 
     Attributes:
         queue: The paintings; it is closed when the server ends.
+        trainings: As given; they are closed when the server ends.
     """
 
     def __init__(
-        self, styles: OpenStyles, examples: Sequence[Example], rules: AccessRules, limits: Limits
+        self,
+        styles: OpenStyles,
+        examples: Sequence[Example],
+        rules: AccessRules,
+        limits: Limits,
+        trainings: Trainings | None = None,
     ) -> None:
+        self.trainings = trainings
         self.queue = PaintingQueue(limits.at_once, limits.waiting, limits.seconds)
         self._styles, self._limits = styles, limits
-        self._pages = PageFiles(styles, examples, limits.max_pixels)
+        self._pages = PageFiles(styles, examples, limits.max_pixels, has_training=trainings is not None)
         self._metrics = Metrics()
         self._parsing = asyncio.Semaphore(1)
         self._held = HeldBytes(_HELD * (limits.body.most_bytes + 4 * limits.max_pixels))
         media_types = sorted({Image.MIME[name] for name in WRITABLE_SUFFIXES.values() if name in Image.MIME})
-        self._openapi = _json(openapi_document(media_types, has_token=rules.token is not None))
+        self._openapi = _json(
+            openapi_document(
+                media_types, has_token=rules.token is not None, has_training=trainings is not None
+            )
+        )
         routes = [
+            *self._training_routes(rules),
             Route(STYLIZE, self._stylize, methods=["POST"]),
             Route(STYLES, self._list_styles),
             Route(HEALTH, self._health),
@@ -102,6 +117,18 @@ class Application:
             Exception: self._fail,
         }
         self._layers = Access(Starlette(routes=routes, exception_handlers=handlers), rules, PAGE_HEADERS)
+
+    def _training_routes(self, rules: AccessRules) -> list[Route]:
+        if self.trainings is None:
+            return []
+        return TrainingRoutes(
+            self.trainings,
+            self._limits.body,
+            self._limits.max_pixels,
+            self._held,
+            self.queue.ending,
+            allows_proxies=rules.token is not None,
+        ).routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

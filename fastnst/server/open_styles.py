@@ -44,6 +44,7 @@ class OpenStyles:
 
     def __init__(self, given: dict[str, Path] | None, open_style: Callable[[Path], Stylizer]) -> None:
         self._given, self._open_style = given, open_style
+        self._trained: dict[str, Path] = {}
         self._lock = threading.Lock()
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._metadata: dict[FileState, dict[str, str]] = {}
@@ -51,8 +52,12 @@ class OpenStyles:
     def known(self) -> dict[str, Path]:
         """Return the files of all styles by their names, in their order."""
         if self._given is not None:
-            return self._given
+            return {**self._given, **self._trained}
         return {style.name: style.path for style in to_show(list_styles())}
+
+    def add(self, name: str, path: Path) -> None:
+        """Add a style that was trained here, where only given ones are known."""
+        self._trained = {**self._trained, name: path}
 
     def _all_metadata(self) -> dict[str, dict[str, str]]:
         """Return the metadata of all styles that can be read, by their names."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastnst.server.parameters import IMAGE, PARAMETERS, Parameter
+from fastnst.server.training.description import training_paths, training_schemas
 from fastnst.version import __version__
 
 _ERRORS = {
@@ -19,12 +20,13 @@ _ERRORS = {
 }
 
 
-def openapi_document(media_types: list[str], *, has_token: bool) -> dict[str, Any]:
+def openapi_document(media_types: list[str], *, has_token: bool, has_training: bool) -> dict[str, Any]:
     """Return the document, for OpenAPI 3.1.
 
     Args:
         media_types: Of the results.
         has_token: Whether requests need a token.
+        has_training: Whether styles may be trained.
     """
     in_query = [_in_query(parameter) for parameter in PARAMETERS if parameter.kind != "file"]
     image = {"type": "string", "format": "binary", "description": "The photo."}
@@ -124,6 +126,9 @@ def openapi_document(media_types: list[str], *, has_token: bool) -> dict[str, An
             }
         },
     }
+    if has_training:
+        document["paths"] |= training_paths()
+        document["components"]["schemas"] |= training_schemas()
     if has_token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]

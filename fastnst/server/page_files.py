@@ -14,7 +14,7 @@ from fastnst.server.open_styles import FileState, OpenStyles
 from fastnst.version import __version__
 from fastnst.web import onnxruntime_web
 from fastnst.web.samples import Example, jpeg, sample
-from fastnst.web.site import HEADERS, MARK, licences, page_files, runtime_entry, runtime_files
+from fastnst.web.site import HEADERS, MARK, files_in, licences, page_files, runtime_entry, runtime_files
 
 OWN = Path(__file__).parent / "page"
 
@@ -63,12 +63,16 @@ class PageFiles:
         styles: The styles that it shows.
         examples: Photos to begin with.
         most_pixels: The largest picture that the server paints.
+        has_training: Whether the page shows how a new style is trained.
     """
 
-    def __init__(self, styles: OpenStyles, examples: Sequence[Example], most_pixels: int) -> None:
+    def __init__(
+        self, styles: OpenStyles, examples: Sequence[Example], most_pixels: int, *, has_training: bool
+    ) -> None:
         self._styles, self._examples, self._most_pixels = styles, examples, most_pixels
+        self._has_training = has_training
         self._runtime = onnxruntime_web.find_here()
-        files = {**page_files(), **{path.name: path.read_bytes() for path in sorted(OWN.iterdir())}}
+        files = {**page_files(), **files_in(OWN)}
         if self._runtime is not None:
             files |= {**runtime_files(self._runtime), **licences()}
         files |= {f"examples/{each.name}.jpg": jpeg(each.pixels) for each in examples}
@@ -107,7 +111,11 @@ class PageFiles:
                 style["sample"] = f"samples/{quote(str(style['key']), safe='')}.jpg"
         site = {
             "fastnst": __version__,
-            "server": {"stylize": "api/v1/stylize", "mostPixels": self._most_pixels},
+            "server": {
+                "stylize": "api/v1/stylize",
+                "mostPixels": self._most_pixels,
+                "trainings": "api/v1/trainings" if self._has_training else None,
+            },
             "styles": styles,
             "examples": [
                 {"name": each.name, "title": each.title, "file": f"examples/{each.name}.jpg"}

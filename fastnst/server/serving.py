@@ -20,6 +20,9 @@ from fastnst.interruption import note_signal
 from fastnst.server.application import Application
 from fastnst.server.connection import Connection
 
+# A training that runs is waited for as long, at least, while it saves.
+_SAVE_SECONDS = 8.0
+
 # After those that it gives paintings, in which connections end.
 _MORE_SECONDS = 2
 
@@ -105,9 +108,17 @@ class Server(uvicorn.Server):
         queue.close()
         asyncio.get_running_loop().call_later(self._grace, queue.cancel)
         closing = asyncio.ensure_future(self._close_connections())
+        trainings = self._application.trainings
+        saving = None
+        if trainings is not None:
+            saving = asyncio.ensure_future(
+                asyncio.to_thread(trainings.close, max(self._grace, _SAVE_SECONDS))
+            )
         await super().shutdown(sockets)
         closing.cancel()
         queue.cancel()
+        if saving is not None:
+            await saving
 
     async def _close_connections(self) -> None:
         """Close those that are idle, also those that were on their way when the socket was closed."""

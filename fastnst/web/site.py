@@ -116,9 +116,14 @@ def style_entry(key: str, path: Path, metadata: Mapping[str, str]) -> dict[str, 
 
 def page_files() -> Files:
     """Return the page's own files."""
+    return files_in(PAGE)
+
+
+def files_in(folder: Path) -> Files:
+    """Return the files in a folder and its folders, but for hidden ones."""
     return {
-        path.relative_to(PAGE).as_posix(): path.read_bytes()
-        for path in sorted(PAGE.rglob("*"))
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     }
 

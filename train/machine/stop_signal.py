@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
+
+# Of one signal that comes twice: systemd sends it to all processes of a service, and a parent may pass its
+# own on.
+_ONE_SIGNAL_SECONDS = 0.5
 
 
 class StoppedWaiting(BaseException):  # as KeyboardInterrupt: nothing should take it for an error
@@ -24,10 +29,11 @@ class StopSignal:
     def __init__(self) -> None:
         self.requested = False
         self._waiting = False
+        self._first = 0.0
         self._handlers: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
-        """Note the first signal from now on; the second has its usual effect."""
+        """Note the first signal from now on; one that comes half a second later has its usual effect."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._note)
@@ -58,7 +64,12 @@ class StopSignal:
             self._waiting = False
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            if time.monotonic() - self._first > _ONE_SIGNAL_SECONDS:
+                self.release()
+                signal.raise_signal(number)
+            return
         self.requested = True
-        self.release()
+        self._first = time.monotonic()
         if self._waiting:
             raise StoppedWaiting

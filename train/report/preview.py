@@ -51,7 +51,7 @@ class PreviewGrid(RenewedPicture):
         metrics = self.renew(pl_module, trainer.global_step)
         for logger in trainer.loggers:
             logger.log_metrics(metrics, trainer.global_step)
-        if not tell("preview", path=str(self._path), step=trainer.global_step):
+        if not tell("preview", path=str(self._path), step=trainer.global_step, photos=len(self.photos)):
             pl_module.print(f"preview: {self._path} (step {trainer.global_step})")
 
     @torch.no_grad()
@@ -92,5 +92,5 @@ class PreviewGrid(RenewedPicture):
             log.warning("no first look: %s", error)
             return
         self.show(compose_grid(module.style.pixels, self.photos, painted), logger, 0)
-        if not tell("preview", path=str(self._path), step=0):
+        if not tell("preview", path=str(self._path), step=0, photos=len(self.photos)):
             log.info("first look, before any training: %s", self._path)
