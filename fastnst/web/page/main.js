@@ -135,6 +135,12 @@ function placeholder(photo) {
 // What the visitor does --------------------------------------------------------------------------------------------
 
 const firstStyle = site.styles[0].key;
+const [example] = site.examples;
+let training = null; // the view in which new styles are made
+
+function sampleCard({ key, title, artist, sample }) {
+  return card({ image: sample, alt: text("tryStyle", { name: title }), title, detail: artist }, () => openExample(example, key));
+}
 
 async function addPhotos(files, style) {
   if (files.length === 0) return tell(text("noPhotos"), { isWrong: true });
@@ -143,6 +149,7 @@ async function addPhotos(files, style) {
 }
 
 takeFiles(async (photos, models) => {
+  if (training?.isOpen) return training.take(photos);
   if (photos.length || !models.length) await addPhotos(photos);
   for (const model of models) {
     const style = styleOfFile(model);
@@ -214,7 +221,7 @@ $("#download-all").addEventListener("click", downloadAll);
 $("#cancel").addEventListener("click", () => (batch ? batch.abort() : studio.cancel()));
 
 addEventListener("keydown", (event) => {
-  if (!(event.ctrlKey || event.metaKey) || !studio.current) return;
+  if (!(event.ctrlKey || event.metaKey) || !studio.current || training?.isOpen) return;
   const key = event.key.toLowerCase();
   if (key === "z" || key === "y") {
     event.preventDefault();
@@ -226,6 +233,29 @@ addEventListener("keydown", (event) => {
   }
 });
 
+// New styles, where the server trains them -------------------------------------------------------------------------
+
+if (site.server?.trainings) {
+  const { openTraining } = await import(address("training/tab.js"));
+  const place = site.server.trainings;
+  training = openTraining({ place, hasStyle: (key) => styles.has(key), onStyles: addNewStyles, onUse: useStyle });
+}
+
+async function addNewStyles() {
+  const now = await readSite();
+  for (const style of stylesOf(now).values()) {
+    if (styles.has(style.key)) continue;
+    await studio.addStyle(style, { isPicked: false });
+    if (example) $("#samples").append(sampleCard(style));
+  }
+}
+
+function useStyle(key) {
+  if (studio.current) studio.change({ style: key });
+  else if (example) openExample(example, key);
+  else studio.begin(key);
+}
+
 // The first page ---------------------------------------------------------------------------------------------------
 
 if (Camera.isThere) {
@@ -233,7 +263,6 @@ if (Camera.isThere) {
   $("#use-camera").addEventListener("click", () => camera.open());
 } else $("#use-camera").hidden = true;
 
-const [example] = site.examples;
 if (example) {
   $("#example-part").hidden = false;
   $("#examples").append(
@@ -241,11 +270,7 @@ if (example) {
       card({ image: each.file, alt: text("example", { name: each.title }), detail: each.title }, () => openExample(each)),
     ),
   );
-  $("#samples").append(
-    ...site.styles.map(({ key, title, artist, sample }) =>
-      card({ image: sample, alt: text("tryStyle", { name: title }), title, detail: artist }, () => openExample(example, key)),
-    ),
-  );
+  $("#samples").append(...site.styles.map(sampleCard));
   if (site.hero) {
     $("#hero img").src = address(site.hero);
     $("#hero img").alt = text("hero", { photo: example.title });

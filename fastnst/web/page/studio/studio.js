@@ -51,8 +51,9 @@ export class Studio extends EventTarget {
   /**
    * Add a style, and pick it. It must paint something first: not every ONNX file is a style.
    * @param {{key, title, artist, bytes, model}} style
+   * @param {{isPicked?: boolean}} how
    */
-  async addStyle(style) {
+  async addStyle(style, { isPicked = true } = {}) {
     try {
       const probe = { rgb: new Uint8Array(3 * 32 * 32), width: 32, height: 32 };
       await this.#engine.paint(style, probe, { urgent: true });
@@ -62,9 +63,10 @@ export class Studio extends EventTarget {
     }
     this.#styles.set(style.key, style);
     this.#tell("style", { style });
-    if (!this.current) return this.begin(style.key);
-    this.#paintThumbs(this.current, this.#thumbs.signal, [style]);
-    this.change({ style: style.key });
+    if (!isPicked) this.#tell("controls"); // which list the styles
+    else if (!this.current) return this.begin(style.key);
+    if (this.current) this.#paintThumbs(this.current, this.#thumbs.signal, [style]);
+    if (isPicked) this.change({ style: style.key });
   }
 
   /** Add photos; the first of them is shown. Those that cannot be read are told of. */
