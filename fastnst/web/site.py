@@ -105,10 +105,11 @@ def style_entry(key: str, path: Path, metadata: Mapping[str, str]) -> dict[str, 
         path: Its file.
         metadata: What the file says about itself.
     """
+    author = metadata.get(keys.STYLE_AUTHOR, "")
     return {
         "key": key,
         "title": key.replace("_", " ").replace("-", " ").capitalize(),
-        "artist": metadata.get(keys.STYLE_AUTHOR, ""),
+        "artist": "" if author == "unknown" else author,  # as the export writes where nobody said it
         "file": f"styles/{key}.onnx",
         "bytes": path.stat().st_size,
     }

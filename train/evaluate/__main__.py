@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from train.evaluate.evaluation import DirectOptimization, Evaluation
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
+_STANDARD_OUTPUT = Path("-")
 
 _DESCRIPTION = """\
 Judge a style: how much of the photos it loses (C), how much of the painting it misses (S3), and how much
@@ -40,6 +42,7 @@ _EXAMPLES = """\
 examples:
   python -m train.evaluate --model kandinsky --style kandinsky.jpg --data train2017/
   python -m train.evaluate --model other.onnx --style udnie.jpg --data photos/ --json udnie.json
+  python -m train.evaluate --model udnie --style udnie.jpg --data photos/ --json | jq .quality.style
 """
 
 # Training's errors name training's options.
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def evaluate_style() -> None:
         options = _parser().parse_args(arguments)
         picture = _picture_path(options.output)
-        if options.json is not None:
+        if options.json not in (None, _STANDARD_OUTPUT):
             _check_folder("--json", options.json)
         try:
             _evaluate(options, picture)
@@ -125,7 +128,14 @@ def _parser() -> CommandParser:
         metavar="FILE",
         help="the picture of painting, photos and stylised photos (evaluation.jpg)",
     )
-    add("--json", type=Path, metavar="FILE", help="also write all numbers to this file")
+    add(
+        "--json",
+        type=Path,
+        nargs="?",
+        const=_STANDARD_OUTPUT,
+        metavar="FILE",
+        help="print all numbers as JSON in place of the table; with FILE, write them there besides the table",
+    )
     add("--quality-weights", type=Path, metavar="FILE", help="VGG-19 weights to use instead of the download")
     add(
         "--direct-steps",
@@ -166,7 +176,9 @@ def _check_folder(option: str, path: Path) -> None:
 
 
 def _check_nothing_is_replaced(options: argparse.Namespace, picture: Path, model: Path) -> None:
-    outputs = [("-o", picture)] + ([] if options.json is None else [("--json", options.json)])
+    outputs = [("-o", picture)]
+    if options.json not in (None, _STANDARD_OUTPUT):
+        outputs.append(("--json", options.json))
     for option, output in outputs:
         for source in (options.style, model, options.quality_weights):
             if source is not None and _is_same_file(output, source):
@@ -213,14 +225,27 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
                 device=options.device,
             )
         )
+    numbers = json.dumps(_finite(evaluation.to_dict()), indent=2, allow_nan=False) + "\n"
+    if options.json == _STANDARD_OUTPUT:
+        write_result(picture, lambda temporary: evaluation.picture.save(temporary, quality=92))
+        sys.stdout.write(numbers)
+        return
     for line in _table(evaluation):
         print_result(line)
     write_result(picture, lambda temporary: evaluation.picture.save(temporary, quality=92))
     print_result(f"picture  {picture}")
     if options.json is not None:
-        numbers = json.dumps(evaluation.to_dict(), indent=2) + "\n"
         write_result(options.json, lambda temporary: temporary.write_text(numbers, encoding="utf-8"))
         print_result(f"numbers  {options.json}")
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with null for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _table(evaluation: Evaluation) -> list[str]:

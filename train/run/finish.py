@@ -16,7 +16,7 @@ from train.run.final_quality import measure_and_tell
 from train.run.settle import SettledRun
 from train.run.training import TrainedRun
 from train.step.style_transfer import StyleTransfer
-from train.terminal import clock, print_path, say_once
+from train.terminal import clock, print_path, say_once, tell
 
 
 def finish(settled: SettledRun, trained: TrainedRun) -> Quality | None:
@@ -55,6 +55,7 @@ def _measure(settled: SettledRun, trained: TrainedRun) -> None:
     shown = validation_images(settled.photos, config.quality_size or PREVIEW_SIZE)
     preview.photos = shown[:PREVIEW_PHOTOS]
     module.final_losses = preview.renew(module, trainer.global_step)
+    tell("preview", path=str(config.preview_path), step=trainer.global_step, photos=len(preview.photos))
     if module.losses is not None:
         module.final_losses |= loss_metrics(module.losses, "train")
     if settled.quality_network is None:

@@ -7,21 +7,24 @@ import { showPreview } from "./preview.js";
 const SURE_SECONDS = 4; // in which a second press deletes
 
 const MARKUP = `
-  <h2 class="training-title"></h2>
-  <div class="training-pictures">
+  <div class="training-facts">
     <figure class="training-painting"><img></figure>
-    <div class="training-results">
-      <ul class="previews"></ul>
-      <p class="hint training-wait" data-text="previewSoon"></p>
+    <div>
+      <h2 class="training-title"></h2>
+      <progress max="1" data-label="trained"></progress>
+      <p class="training-words"></p>
+      <p class="hint training-speed"></p>
+      <figure class="curve" hidden>
+        <svg role="img" preserveAspectRatio="none"></svg>
+        <figcaption class="hint"></figcaption>
+      </figure>
+      <div class="buttons"></div>
     </div>
   </div>
-  <progress max="1" data-label="trained"></progress>
-  <div class="training-numbers"><p class="training-words"></p><p class="hint training-speed"></p></div>
-  <figure class="curve" hidden>
-    <svg role="img" preserveAspectRatio="none"></svg>
-    <figcaption class="hint"></figcaption>
-  </figure>
-  <div class="buttons"></div>`;
+  <div class="training-results">
+    <ul class="previews"></ul>
+    <p class="hint training-wait" data-text="previewSoon"></p>
+  </div>`;
 
 export class TrainingCard {
   #root;
@@ -153,7 +156,8 @@ function speedOf({ state, step, steps, image_size: size, images_per_second: spee
   return text("speed", { step: format.format(step), steps: format.format(steps), size, speed: speed.toPrecision(2) });
 }
 
-function duration(seconds) {
+/** A time as people say it. */
+export function duration(seconds) {
   const minutes = Math.round(seconds / 60);
   if (minutes < 1) return text("lessThanMinute");
   if (minutes < 60) return text(minutes === 1 ? "oneMinute" : "minutes", { minutes });

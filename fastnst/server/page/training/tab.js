@@ -2,7 +2,7 @@
 
 import { address } from "../assets.js";
 import { fillTexts, text } from "../texts.js";
-import { buttonsOf, TrainingCard, wordsOf } from "./card.js";
+import { buttonsOf, duration, TrainingCard, wordsOf } from "./card.js";
 import { Trainings } from "./client.js";
 
 const HASH = "#new-style";
@@ -187,7 +187,7 @@ class TrainingView {
     }
     qualities.forEach(({ minutes, is_measured: isMeasured }, number) => {
       const key = minutes === null ? "timeUnknown" : isMeasured ? "timeMeasured" : "timeGuessed";
-      list.children[number].querySelector("small").textContent = text(key, { minutes });
+      list.children[number].querySelector("small").textContent = text(key, { time: duration(60 * minutes) });
     });
   }
 
