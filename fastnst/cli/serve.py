@@ -221,10 +221,10 @@ def _styles(models: tuple[str, ...], device: str, threads: int | None) -> OpenSt
 def _train_data(text: str) -> str:
     """Return what `python -m train --data` takes, wherever it is called from."""
     folder = Path(text).expanduser()
-    if text != _GENERATED and folder.is_dir():
+    if text not in (_GENERATED, "") and folder.is_dir():
         return str(folder.resolve())
     if text != _GENERATED and not _HUB_ID.fullmatch(text):
-        raise FastnstError(f"--train-data: there is no folder {text}")
+        raise FastnstError(f"--train-data: there is no folder {text!r}")
     return text
 
 
