@@ -114,7 +114,7 @@ class PageFiles:
             "server": {
                 "stylize": "api/v1/stylize",
                 "mostPixels": self._most_pixels,
-                "trainings": "api/v1/trainings" if self._has_training else None,
+                **({"trainings": "api/v1/trainings"} if self._has_training else {}),
             },
             "styles": styles,
             "examples": [

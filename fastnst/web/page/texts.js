@@ -92,58 +92,14 @@ const texts = {
   cameraSpeed: "{rate} pictures a second at {width} × {height}",
   cameraDenied: "The camera cannot be used: {reason}",
 
-  views: "What to do",
-  viewPaint: "Paint",
-  viewTrain: "New style",
-  newStyle: "A new style from a painting",
-  newStyleLead: "Give a painting, and this machine learns to paint as it is painted. You may close the page meanwhile.",
-  choosePainting: "Drop a painting, or choose one",
-  styleName: "Name of the style",
-  howThorough: "How thoroughly",
-  quality_quick: "Quick",
-  quality_good: "Good",
-  timeGuessed: "some {time} on two processor cores",
-  timeMeasured: "{time}, as it took before",
-  timeUnknown: "minutes on a GPU; how many is shown once it runs",
-  startTraining: "Train this style",
-  sending: "Sending the painting …",
-  asked: "One moment …",
-  begun: "{name} is being trained.",
-  goesOn: "{name} goes on.",
-  noPainting: "Choose a painting first: an image file.",
-  onePainting: "A style comes from one painting: give only one.",
-  oneAtATime: "One style is trained at a time: wait for it, or cancel it.",
-  paintingOf: "The painting of {name}",
-  previewSoon: "The first pictures come in a moment.",
-  previewOf: "Photo {number} in the new style",
-  trained: "Trained so far",
-  trainingStarts: "Getting ready …",
-  trainingRuns: "{percent} %, {time} left",
-  trainingStopping: "Saving what it has learned …",
-  exporting: "Writing the style's file …",
-  trainingDone: "The style is trained, in {time}.",
-  trainingDoneNow: "The style is trained.",
-  trainingStopped: "Stopped at {percent} %. {reason}",
-  trainingFailed: "It failed: {reason}",
-  trainingEnded: "{name}: {words}",
-  trainingsUnknown: "The trainings cannot be shown: {reason}",
-  speed: "step {step} of {steps}, photos of {size} px, {speed} a second",
-  lossesNow: "Losses: content {content}, style {style}",
-  lessThanMinute: "less than a minute",
-  oneMinute: "a minute",
-  minutes: "{minutes} minutes",
-  hours: "{hours} h {minutes} min",
-  cancelTraining: "Cancel",
-  resumeTraining: "Go on",
-  useStyle: "Paint with it",
-  deleteTraining: "Delete",
-  deleteSure: "Delete for good?",
-  buttonOf: "{button}: {name}",
-  otherTrainings: "Earlier trainings",
-
   footerServer: "Made with fastnst.",
   footer: "Made with fastnst. It paints by ONNX Runtime Web {version}; its licences:",
 };
+
+/** Add the texts of a part that only some pages have. */
+export function addTexts(more) {
+  Object.assign(texts, more);
+}
 
 /** A text by its key, with what stands in braces filled in. */
 export function text(key, values = {}) {

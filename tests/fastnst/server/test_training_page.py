@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fastnst.server.page_files import OWN
 from fastnst.server.training import environment
+from fastnst.web.site import PAGE
 from tests.fastnst.make_images import pixels
 from tests.fastnst.server.training_folder import (
     ServeTraining,
@@ -105,7 +108,10 @@ def test_a_painting_becomes_a_style_by_the_keyboard_alone(
     page.wait(
         "document.querySelector('.training-words').textContent === 'The style is trained, in 2 minutes.'"
     )
-    assert words("#training-status") == "my_painting_2: The style is trained, in 2 minutes."
+    page.wait(
+        "document.querySelector('#training-status').textContent"
+        " === 'my_painting_2: The style is trained, in 2 minutes.'"
+    )
     page.wait("fastnst.styles.has('my_painting_2')")
     page.wait("document.querySelectorAll('#samples li').length === 2")
     looks_right("afterwards")
@@ -117,6 +123,22 @@ def test_a_painting_becomes_a_style_by_the_keyboard_alone(
     assert np.abs(page.result().astype(int) - (255 - pixels(40, 60).astype(int))).mean() <= 10
     page.do("page.messages.length = 0")  # axe asks for what the policy forbids
     page.check()
+
+
+def test_every_text_of_the_view_is_in_its_file_and_is_used() -> None:
+    view, texts = OWN / "training", re.compile(r"^  (\w+):", re.MULTILINE)
+    own = set(texts.findall((view / "texts.js").read_text(encoding="utf-8")))
+    all_texts = own | set(texts.findall((PAGE / "texts.js").read_text(encoding="utf-8")))
+    modules = [path for path in view.glob("*.js") if path.name != "texts.js"]
+    others = "".join(path.read_text(encoding="utf-8") for path in modules)
+    used = set(re.findall(r'data-(?:text|label)="(\w+)"', others)) | set(re.findall(r'"(\w+)"', others))
+    assert own <= used, own - used
+    assert set(re.findall(r'\btext\("(\w+)"', others)) <= all_texts
+    assert set(re.findall(r'data-(?:text|label)="(\w+)"', others)) <= all_texts
+    for path in modules:
+        for imported in re.findall(r'\b(?:from|import) "([^"]+)"', path.read_text(encoding="utf-8")):
+            name = (Path("training") / imported).as_posix().replace("training/../", "").replace("./", "")
+            assert (OWN / name).is_file() or (PAGE / name).is_file(), (path, imported)
 
 
 def test_what_is_missing_is_said_in_the_place_of_the_form(

@@ -4,9 +4,12 @@ import { address } from "../assets.js";
 import { fillTexts, text } from "../texts.js";
 import { buttonsOf, duration, TrainingCard, wordsOf } from "./card.js";
 import { Trainings } from "./client.js";
+import "./texts.js";
 
 const HASH = "#new-style";
 const SECONDS = { running: 1, unseen: 5 }; // between two looks at the trainings
+
+const QUALITIES = { quick: "qualityQuick", good: "qualityGood" };
 
 const NAV = `
   <button type="button" data-view="paint" data-text="viewPaint"></button>
@@ -179,7 +182,7 @@ class TrainingView {
         ...qualities.map(({ name }, number) => {
           const label = Object.assign(document.createElement("label"), { className: "quality" });
           const input = Object.assign(document.createElement("input"), { type: "radio", name: "quality", value: name, checked: number === 0 });
-          const title = Object.assign(document.createElement("b"), { textContent: text(`quality_${name}`) });
+          const title = Object.assign(document.createElement("b"), { textContent: text(QUALITIES[name]) });
           label.append(input, title, document.createElement("small"));
           return label;
         }),
@@ -225,6 +228,7 @@ class TrainingView {
       this.#say(text("sending"));
       const { name } = await this.#trainings.start(this.#painting, this.#$("#style-name").value.trim(), quality);
       this.#shown = name;
+      this.#seen.set(name, "running"); // it may end before the next look
       this.#say(text("begun", { name }));
     });
   }
@@ -239,6 +243,7 @@ class TrainingView {
       if (what !== "delete") this.#shown = name;
       this.#say(text("asked"));
       await this.#trainings[what](name);
+      if (what === "resume") this.#seen.set(name, "running");
       this.#say(what === "resume" ? text("goesOn", { name }) : "");
     });
   }
