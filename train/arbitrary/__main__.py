@@ -10,10 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastnst.errors import INTERRUPTED, FastnstError
+from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.terminal import one_line
 from train.arbitrary.options import ArbitraryOptions
-from train.command import CommandParser, run_command, say
+from train.command import CommandParser, run_command
 from train.config import COMPACT_LOSS_NETWORK, DEFAULT_STYLE_WEIGHT, TrainingConfig
+from train.terminal import say_once, tell, want_events
 
 _DESCRIPTION = """\
 Train the network that paints in the manner of any painting, without training for it. It learns from the
@@ -39,15 +41,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
 
     def command() -> int:
-        options = _options(_parser().parse_args(arguments))
-        say("loading PyTorch")
-        from train.arbitrary.run import run
-        from train.run.lock import run_lock
-
-        with run_lock(options.config.checkpoint_path):
-            return INTERRUPTED if run(options) else 0
+        given = _parser().parse_args(arguments)
+        want_events(given.progress == "json")
+        try:
+            return _train(_options(given))
+        except FastnstError as error:
+            if not tell("error", text=one_line(error), process=0):
+                raise
+            return MISTAKE
+        except KeyboardInterrupt:
+            checkpoint = given.output / f"{given.name}.ckpt"
+            if not tell("interrupted", checkpoint=str(checkpoint) if checkpoint.exists() else None):
+                raise
+            return INTERRUPTED
+        finally:
+            want_events(False)
 
     return run_command("arbitrary", command)
+
+
+def _train(options: ArbitraryOptions) -> int:
+    say_once("loading PyTorch")
+    from train.arbitrary.run import run
+    from train.run.lock import run_lock
+
+    with run_lock(options.config.checkpoint_path):
+        return INTERRUPTED if run(options) else 0
 
 
 def _parser() -> CommandParser:
@@ -98,6 +117,12 @@ def _parser() -> CommandParser:
     add("--workers", type=int, metavar="N", help="processes that decode photos")
     add("--preview-seconds", type=float, default=300.0, metavar="X", help="between previews (%(default)s)")
     add("--checkpoint-seconds", type=float, default=60.0, metavar="X", help="(%(default)s)")
+    add(
+        "--progress",
+        choices=("auto", "json"),
+        default="auto",
+        help="json tells programs by events (docs/json.md)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
     return parser
 

@@ -44,7 +44,7 @@ from train.photos.photo import Photo, whole_images
 from train.photos.sources import TrainingPhotos, open_training_photos, validation_images
 from train.report.metrics import MetricsLogging
 from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE
-from train.report.progress import TrainingProgress
+from train.report.progress import TrainingProgress, tell_finished, tell_interrupted, tell_started
 from train.report.tracking import close_logger, describe_logger, make_logger, run_identity
 from train.run.final_quality import find_quality_features, measure_and_tell
 from train.run.lightning_trainer import fit, make_trainer
@@ -75,6 +75,7 @@ def run(options: ArbitraryOptions) -> bool:
     previous = _previous_run(options, given)
     if previous is not None and previous.record.finished:
         say_once(f"{options.config.checkpoint_path} is already trained; --fresh trains it again")
+        tell_finished(options.config, previous.steps, previous.record.seconds, None)
         print_path(options.config.checkpoint_path)
         return False
     device = resolve_accelerator(options.config.accelerator)
@@ -122,11 +123,21 @@ def run(options: ArbitraryOptions) -> bool:
         trainer.loggers = [logger]
     module.tracking_run = run_identity(logger)
     say_once(f"{config.images:,} crops of {config.image_size} px by {len(given)} paintings, {precision}")
+    tell_started(
+        config,
+        step=0 if previous is None else previous.steps,
+        steps=max_steps,
+        crops_per_step=config.batch_size * trainer.world_size,
+        preset="arbitrary",
+        device=device,
+        precision=precision,
+    )
     say_once(describe_logger(logger))
     fit(trainer, module, data, None if previous is None else config.checkpoint_path, rolling)
     interrupted = rolling.interrupted and trainer.global_step < max_steps
     if interrupted:
-        say_once(f"interrupted: {config.checkpoint_path} is saved; the same command goes on from there")
+        if not tell_interrupted(config.checkpoint_path if rolling.saved else None):
+            say_once(f"interrupted: {config.checkpoint_path} is saved; the same command goes on from there")
     else:
         module.finished = True
         rolling.save(trainer, module)
@@ -137,6 +148,7 @@ def run(options: ArbitraryOptions) -> bool:
         if quality_network is not None:
             _measure(module, options, photos, quality_network.to(module.device))
         say_once(f"trained in {clock(module.seconds)}; preview: {config.preview_path}")
+        tell_finished(config, max_steps, module.seconds, None)
         print_path(config.checkpoint_path)
     close_logger(logger)
     return interrupted

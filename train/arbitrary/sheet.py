@@ -15,6 +15,7 @@ from train.arbitrary.transfer import AnyPaintingTransfer
 from train.image_tensor import image_to_tensor, tensor_to_image
 from train.loss.painting import Painting
 from train.report.renewed_picture import RenewedPicture
+from train.terminal import tell
 
 _GAP = 8
 
@@ -65,3 +66,4 @@ class PaintingsSheet(RenewedPicture):
             for column, cell in enumerate(cells):
                 sheet.paste(cell, (column * (width + _GAP), row * (height + _GAP)))
         self.show(sheet, module.logger, step)
+        tell("preview", path=str(self._path), step=step, photos=len(self._photos))
