@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from fastnst.server.training import environment
 
-# A picture every so many seconds; each takes a second or two of a CPU.
-_PREVIEW_SECONDS = 20
+# A picture every so many seconds; each takes some seconds of a CPU.
+_PREVIEW_SECONDS = 30
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ class Trainings:
     def overview(self) -> dict[str, Any]:
         """Return what is missing, the qualities with their minutes, and all trainings, the newest first."""
         trainings = [self._told_of(folder, order, is_long=False) for folder, order in self._all()]
-        seconds = {each["quality"]: each["seconds"] for each in trainings if each["seconds"]}
+        # Of several the newest, which comes first.
+        seconds = {each["quality"]: each["seconds"] for each in reversed(trainings) if each["seconds"]}
         return {
             "missing": self.missing,
             "qualities": [
@@ -331,6 +332,8 @@ class Trainings:
             for left in [*self._folder.glob(".new-*"), *self._folder.glob(".old-*")]:
                 shutil.rmtree(left, ignore_errors=True)  # of servers that were killed
             yield lock
+        except OSError as error:
+            raise ApiError(500, f"the training cannot be written: {error.strerror or error}") from None
         finally:
             if lock.is_held:
                 lock.forget()

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fastnst.server.training import environment
-from fastnst.server.training.record import TrainingFolder
+from fastnst.server.training.record import FINISHED, STOPPED, Order, Progress, TrainingFolder
 from tests.fastnst.make_images import encoded
 from tests.fastnst.server.conftest import DARK, form
 from tests.fastnst.server.training_folder import (
@@ -245,6 +245,36 @@ def test_without_the_training_environment_one_line_says_what_to_install(
     assert missing.startswith("Training is not installed here")
 
 
+def test_the_time_is_that_of_the_newest_training_of_its_quality(
+    serve_training: ServeTraining,  # noqa: F811
+    styles: Path,
+) -> None:
+    for number, (name, seconds) in enumerate({"old": 600.0, "new": 1200.0, "stopped": None}.items()):
+        folder = TrainingFolder(styles / "trainings" / name)
+        folder.path.mkdir(parents=True)
+        folder.write_order(Order(name, "quick", "painting.png", "0", (), 1e9 + number))
+        folder.write_progress(Progress(FINISHED if seconds else STOPPED, None, seconds=seconds))
+    told_of = told(ask(serve_training(), "GET"))
+    assert [each["name"] for each in told_of["trainings"]] == ["stopped", "new", "old"]
+    assert told_of["qualities"][0] == {"name": "quick", "minutes": 20, "is_measured": True}
+    assert told_of["qualities"][1]["is_measured"] is False
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    serve_training: ServeTraining,  # noqa: F811
+    styles: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(TrainingFolder, "write_order", full)
+    server = serve_training()
+    refused = ask(server, "POST", "?name=x", PAINTING)
+    assert (refused.status, refused.error) == (500, "the training cannot be written: No space left on device")
+    assert [path.name for path in (styles / "trainings").iterdir()] == [".running.lock"]
+
+
 def test_half_written_files_are_no_trainings(serve_training: ServeTraining, styles: Path) -> None:  # noqa: F811
     (styles / "trainings" / "broken").mkdir(parents=True)
     (styles / "trainings" / "broken" / "training.json").write_text('{"name": "broken"')
@@ -271,8 +301,6 @@ def test_openapi_and_the_page_know_of_training_only_where_it_is_allowed(
 
 
 def test_the_curve_stays_short(serve_training: ServeTraining) -> None:  # noqa: F811
-    from fastnst.server.training.record import Progress
-
     progress = Progress()
     for step in range(1, 5001):
         event = dict.fromkeys(("image_size", "images_per_second", "seconds_left"), 1)

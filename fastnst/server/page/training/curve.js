@@ -16,7 +16,7 @@ export function drawCurve(svg, curve) {
   const terms = ["content", "style"].filter((term) => curve.some((point) => Number.isFinite(point[term])));
   svg.replaceChildren(
     ...terms.map((term) => {
-      const points = curve.filter((point) => Number.isFinite(point[term]));
+      const points = smooth(curve.filter((point) => Number.isFinite(point[term])), term);
       const most = Math.max(...points.map((point) => point[term]), 1e-9);
       const line = document.createElementNS(SVG, "polyline");
       const places = points.map((point) => `${(WIDTH * point.fraction).toFixed(1)},${(HEIGHT * (1 - point[term] / most)).toFixed(1)}`);
@@ -31,4 +31,13 @@ export function drawCurve(svg, curve) {
   const words = text("lossesNow", { content: shown("content"), style: shown("style") });
   svg.setAttribute("aria-label", words);
   return words;
+}
+
+/** The points with the mean of their neighbours: each is the loss of a few crops alone. */
+function smooth(points, term) {
+  const reach = Math.floor(points.length / 30);
+  return points.map((point, each) => {
+    const near = points.slice(Math.max(0, each - reach), each + reach + 1);
+    return { ...point, [term]: near.reduce((sum, other) => sum + other[term], 0) / near.length };
+  });
 }

@@ -19,6 +19,7 @@ const SECTION = `
   <h1 data-text="newStyle"></h1>
   <p class="lead" data-text="newStyleLead"></p>
   <p class="notice" id="training-missing"></p>
+  <article id="training-now" hidden></article>
   <form id="train">
     <button type="button" id="choose-painting"><img alt="" hidden><span data-text="choosePainting"></span></button>
     <div class="train-fields">
@@ -29,7 +30,6 @@ const SECTION = `
     </div>
   </form>
   <p id="training-status" role="status"></p>
-  <article id="training-now" hidden></article>
   <div id="trainings-other" hidden>
     <h2 data-text="otherTrainings"></h2>
     <ul></ul>
@@ -98,8 +98,11 @@ class TrainingView {
     this.#say("");
   }
 
-  close() {
-    this.#show(false);
+  #forgetPainting() {
+    this.#painting = null;
+    this.#$("#choose-painting img").hidden = true;
+    this.#$("#choose-painting span").textContent = text("choosePainting");
+    this.#$("#style-name").value = "";
   }
 
   #listen() {
@@ -230,6 +233,7 @@ class TrainingView {
       this.#shown = name;
       this.#seen.set(name, "running"); // it may end before the next look
       this.#say(text("begun", { name }));
+      this.#forgetPainting();
     });
   }
 
