@@ -66,6 +66,7 @@ export class TrainingCard {
     this.#$(".curve").hidden = curve.length < 2;
     this.#$(".curve figcaption").textContent = drawCurve(this.#$("svg"), curve);
     this.#showButtons(training);
+    this.#$(".training-wait").hidden = preview !== null || state !== "running";
     if (preview !== null && preview.step !== this.#shownStep) await this.#showPreview(training);
   }
 
@@ -77,7 +78,6 @@ export class TrainingCard {
     image.src = this.#trainings.paintingAddress(name);
     image.alt = text("paintingOf", { name });
     this.#$(".previews").replaceChildren();
-    this.#$(".training-wait").hidden = false;
   }
 
   async #showPreview({ name, preview: { step, photos } }) {
@@ -91,7 +91,6 @@ export class TrainingCard {
     }
     if (name !== this.#name) return;
     showPreview(this.#$(".previews"), picture, photos || 4);
-    this.#$(".training-wait").hidden = true;
   }
 
   #showButtons({ name, state }) {
