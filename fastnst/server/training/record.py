@@ -21,6 +21,11 @@ STARTING, TRAINING, EXPORTING = "starting", "training", "exporting"
 MOST_NAME = 60
 """Characters of a name."""
 
+_TOLD = (
+    *("step", "steps", "fraction", "image_size", "images_per_second", "seconds_left", "seconds"),
+    "losses",
+)
+
 # Points of the curve of losses; when there are as many, every second one goes.
 _MOST_POINTS = 240
 
@@ -136,6 +141,29 @@ class Progress:
         elif kind == "finished":
             self.step = self.steps = event["steps"]
             self.fraction, self.seconds_left, self.seconds = 1.0, 0.0, event["seconds"]
+
+
+def describe(order: Order, progress: Progress, *, is_long: bool) -> dict[str, Any]:
+    """Return what clients are told of a training.
+
+    Args:
+        order: What was asked for.
+        progress: How far it is.
+        is_long: Whether the curve of its losses is part of it.
+    """
+    preview = None
+    if progress.preview_step is not None:
+        preview = {"step": progress.preview_step, "photos": progress.preview_photos}
+    told: dict[str, Any] = {
+        **{name: getattr(order, name) for name in ("name", "quality", "created")},
+        **{name: getattr(progress, name) for name in ("state", "phase")},
+        "text": progress.text or None,
+        **{name: getattr(progress, name) for name in _TOLD},
+        "preview": preview,
+    }
+    if is_long:
+        told["curve"] = [{"fraction": fraction, **losses} for fraction, losses in progress.curve]
+    return told
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from fastnst.server.training.record import (
     Progress,
     TrainingFolder,
     check_name,
+    describe,
 )
 
 FOLDER = "trainings"
@@ -254,29 +255,9 @@ class Trainings:
         if progress.state == FINISHED and order.name not in self._told:
             self._told.add(order.name)
             self._on_finished(order.name, folder.style)
-        told: dict[str, Any] = {
-            "name": order.name,
-            "quality": order.quality,
-            "created": order.created,
-            "state": progress.state,
-            "phase": progress.phase,
-            "text": progress.text or None,
-            "step": progress.step,
-            "steps": progress.steps,
-            "fraction": progress.fraction,
-            "image_size": progress.image_size,
-            "images_per_second": progress.images_per_second,
-            "seconds_left": progress.seconds_left,
-            "seconds": progress.seconds,
-            "losses": progress.losses,
-            "preview": None
-            if progress.preview_step is None
-            else {"step": progress.preview_step, "photos": progress.preview_photos},
-        }
+        told = describe(order, progress, is_long=is_long)
         if progress.state == RUNNING and folder.cancel.exists():
             told["text"] = "stopping"
-        if is_long:
-            told["curve"] = [{"fraction": fraction, **losses} for fraction, losses in progress.curve]
         return told
 
     def _check_not_taken(self, name: str) -> None:
