@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -273,6 +276,31 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     refused = ask(server, "POST", "?name=x", PAINTING)
     assert (refused.status, refused.error) == (500, "the training cannot be written: No space left on device")
     assert [path.name for path in (styles / "trainings").iterdir()] == [".running.lock"]
+
+
+def test_the_commands_of_the_document(
+    serve_training: ServeTraining,  # noqa: F811
+    stand_in: StandIn,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    document = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    begin, look, cancel = re.findall(r"^curl .*/trainings.*$", document, re.MULTILINE)
+    (tmp_path / "painting.jpg").write_bytes(PAINTING)
+    stand_in.behave(waits_at=2)
+    server = serve_training()
+    for command, state in ((begin, "running"), (look, "running"), (cancel, "running stopped")):
+        here = command.partition("  #")[0].replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+        printed = subprocess.run(
+            ["bash", "-c", f"{here} --silent"], cwd=tmp_path, capture_output=True, check=True
+        )
+        training = json.loads(printed.stdout)
+        assert training["name"] == "my_style"
+        assert training["state"] in state
+        if command != cancel:
+            wait_for(server, "my_style", lambda each: each["step"] == 2)
+    wait_for(server, "my_style", lambda each: each["state"] == "stopped")
 
 
 def test_half_written_files_are_no_trainings(serve_training: ServeTraining, styles: Path) -> None:  # noqa: F811
