@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jsonargparse
@@ -97,20 +97,56 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[TrainingConfig, str]:
     """
     parser = _parser()
     arguments = _as_jsonargparse_reads_them(arguments)
-    try:
+    with _mistakes_in_one_line():
         given = parser.parse_args(arguments)
         _config(given)  # reports a mistake before anything is loaded
-        preset = given.preset
-        if preset not in ("auto", *preset_names()):
-            raise FastnstError(f"there is no preset {preset!r}; there are {', '.join(preset_names())}")
+        preset = _preset(given)
         say_once(f"fastnst {fastnst.__version__}: loading PyTorch")
         if preset == "auto":
             preset = "default" if _has_gpu() else "quick"
-        parsed = parser.parse_args([f"--config={PRESETS / preset}.yaml", *arguments])
-        if given.strength is not None or given.style_weight is not None:
-            # Both set the style's weight: either replaces whichever the preset has.
-            parsed.strength, parsed.style_weight = given.strength, given.style_weight
-        return _config(parsed), preset
+        return _with_preset(parser, preset, arguments, given), preset
+
+
+def check_arguments(arguments: Sequence[str]) -> TrainingConfig:
+    """Read the options for a command that starts trainings: says nothing, and does not load PyTorch.
+
+    Args:
+        arguments: As in `parse_arguments`.
+
+    Returns:
+        The options; with the preset `auto`, which asks for a GPU, as they are without a preset.
+
+    Raises:
+        FastnstError: As `parse_arguments`.
+    """
+    parser = _parser()
+    arguments = _as_jsonargparse_reads_them(arguments)
+    with _mistakes_in_one_line():
+        given = parser.parse_args(arguments)
+        preset = _preset(given)
+        return _config(given) if preset == "auto" else _with_preset(parser, preset, arguments, given)
+
+
+def _preset(given: jsonargparse.Namespace) -> str:
+    if given.preset not in ("auto", *preset_names()):
+        raise FastnstError(f"there is no preset {given.preset!r}; there are {', '.join(preset_names())}")
+    return str(given.preset)
+
+
+def _with_preset(
+    parser: jsonargparse.ArgumentParser, preset: str, arguments: Sequence[str], given: jsonargparse.Namespace
+) -> TrainingConfig:
+    parsed = parser.parse_args([f"--config={PRESETS / preset}.yaml", *arguments])
+    if given.strength is not None or given.style_weight is not None:
+        # Both set the style's weight: either replaces whichever the preset has.
+        parsed.strength, parsed.style_weight = given.strength, given.style_weight
+    return _config(parsed)
+
+
+@contextlib.contextmanager
+def _mistakes_in_one_line() -> Iterator[None]:
+    try:
+        yield
     except jsonargparse.ArgumentError as error:
         line = re.sub(r'Parser key "(\w+)"', lambda key: f"--{key[1].replace('_', '-')}", str(error))
         line = " ".join(re.sub(r"<class '(\w+)'>", r"\1", line).replace("typing.", "").split())

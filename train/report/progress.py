@@ -65,7 +65,7 @@ def tell_finished(config: TrainingConfig, steps: int, seconds: float, quality: Q
         config: The run's options.
         steps: Of the whole training.
         seconds: That the training took, in all its parts.
-        quality: C and S3, if they were measured.
+        quality: C, S3 and flicker, if they were measured.
     """
     return tell(
         "finished",
@@ -74,6 +74,7 @@ def tell_finished(config: TrainingConfig, steps: int, seconds: float, quality: Q
         seconds=round(seconds, 1),
         C=None if quality is None else quality.content,
         S3=None if quality is None else quality.style,
+        flicker=None if quality is None else quality.flicker,
         checkpoint=str(config.checkpoint_path),
         preview=str(config.preview_path),
     )
