@@ -15,6 +15,7 @@ from fastnst.model import keys
 from fastnst.model.metadata import FORMAT, read_metadata
 from fastnst.terminal import one_line
 from train.network.shape import GRAIN
+from train.photos.shards import names_shards
 
 if TYPE_CHECKING:
     from train.arbitrary.checkpoint import AnyPaintingCheckpoint
@@ -256,9 +257,14 @@ def _loss_network_origin(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _data_name(data: str) -> str:
-    """Return the id of a data set on the hub or `generated` as it is, and only the name of a folder."""
+    """Return the id of a data set on the hub or `generated` as it is, and only the name of a folder.
+
+    Shards that are named themselves, such as `s3://bucket/coco/*.parquet`, have the name of their folder.
+    """
     if data == keys.GENERATED:
         return data
+    if names_shards(data):
+        return Path(data).parent.name or "photos"
     path = Path(data)
     if path.name == keys.GENERATED:
         return f"./{path.name}"  # a folder that is called so

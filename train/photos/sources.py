@@ -18,6 +18,7 @@ from train.machine.answer_within import answer_within
 from train.photos.folder import PhotoFolder, find_photos, first_readable, number_held_out
 from train.photos.generated import GeneratedPhotos
 from train.photos.photo import PHOTO_SUFFIXES, Photo, whole_images
+from train.photos.shards import names_shards
 from train.photos.stream import PhotoStream
 from train.terminal import say_once
 
@@ -95,9 +96,10 @@ def open_photos(
     """Open what the user named as training data.
 
     Args:
-        data: A folder of photos, however nested; a folder of parquet, arrow or webdataset shards; the id of a
-            data set with an image column on the Hugging Face hub, which is streamed; or `generated` for
-            images that need no files. A folder with this name is `./generated`.
+        data: A folder of photos, however nested; a folder of parquet, arrow or webdataset shards, or their
+            names as a pattern or URL (`shard_patterns`); the id of a data set with an image column on the
+            Hugging Face hub; or `generated` for images that need no files. Shards and data sets are
+            streamed. A folder called generated is `./generated`.
         validation_photos: How many photos to hold out of training. Those of a data set come from its
             validation or test split if it has one; otherwise they are its first photos.
         seed: Chooses the photos held out of a folder. Leave it alone when the seed of the training varies:
@@ -134,6 +136,8 @@ def open_photos(
             return MixedPhotos(folder, generated_share) if generated_share else folder
         if not shards:
             raise FastnstError(f"{data}: no photos in this folder (nor shards of a data set)")
+    elif names_shards(data):
+        pass  # here or anywhere; opening them says what is wrong
     elif path.exists():
         raise FastnstError(f"{data} is a file; give the folder that holds the photos")
     elif not _HUB_ID.fullmatch(data) or path.suffix.lower() in PHOTO_SUFFIXES:

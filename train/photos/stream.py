@@ -12,10 +12,11 @@ from datasets.utils.file_utils import xopen
 
 from fastnst.errors import FastnstError
 from train.photos.photo import Photo, readable_photos
+from train.photos.shards import READERS, names_shards, shard_patterns
 
 _log = logging.getLogger(__name__)
 
-SHARD_SUFFIXES = frozenset((".parquet", ".arrow", ".tar"))
+SHARD_SUFFIXES = frozenset(READERS)
 
 _VALIDATION_SPLITS = ("validation", "val", "valid", "dev", "test")
 _ROWS_AT_ONCE = 16
@@ -68,10 +69,10 @@ class PhotoStream:
 
     @classmethod
     def open(cls, data: str, *, validation_photos: int) -> PhotoStream:
-        """Open a data set of the hub by its id, or a local folder of shards.
+        """Open a data set of the hub by its id, a local folder of shards, or shards by their names.
 
         Args:
-            data: The id, or the folder's path.
+            data: The id, the folder's path, or what `shard_patterns` takes.
             validation_photos: How many photos to hold out: from the validation or test split if there is one,
                 otherwise the first of the training split.
 
@@ -82,14 +83,21 @@ class PhotoStream:
             FastnstError: If the data set is unknown, cannot be reached, or holds no photos.
         """
         local = Path(data).is_dir()
-        if not local:
+        by_name = not local and names_shards(data)
+        if by_name:
+            _log.info("opening %s", data)
+        elif not local:
             _log.info("opening %s on the Hugging Face hub", data)
+        reader, patterns = shard_patterns(data) if by_name else (data, None)
+        files = None if patterns is None else {"train": patterns}
         try:
-            splits = datasets.load_dataset(data, streaming=True)
+            splits = datasets.load_dataset(reader, data_files=files, streaming=True)
         # Unknown ids, networks, proxies, tokens and file formats each fail with their own class of error.
         except Exception as error:
             if local:
                 raise FastnstError(f"{data}: cannot be read as a data set: {_one_line(error)}") from error
+            if by_name:
+                raise FastnstError(f"{data}: these shards cannot be opened: {_one_line(error)}") from error
             raise FastnstError(
                 f"{data}: no such folder, and it cannot be opened on the Hugging Face hub "
                 f"({_one_line(error)}); DATA can also be a folder of photos"

@@ -121,7 +121,8 @@ class StreamBatches(IterableDataset["MadeBatch | str"]):
         """Read the shards that each epoch's permutation deals to a reader, block by block."""
         shards = self._photos.num_shards
         apart = shards >= self._world_size  # each process has shards of its own
-        first, step = self._rank * self.readers + reader, self._world_size * self.readers
+        # By process first: machines may have different numbers of readers, and must not share shards.
+        first, step = self._rank + reader * self._world_size, self._world_size * self.readers
         if not apart:
             first, step = 0, 1
         state = self.position["readers"][reader]
