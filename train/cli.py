@@ -264,8 +264,9 @@ def _asks_for_events(arguments: Sequence[str]) -> bool:
 
 
 def _process_number() -> int:
-    # Lightning and torchrun number the processes that they start to train together.
-    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
+    # Lightning, torchrun and Slurm number the processes that train together; by hand, one numbers machines.
+    numbers = ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
+    return next((number for name in numbers if (number := int(os.environ.get(name) or 0))), 0)
 
 
 def _has_gpu() -> bool:

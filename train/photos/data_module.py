@@ -69,7 +69,7 @@ class PhotoDataModule(pl.LightningDataModule):
         """Return endless batches, from the run's position on."""
         assert self.trainer is not None
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        self._check_same_source(world_size)
+        self._check_same_on_all(world_size)
         return PhotoLoader(
             self.photos,
             batch_size=self._batch_size,
@@ -85,16 +85,31 @@ class PhotoDataModule(pl.LightningDataModule):
             stop=self._stop if world_size == 1 else None,
         )
 
-    def _check_same_source(self, world_size: int) -> None:
-        """Check that all processes found the same kind of photos: each looks for the hub by itself."""
-        if world_size > 1:
-            kinds: list[str] = [""] * world_size
-            torch.distributed.all_gather_object(kinds, type(self.photos).__name__)
-            if len(set(kinds)) > 1:
-                raise FastnstError(
-                    "not every process can reach the Hugging Face hub, and they would train on different "
-                    "photos: say which with --data"
-                )
+    def _check_same_on_all(self, world_size: int) -> None:
+        """Check that all processes found the same checkpoint and photos: each looks for them by itself."""
+        if world_size == 1:
+            return
+        photos = self.photos.folder if isinstance(self.photos, MixedPhotos) else self.photos
+        count = len(photos) if isinstance(photos, PhotoFolder) else None
+        mine = (bool(self._positions), type(self.photos).__name__, count)
+        found = [mine] * world_size
+        torch.distributed.all_gather_object(found, mine)
+        resumed, kinds, counts = (set(values) for values in zip(*found, strict=True))
+        if len(resumed) > 1:
+            raise FastnstError(
+                "only some of the machines have the checkpoint that the run goes on from: --output must be a "
+                "folder that all of them share"
+            )
+        if len(kinds) > 1:
+            raise FastnstError(
+                "not every process can reach the Hugging Face hub, and they would train on different "
+                "photos: say which with --data"
+            )
+        if len(counts) > 1:
+            raise FastnstError(
+                f"the folder of photos is not the same on all machines (they have {sorted(counts)} photos): "
+                "share it, or copy it whole"
+            )
 
     def _photo_cache(self, trainer: pl.Trainer) -> PhotoCache | None:
         """Return the cache that this machine's processes share; the first of them makes it."""

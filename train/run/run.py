@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from train.config import TrainingConfig
+from train.machine.lost_process import naming_lost_processes
 from train.network.record import Quality
 from train.report.tracking import close_logger
 from train.run.finish import finish
@@ -38,14 +39,16 @@ def run(config: TrainingConfig, preset: str) -> RunResult:
         How it ended.
 
     Raises:
-        FastnstError: If an option is unusable here, or training diverges.
+        FastnstError: If an option is unusable here, training diverges, or another process of the run is
+            lost.
     """
     set_up_terminal()
     check_trainer_options(config)
     settled = settle(config, preset)
     if settled is None:
         return RunResult(interrupted=False)
-    trained = train(settled)
-    quality = None if trained.interrupted else finish(settled, trained)
+    with naming_lost_processes(config.checkpoint_path):
+        trained = train(settled)
+        quality = None if trained.interrupted else finish(settled, trained)
     close_logger(trained.logger)
     return RunResult(trained.interrupted, quality)

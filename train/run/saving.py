@@ -75,11 +75,12 @@ class RollingCheckpoint(Checkpoint):
             self._raise_if_diverged(trainer)
         if trainer.world_size > 1 and step % _AGREE_EVERY_STEPS:
             return
-        # All processes save together, so they must come to the same decision.
-        self.interrupted = self._stop.requested
+        # All processes save together, so they must come to the same decision: a signal to any of them, which
+        # may be on another machine, stops all.
+        self.interrupted = trainer.strategy.reduce_boolean_decision(self._stop.requested, all=False)
         due = self.interrupted or time.monotonic() - self._last >= self._every
         if trainer.world_size > 1:
-            due, self.interrupted = trainer.strategy.broadcast((due, self.interrupted))
+            due = trainer.strategy.broadcast(due)
         if due and step < trainer.max_steps:
             self.save(trainer, pl_module)
         if self.interrupted:
