@@ -18,6 +18,9 @@ from train.report.tracking import close_logger, make_logger, run_identity
 
 log = logging.getLogger(__name__)
 
+JOB_TYPE = "table"
+"""What tells the run of the table from those of the styles on wandb."""
+
 _NUMBERS = {"C": "quality/content", "S3": "quality/style", "flicker": "quality/flicker", "seconds": "seconds"}
 
 
@@ -48,7 +51,7 @@ def log_style_table(
     """
     config = dataclasses.replace(config, name=group)
     try:
-        logger = make_logger(config, previous_run)
+        logger = make_logger(config, previous_run, group=group, job_type=JOB_TYPE)
         if isinstance(logger, WandbLogger):
             _log_to_wandb(logger, rows, strips, sheet)
         elif isinstance(logger, TensorBoardLogger):

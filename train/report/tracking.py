@@ -30,7 +30,7 @@ _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def make_logger(
-    config: TrainingConfig, previous_run: Mapping[str, str], first_step: int = 0
+    config: TrainingConfig, previous_run: Mapping[str, str], first_step: int = 0, **wandb_options: str
 ) -> TrainerLogger | None:
     """Open the logger that the options name.
 
@@ -42,6 +42,7 @@ def make_logger(
         previous_run: What `run_identity` returned before the run was interrupted, so that its curves go
             on; empty for a new run.
         first_step: The step that the run goes on from.
+        wandb_options: More of what `wandb.init` takes, such as the `group`.
 
     Returns:
         The logger, or None.
@@ -52,7 +53,7 @@ def make_logger(
         return TensorBoardLogger(config.output, name="tensorboard", version=config.style_name)
     if config.logger == "csv":
         return _csv_logger(config, first_step)
-    return _wandb_logger(config, previous_run)
+    return _wandb_logger(config, previous_run, wandb_options)
 
 
 def describe_logger(logger: Logger | None) -> str:
@@ -212,7 +213,9 @@ def artifact_name(style: str) -> str:
     return "style-" + re.sub(r"[^A-Za-z0-9_.-]", "_", style)
 
 
-def _wandb_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> WandbLogger:
+def _wandb_logger(
+    config: TrainingConfig, previous_run: Mapping[str, str], more: Mapping[str, str]
+) -> WandbLogger:
     import wandb
 
     config.output.mkdir(parents=True, exist_ok=True)
@@ -228,6 +231,7 @@ def _wandb_logger(config: TrainingConfig, previous_run: Mapping[str, str]) -> Wa
         "save_dir": config.output,
         "log_model": False,  # a checkpoint a minute would fill the user's account
         "settings": _quiet_settings(offline),
+        **more,
     }
     logger = WandbLogger(offline=offline, resume=None if offline else "allow", **options)
     if not offline:
