@@ -17,6 +17,7 @@ from train.terminal import clock
 _REDRAWN_SECONDS = 0.5
 _LINE_SECONDS = 30.0
 _BAR = 20
+_MOST_OF_A_NAME = 24
 
 
 class View:
@@ -31,7 +32,7 @@ class View:
         self._runs = runs
         self._as_events = as_events
         self._live = sys.stderr.isatty() and not as_events and os.environ.get("TERM") != "dumb"
-        self._width = max((len(printable(run.name)) for run in runs), default=0)
+        self._width = max((len(printable(run.name, _MOST_OF_A_NAME)) for run in runs), default=0)
         self._drawn = 0  # lines that are redrawn
         self._shown = time.monotonic()
         self._lines: dict[str, float] = {}
@@ -63,12 +64,14 @@ class View:
             return
         self._shown = time.monotonic()
         lines = [
-            f"{printable(run.name):{self._width}}  {_bar(run)}  {_described(run)}"
+            f"{printable(run.name, _MOST_OF_A_NAME):{self._width}}  {_bar(run)}  {_described(run)}"
             for run in self._runs
             if run.state in ("training", "exporting")
         ]
-        lines.append(self._summary())
-        columns = shutil.get_terminal_size().columns - 1
+        columns, rows = shutil.get_terminal_size()
+        columns -= 1
+        # What has scrolled out of the screen could not be redrawn.
+        lines = [*lines[: max(0, rows - 2)], self._summary()]
         self._wipe()
         sys.stderr.write("".join(f"{line[:columns]}\n" for line in lines))
         sys.stderr.flush()
@@ -131,7 +134,7 @@ def _described(run: StyleRun) -> str:
     losses = ", ".join(f"{name} {value:.3f}" for name, value in told["losses"].items() if value is not None)
     rate = told["images_per_second"] or 0.0
     left = clock(told["seconds_left"] or 0.0)
-    return f"step {told['step']}/{told['steps']}, {rate:.3g} images/s, {losses}, {left} left"
+    return f"step {told['step']}/{told['steps']}, {left} left, {rate:.3g} images/s, {losses}"
 
 
 def _quality(run: StyleRun) -> str:
