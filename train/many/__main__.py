@@ -103,7 +103,7 @@ def _show(
         path, picture = options.config.output / f"{options.group}.jpg", sheet
         write_result(path, lambda temporary: sheet.save(temporary, "JPEG", quality=90))
     if not known or _without_state([row._asdict() for row in rows]) != _without_state(before["styles"]):
-        known = log_style_table(options.config, options.group, rows, strips, picture, known)
+        known = log_style_table(options.config, options.group, rows, strips, picture, known, view.say)
     return path, known
 
 

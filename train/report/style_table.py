@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image
 
 from train.config import TrainingConfig
 from train.report.style_row import StyleRow
-from train.report.tracking import close_logger, make_logger, run_identity
+from train.report.tracking import close_logger, describe_logger, make_logger, run_identity
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ def log_style_table(
     strips: Mapping[str, Image.Image],
     sheet: Image.Image | None,
     previous_run: Mapping[str, str],
+    say: Callable[[str], object],
 ) -> dict[str, str]:
     """Send the table of many styles to the dashboard that the options name.
 
@@ -45,6 +46,7 @@ def log_style_table(
         strips: A picture for each style that has one: the painting and painted photos, RGB.
         sheet: All of them in one; None if there is none.
         previous_run: What this returned for the same group before; empty at the first time.
+        say: Is given a line that says where the table is, if it is anywhere.
 
     Returns:
         What finds the run again; empty without wandb.
@@ -59,6 +61,7 @@ def log_style_table(
         else:  # the CSV file of the table holds the same
             return {}
         identity = run_identity(logger)
+        say(describe_logger(logger).replace("curves", "dashboard", 1))
         close_logger(logger)
     except Exception as error:  # noqa: BLE001 - whatever a dashboard raises, the styles are done
         log.warning("the table is not on the dashboard: %s", " ".join(str(error).split()))

@@ -64,7 +64,7 @@ def test_the_end_of_all_draws_the_sheet_and_sends_a_table_only_once(tmp_path, mo
     options = ManyOptions({run.name: run.painting for run in runs}, None, "autumn", False, False, (), config)
     sent = []
 
-    def send(_config, group, rows, strips, sheet, known):
+    def send(_config, group, rows, strips, sheet, known, _say):
         sent.append((group, [row.style for row in rows], list(strips), sheet.size, dict(known)))
         return {"id": "abc"}
 

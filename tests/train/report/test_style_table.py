@@ -29,14 +29,15 @@ def log(tmp_path, monkeypatch):
         config = TrainingConfig(style=tmp_path / "wave.jpg", output=tmp_path, logger=logger)
         strip, sheet = Image.new("RGB", (30, 10), "red"), Image.new("RGB", (40, 50), "blue")
         with patch.dict(os.environ):  # Lightning sets WANDB_MODE
-            return log_style_table(config, "autumn", ROWS, {"wave": strip}, sheet, previous or {})
+            return log_style_table(config, "autumn", ROWS, {"wave": strip}, sheet, previous or {}, print)
 
     return run
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_wandb_gets_a_run_of_the_group_with_the_table_and_the_pictures(log, tmp_path):
+def test_wandb_gets_a_run_of_the_group_with_the_table_and_the_pictures(log, tmp_path, capsys):
     identity = log("wandb")
+    assert "dashboard: wandb is offline; log in and `wandb sync " in capsys.readouterr().out
     (path,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     run = WandbRun.ended_in(path)
     assert run.id == identity["id"]
