@@ -88,9 +88,9 @@ class TrainingConfig:
     style: Path
     """The painting: an image file."""
     data: str | None = None
-    """Photos: a folder (nested is fine); parquet or WebDataset shards, such as s3://bucket/*.parquet, or a
-    Hugging Face data set with an image column, which are streamed; or generated, which needs no files. By
-    default COCO from the hub, or generated if that cannot be reached."""
+    """Photos: a folder (nested is fine); shards such as s3://bucket/*.parquet, or a Hugging Face data set,
+    which are streamed; or generated, which needs no files. By default COCO from the hub, or generated if that
+    cannot be reached."""
     generated_share: float = 0.0
     """Fraction of the crops that come from generated photos instead of your folder."""
     validation_photos: int = 8

@@ -20,6 +20,7 @@ class Trainer(SimpleNamespace):
         self.strategy = SimpleNamespace(
             all_gather=lambda own: own if first_bad_steps is None else torch.tensor(first_bad_steps),
             broadcast=lambda value: value,
+            reduce_boolean_decision=lambda decision, all: decision,  # noqa: A006 - Lightning's name
         )
 
 
