@@ -60,7 +60,19 @@ def freeze(paintings: Paintings, *, style_size: int | None = None) -> bytes:
     weights = weights_of(paintings)
     size = painting_size() if style_size is None else style_size
     measured = measure_paintings(list(weights), size)
-    parts = list(zip(measured, weights.values(), strict=True))
+    return freeze_measured(list(zip(measured, weights.values(), strict=True)), size)
+
+
+def freeze_measured(parts: Sequence[tuple[MeasuredPainting, float]], size: int) -> bytes:
+    """Make a style file of paintings that are measured already.
+
+    Args:
+        parts: The paintings with their weights, which add up to 1.
+        size: The longer side in pixels at which they were measured.
+
+    Returns:
+        As `freeze`.
+    """
     graph = OnnxGraph(PAINTER.read_bytes())
     graph.fix_inputs(_mixed(parts))
     graph.set_metadata(_describe(parts, size))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fastnst.errors import FastnstError, FastnstWarning
+from fastnst.image.file import MAX_PIXELS
 from fastnst.image.painting import read_painting
 from fastnst.image.resize import fit
 from fastnst.model import keys
@@ -83,13 +84,33 @@ def measure_paintings(paths: Sequence[Path], size: int) -> list[MeasuredPainting
         found = {path: (key := (*state_of(path), size), _measured.get(key)) for path in paths}
         missing = {path: _read(path, size) for path, (_, measured) in found.items() if measured is None}
         if missing:
-            session, names = open_session(
-                ENCODER, lambda opened: [node.name for node in opened.get_outputs()], device="cpu"
-            )
+            session, names = _open_encoder()
             for path, (pixels, sha256) in missing.items():
                 measured = MeasuredPainting(path.stem, sha256, _run(session, names, pixels))
                 _measured[found[path][0]] = measured
         return [_measured[found[path][0]] for path in paths]
+
+
+def measure_content(
+    content: bytes, name: str, size: int, *, max_pixels: int = MAX_PIXELS
+) -> MeasuredPainting:
+    """Measure a painting that is no file, such as one that came over a network.
+
+    Args:
+        content: What a file of it would hold.
+        name: What it is called.
+        size: The longer side in pixels at which it is measured.
+        max_pixels: One with more pixels is refused.
+
+    Raises:
+        FastnstError: As `measure_paintings`.
+    """
+    pixels, _ = _pixels(content, Path(name), size, max_pixels)
+    return MeasuredPainting(name, hashlib.sha256(content).hexdigest(), _run(*_open_encoder(), pixels))
+
+
+def _open_encoder() -> tuple[Any, list[str]]:
+    return open_session(ENCODER, lambda opened: [node.name for node in opened.get_outputs()], device="cpu")
 
 
 def state_of(path: Path) -> tuple[Path, int, int]:
@@ -115,11 +136,17 @@ def _read(path: Path, size: int) -> tuple[NDArray[np.uint8], str]:
         content = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from None
-    image, is_on_white = read_painting(content, path)
+    pixels, is_on_white = _pixels(content, path, size, MAX_PIXELS)
     if is_on_white:
         warnings.warn(
             f"the painting {path} is partly transparent: it is laid on white", FastnstWarning, stacklevel=4
         )
+    return pixels, hashlib.sha256(content).hexdigest()
+
+
+def _pixels(content: bytes, path: Path, size: int, max_pixels: int) -> tuple[NDArray[np.uint8], bool]:
+    """Return a painting's pixels, and whether it was laid on white."""
+    image, is_on_white = read_painting(content, path, max_pixels=max_pixels)
     width, height = image.size
     if min(image.size) < LEAST_SIDE:
         raise FastnstError(
@@ -131,7 +158,7 @@ def _read(path: Path, size: int) -> tuple[NDArray[np.uint8], str]:
             f"the painting {path} has {width}x{height} pixels, and {measured[0]}x{measured[1]} as it is "
             f"measured: each side must have at least {LEAST_SIDE}, so crop it or measure it larger"
         )
-    return np.asarray(image.resize(measured, Image.Resampling.LANCZOS)), hashlib.sha256(content).hexdigest()
+    return np.asarray(image.resize(measured, Image.Resampling.LANCZOS)), is_on_white
 
 
 def _run(session: Any, names: list[str], pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

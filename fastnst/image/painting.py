@@ -9,14 +9,14 @@ from pathlib import Path
 from PIL import Image
 
 from fastnst.errors import FastnstError
-from fastnst.image.file import read_image
+from fastnst.image.file import MAX_PIXELS, read_image
 
 # Pillow's own limit. Smaller JPEGs are decoded whole, so that a resumed training finds the pixels that it
 # began with, if an older version began it on an sRGB painting.
 _REDUCED_ABOVE = 178_956_970
 
 
-def read_painting(content: bytes, path: Path) -> tuple[Image.Image, bool]:
+def read_painting(content: bytes, path: Path, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, bool]:
     """Read a painting.
 
     It is turned upright and converted to sRGB by its colour profile. A partly transparent one is laid on
@@ -26,6 +26,7 @@ def read_painting(content: bytes, path: Path) -> tuple[Image.Image, bool]:
     Args:
         content: The file's content.
         path: The file, for messages.
+        max_pixels: Paintings with more pixels are refused.
 
     Returns:
         The painting as an RGB image, and whether it was laid on white.
@@ -36,7 +37,11 @@ def read_painting(content: bytes, path: Path) -> tuple[Image.Image, bool]:
     with warnings.catch_warnings():  # Pillow warns of damage that does not concern the pixels
         warnings.simplefilter("ignore")
         picture = read_image(
-            io.BytesIO(content), name=f"the painting {path}", first_frame=True, reduce_above=_REDUCED_ABOVE
+            io.BytesIO(content),
+            name=f"the painting {path}",
+            max_pixels=max_pixels,
+            first_frame=True,
+            reduce_above=_REDUCED_ABOVE,
         )
     image = Image.fromarray(picture.pixels)
     if picture.alpha is None or picture.alpha.min() == 255:

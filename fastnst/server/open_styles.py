@@ -1,4 +1,4 @@
-"""The styles that the server knows by name, and those that are open."""
+"""The styles that the server knows by name, and those that are open: these, and those of paintings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from fastnst.errors import FastnstError, FastnstWarning
 from fastnst.model.metadata import check_format, read_metadata
 from fastnst.server.errors import ApiError
+from fastnst.server.sent_paintings import SentPaintings
 from fastnst.style_library import list_styles, to_show
 from fastnst.stylizer import Stylizer
 from fastnst.web.site import style_entry
@@ -28,7 +29,7 @@ FileState = tuple[Path, int, int]
 
 @dataclass
 class _Entry:
-    state: FileState
+    state: FileState | None
     lock: threading.Lock = field(default_factory=threading.Lock)
     stylizer: Stylizer | None = None
     pixels: int = 0
@@ -106,6 +107,27 @@ class OpenStyles:
             Cancelled: If a `Cancellation` ends it.
         """
         state = self.state(name)
+
+        def open_file() -> Stylizer:
+            try:
+                return self._open_style(state[0])
+            except FastnstError as error:  # whose line may name files, which are no client's business
+                warnings.warn(str(error), FastnstWarning, stacklevel=2)
+                raise ApiError(500, f"the style {name} cannot be opened; the server's log says why") from None
+
+        return self._opened(name, state, open_file)
+
+    def open_paintings(self, paintings: SentPaintings, max_pixels: int) -> Stylizer:
+        """Return the style of paintings that a client sent; they are measured when they come first.
+
+        Raises:
+            ApiError: As `SentPaintings.open`.
+            FastnstError: As `SentPaintings.open`.
+            Cancelled: If a `Cancellation` ends it.
+        """
+        return self._opened(paintings.key, None, lambda: paintings.open(self._open_style, max_pixels))
+
+    def _opened(self, name: str, state: FileState | None, open_style: Callable[[], Stylizer]) -> Stylizer:
         with self._lock:
             entry = self._entries.get(name)
             if entry is None or entry.state != state:
@@ -113,13 +135,7 @@ class OpenStyles:
             self._entries.move_to_end(name)
         with entry.lock:
             if entry.stylizer is None:
-                try:
-                    entry.stylizer = self._open_style(state[0])
-                except FastnstError as error:  # whose line may name files, which are no client's business
-                    warnings.warn(str(error), FastnstWarning, stacklevel=2)
-                    raise ApiError(
-                        500, f"the style {name} cannot be opened; the server's log says why"
-                    ) from None
+                entry.stylizer = open_style()
             stylizer = entry.stylizer
         self._close_unused(_MOST_PIXELS)
         return stylizer

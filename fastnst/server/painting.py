@@ -70,7 +70,8 @@ def paint(wish: Wish, styles: OpenStyles, max_pixels: int) -> Result:
         start = time.perf_counter()
         painted = picture.painted(painter(picture.pixels, out=picture.pixels))
         seconds = time.perf_counter() - start
-        for name in wish.names:
+        used = wish.names if wish.paintings is None else [*wish.names, wish.paintings.key]
+        for name in used:
             styles.painted(name, height * width if wish.size is None else rows * columns)
         raise_if_cancelled()
         return _encoded(painted, wish, seconds)
@@ -93,8 +94,13 @@ def _painter(wish: Wish, styles: OpenStyles, max_pixels: int) -> Painter:
     def mask(data: bytes, name: str) -> NDArray[np.uint8]:
         return read_mask(data, name=name, max_pixels=max_pixels)
 
+    style: Mapping[Stylizer, float] | None = None
+    if wish.paintings is not None:
+        style = {styles.open_paintings(wish.paintings, max_pixels): 1.0}
+    elif wish.styles is not None:
+        style = opened(wish.styles)
     return Painter(
-        None if wish.styles is None else opened(wish.styles),
+        style,
         regions=[(opened(blend), mask(data, "region_mask")) for blend, data in wish.regions],
         strength=wish.strength,
         preserve_color=wish.preserve_color,

@@ -12,6 +12,8 @@ from fastnst.errors import FastnstError
 from fastnst.image.encode import WRITABLE_SUFFIXES
 from fastnst.painter import MAX_STRENGTH, MIN_SIZE
 from fastnst.server.errors import ApiError
+from fastnst.server.sent_paintings import IMAGE as STYLE_IMAGE
+from fastnst.server.sent_paintings import SentPaintings, sent_paintings
 from fastnst.style_library import parse_blend
 
 Blend = dict[str, float]
@@ -84,6 +86,20 @@ PARAMETERS = (
         "A style's name. Several mix these styles, each with its weight, as wave:0.7, or all in equal parts.",
         is_list=True,
     ),
+    Parameter(
+        STYLE_IMAGE,
+        "file",
+        "A painting in the place of a style, which needs no training. Several are mixed.",
+        is_list=True,
+    ),
+    Parameter(
+        f"{STYLE_IMAGE}_weight",
+        "number",
+        "For each painting its weight; by default, all count the same.",
+        least=0,
+        most=1e6,
+        is_list=True,
+    ),
     Parameter("strength", "number", "How much style; 0 is the photo.", 1.0, 0, MAX_STRENGTH),
     Parameter("preserve_color", "boolean", "Keep the photo's colours.", False),
     Parameter(
@@ -119,6 +135,7 @@ class Wish:
     Attributes:
         image: The photo's file.
         styles: The style outside of regions, or None.
+        paintings: What is in its place, or None.
         regions: Pairs of a style and the file of its mask.
         mask: The mask's file.
         strength: As for `Painter`.
@@ -132,6 +149,7 @@ class Wish:
 
     image: bytes
     styles: Blend | None
+    paintings: SentPaintings | None = None
     regions: tuple[tuple[Blend, bytes], ...] = ()
     mask: bytes | None = None
     strength: float = 1.0
@@ -144,7 +162,7 @@ class Wish:
 
     @property
     def names(self) -> list[str]:
-        """The styles that paint, each once."""
+        """The known styles that paint, each once."""
         blends = [self.styles or {}, *(blend for blend, _ in self.regions)]
         return list(dict.fromkeys(name for blend in blends for name, weight in blend.items() if weight))
 
@@ -198,6 +216,7 @@ def read_wish(
     wish = Wish(
         image=image,
         styles=_blend(values["style"], known) if "style" in values else None,
+        paintings=sent_paintings(values.get(STYLE_IMAGE, []), values.get(f"{STYLE_IMAGE}_weight", [])),
         regions=tuple((_blend([text], known), mask) for text, mask in zip(regions, masks, strict=True)),
         mask=one("mask"),
         strength=one("strength"),
@@ -208,8 +227,12 @@ def read_wish(
         quality=one("quality"),
         first_frame=one("first_frame"),
     )
-    if wish.styles is None and not wish.regions:
+    if wish.styles is not None and wish.paintings is not None:
+        raise ApiError(400, f"give either style or {STYLE_IMAGE}")
+    if wish.styles is None and wish.paintings is None and not wish.regions:
         raise ApiError(400, f"give a style: there are {', '.join(list(known)[:8])}")
+    if len(values.get(STYLE_IMAGE, [])) > MOST_STYLES:
+        raise ApiError(422, f"give at most {MOST_STYLES} {STYLE_IMAGE}")
     if len(wish.names) > MOST_STYLES or len(wish.regions) > MOST_STYLES:
         raise ApiError(422, f"give at most {MOST_STYLES} styles and {MOST_STYLES} regions")
     return wish
