@@ -14,7 +14,16 @@ from fastnst.server.open_styles import FileState, OpenStyles
 from fastnst.version import __version__
 from fastnst.web import onnxruntime_web
 from fastnst.web.samples import Example, jpeg, sample
-from fastnst.web.site import HEADERS, MARK, files_in, licences, page_files, runtime_entry, runtime_files
+from fastnst.web.site import (
+    HEADERS,
+    MARK,
+    any_painting_entry,
+    files_in,
+    licences,
+    page_files,
+    runtime_entry,
+    runtime_files,
+)
 
 OWN = Path(__file__).parent / "page"
 
@@ -122,6 +131,7 @@ class PageFiles:
                 for each in self._examples
             ],
             "hero": None,
+            "anyPainting": any_painting_entry(),
             "runtime": None if self._runtime is None else runtime_entry(),
             "licences": self._licences,
         }

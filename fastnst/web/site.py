@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from fastnst.arbitrary.freeze import PAINTER
+from fastnst.arbitrary.measure import ENCODER, painting_size
 from fastnst.errors import FastnstError
 from fastnst.model import keys
 from fastnst.model.metadata import check_format, is_own, read_metadata
@@ -22,6 +24,8 @@ MARK = "site.json"
 """What the page reads first; a folder that has it was written here."""
 
 Files = dict[str, bytes]
+
+_ANY_PAINTING = "any_painting/"
 
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -46,7 +50,7 @@ def build_site(
     Args:
         styles: Style files, in the order in which the page shows them.
         examples: Example photos; the first one is shown in every style.
-        is_single: Build what one HTML file holds: no GPU, no service worker.
+        is_single: Build what one HTML file holds: no GPU, no service worker, no styles of paintings.
         progress: Called with a line before each step that takes seconds.
 
     Raises:
@@ -54,6 +58,8 @@ def build_site(
     """
     listed = [_described(style) for style in styles]
     files = {**page_files(), **_runtime(is_single, progress), **licences()}
+    if not is_single:
+        files |= {f"{_ANY_PAINTING}{path.name}": path.read_bytes() for path in (ENCODER, PAINTER)}
     for path, entry in zip(styles, listed, strict=True):
         files[str(entry["file"])] = path.read_bytes()
     for example in examples:
@@ -76,6 +82,7 @@ def build_site(
             ],
             "hero": "samples/hero.jpg" if "samples/hero.jpg" in files else None,
             "runtime": runtime_entry(is_single=is_single),
+            "anyPainting": None if is_single else any_painting_entry(),
             "licences": sorted(path for path in files if path.startswith("licences/")),
         }
     )
@@ -134,6 +141,12 @@ def runtime_entry(*, is_single: bool = False) -> dict[str, object]:
     return {"version": onnxruntime_web.version(), "devices": _devices(is_single)}
 
 
+def any_painting_entry() -> dict[str, object]:
+    """Return what the page knows of making styles of paintings."""
+    names = {"encoder": ENCODER, "painter": PAINTER}
+    return {"size": painting_size(), **{key: f"{_ANY_PAINTING}{path.name}" for key, path in names.items()}}
+
+
 def runtime_files(folder: Path, *, is_single: bool = False) -> Files:
     """Return the files of ONNX Runtime Web that are in a folder."""
     paths = {path for names in _devices(is_single).values() for path in names.values()}
@@ -180,8 +193,9 @@ def _service_worker(files: Files) -> bytes:
     digest = hashlib.sha256()
     for path, data in sorted(files.items()):
         digest.update(path.encode() + b"\0" + hashlib.sha256(data).digest())
-    # The runtime is kept when it is first used: no browser uses both of its forms.
-    left_out = ("runtime/", "licences/", "_headers", "sw.js", "index.html")
+    # The runtime is kept when it is first used, since no browser uses both of its forms; so are the files for
+    # paintings, which not every visitor has.
+    left_out = ("runtime/", _ANY_PAINTING, "licences/", "_headers", "sw.js", "index.html")
     kept = ["./", *(path for path in sorted(files) if not path.startswith(left_out))]
     version = json.dumps(digest.hexdigest()[:12])
     head = f"const VERSION = {version};\nconst FILES = {json.dumps(kept, indent=1)};\n"

@@ -2,11 +2,12 @@
 
 import { address, bytes, site as readSite, worker } from "./assets.js";
 import { takeFiles } from "./intake.js";
-import { openEngine, styleOfFile, stylesOf } from "./network/open.js";
+import { openEngine, paintingStyles, styleOfFile, stylesOf } from "./network/open.js";
 import { keepOffline } from "./offline.js";
 import { Connection } from "./rpc.js";
 import { paintAll } from "./studio/batch.js";
 import { Camera } from "./studio/camera.js";
+import { Paintings } from "./studio/paintings.js";
 import { Panel } from "./studio/panel.js";
 import { save } from "./studio/save.js";
 import { draw, Stage } from "./studio/stage.js";
@@ -49,6 +50,14 @@ const studio = new Studio({ engine, pictures, stage, styles });
 const styleList = new StyleList((style) => studio.change({ style }));
 for (const style of styles.values()) styleList.add(style);
 const panel = new Panel({ studio, stage, styles, styleList, pictures });
+const paintings =
+  site.anyPainting &&
+  new Paintings(
+    { studio, styles, styleList, pictures },
+    { size: site.anyPainting.size, makeStyle: paintingStyles(site, engine, (files) => offline.keep(files)) },
+  );
+document.body.classList.toggle("takes-paintings", paintings !== null);
+for (const id of ["#choose-painting", "#add-painting", "#drop-painting"]) $(id).hidden = !paintings;
 panel.show();
 if (site.server) studio.mostWhole = site.server.mostPixels;
 
@@ -97,7 +106,8 @@ studio.addEventListener("draft", ({ detail: { key } }) => stage.showDraft(styleL
 studio.addEventListener("photos", showPhotos);
 studio.addEventListener("style", ({ detail: { style } }) => {
   styleList.add(style);
-  tell(text("styleAdded", { name: style.title }));
+  const key = !style.painting ? "styleAdded" : studio.current ? "paintingAdded" : "paintingFirst";
+  tell(text(key, { name: style.title }));
 });
 
 function showPhotos() {
@@ -148,7 +158,7 @@ async function addPhotos(files, style) {
   await studio.add(files);
 }
 
-takeFiles(async (photos, models) => {
+async function takePhotos(photos, models) {
   if (training?.isOpen) return training.take(photos);
   if (photos.length || !models.length) await addPhotos(photos);
   for (const model of models) {
@@ -156,7 +166,9 @@ takeFiles(async (photos, models) => {
     if (styles.has(style.key)) tell(text("twoStyles", { name: style.key }), { isWrong: true });
     else await studio.addStyle(style);
   }
-});
+}
+
+takeFiles(takePhotos, paintings && ((files) => (training?.isOpen ? training.take(files) : paintings.add(files))));
 
 async function openExample({ file, name }, style) {
   try {

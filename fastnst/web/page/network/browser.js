@@ -40,17 +40,36 @@ export class BrowserPainter {
     return { rgb, milliseconds, isFirst };
   }
 
-  async #run(style, picture) {
+  /**
+   * Measure a painting.
+   * @param {function(): Promise<Uint8Array>} encoder encoder.onnx
+   * @param {{rgb: Uint8Array, width: number, height: number}} picture of three bytes a pixel
+   * @returns {Promise<{name: string, dims: number[], data: Float32Array}[]>} its statistics
+   */
+  measure(encoder, { rgb, width, height }) {
+    return this.#attempt(async () => {
+      const model = await encoder();
+      return (await this.#started()).call("measure", [model, rgb, width, height]);
+    });
+  }
+
+  #run(style, picture) {
+    return this.#attempt(async () => {
+      if (!this.#opened.has(style.key)) {
+        const model = await style.model(); // which may need the worker itself
+        await (await this.#started()).call("open", [style.key, model]);
+        this.#opened.add(style.key);
+        if (this.#opened.size === 1) this.#onReady();
+      }
+      return (await this.#started()).call("paint", [style.key, picture.rgb, picture.width, picture.height]);
+    });
+  }
+
+  async #attempt(work) {
     const wanted = this.#wants;
     for (;;) {
       try {
-        const worker = await this.#started();
-        if (!this.#opened.has(style.key)) {
-          await worker.call("open", [style.key, await style.model()]);
-          this.#opened.add(style.key);
-          if (this.#opened.size === 1) this.#onReady();
-        }
-        return await worker.call("paint", [style.key, picture.rgb, picture.width, picture.height]);
+        return await work();
       } catch (error) {
         if (error.name === "AbortError") throw error;
         this.end();

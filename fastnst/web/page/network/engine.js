@@ -41,6 +41,11 @@ export class Engine {
     });
   }
 
+  /** Measure a painting; called while the painter waits for a style's file, so that nothing else runs then. */
+  measure(encoder, picture) {
+    return this.#painter.measure(encoder, picture);
+  }
+
   /** How many milliseconds a picture will take, by those that the style painted; undefined before. */
   estimate(key, pixels) {
     const speed = this.#speed.get(key);

@@ -3,7 +3,9 @@
 import { address, bytes, importable, worker } from "../assets.js";
 import { BrowserPainter } from "./browser.js";
 import { Engine } from "./engine.js";
+import { frozen } from "./frozen.js";
 import { ServerPainter } from "./server.js";
+import { text } from "../texts.js";
 
 /** The site's styles by their keys, each with `model`, which reads its file when it is first needed. */
 export function stylesOf(site) {
@@ -18,6 +20,45 @@ export function styleOfFile(file) {
   const key = file.name.replace(/\.onnx$/i, "");
   const model = once(async () => new Uint8Array(await file.arrayBuffer()));
   return { key, title: key, artist: "", bytes: file.size, model };
+}
+
+/**
+ * What makes styles of paintings: on the server the painting goes along with each photo, in the browser it is measured
+ * and frozen into a style file when it first paints.
+ * @param site what `site()` of assets.js gives
+ * @param {Engine} engine
+ * @param {function(string[])} onLoaded told the files that were loaded
+ * @returns {function({name: string, pixels: {rgb, width, height}, file: File}): object} of a name, the pixels to measure
+ *     and the painting's file
+ */
+export function paintingStyles(site, engine, onLoaded = () => {}) {
+  const { encoder, painter, size } = site.anyPainting;
+  const load = (path) => once(() => bytes(path));
+  const files = { encoder: load(encoder), painter: load(painter) };
+  return ({ name, pixels, file }) => {
+    // The camera begins with the style of the smallest file, as that is likely to be the fastest.
+    const style = { key: name, title: name, artist: text("ownPainting"), bytes: Infinity };
+    if (site.server) return { ...style, pixels };
+    const model = once(async () => {
+      const [network, statistics] = await Promise.all([files.painter(), engine.measure(files.encoder, pixels)]);
+      onLoaded([encoder, painter]);
+      return frozen(network, statistics, {
+        "fastnst.version": site.fastnst,
+        "style.name": name,
+        "style.frozen": "true",
+        "style.painting_size": String(size),
+        ...(await sumOf(file)),
+      });
+    });
+    return { ...style, model, isKept: true };
+  };
+}
+
+/** The painting's checksum, where the browser computes one: over HTTPS, and on localhost. */
+async function sumOf(file) {
+  if (!crypto.subtle) return {};
+  const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+  return { "style.sha256": [...sum].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
 }
 
 /**

@@ -3,7 +3,10 @@
 const BMP_OFFSET = 10; // where a BMP says where its pixels begin
 const MOST_TRIES = 20; // while the server has too much to do
 
-/** Paints pictures on a server; styles that the visitor gave are painted in the browser, where it can. */
+/**
+ * Paints pictures on a server, by its own styles and by paintings, which go along; style files that the visitor gave
+ * are painted in the browser, where it can.
+ */
 export class ServerPainter {
   #address;
   #browser;
@@ -21,20 +24,22 @@ export class ServerPainter {
 
   /** See Engine. */
   async paint(style, picture) {
-    if (!style.isServed) {
+    if (!style.isServed && !style.pixels) {
       if (!this.#browser) throw new Error("this server paints in its own styles only");
       return this.#browser.paint(style, picture);
     }
     const start = performance.now();
     this.#abort = new AbortController();
-    const { width, height } = picture;
-    const head = new TextEncoder().encode(`P6 ${width} ${height} 255\n`);
     // What the answer holds is what the network gave: neither format loses anything or takes time.
-    const response = await this.#post(
-      `${this.#address}?${new URLSearchParams({ style: style.key, format: "bmp" })}`,
-      new Blob([head, picture.rgb], { type: "image/x-portable-pixmap" }),
-      this.#abort.signal,
-    );
+    const wish = new URLSearchParams({ format: "bmp" });
+    let body = ppm(picture);
+    if (style.pixels) {
+      const form = new FormData();
+      form.append("image", body, "image.ppm");
+      form.append("style_image", ppm(style.pixels), "painting.ppm");
+      body = form;
+    } else wish.set("style", style.key);
+    const response = await this.#post(`${this.#address}?${wish}`, body, this.#abort.signal);
     const rgb = pixelsOfBmp(await response.arrayBuffer(), picture);
     return { rgb, milliseconds: performance.now() - start };
   }
@@ -52,6 +57,11 @@ export class ServerPainter {
       await pause(1000 * (Number(response.headers.get("Retry-After")) || 1), signal);
     }
   }
+}
+
+function ppm({ rgb, width, height }) {
+  const head = new TextEncoder().encode(`P6 ${width} ${height} 255\n`);
+  return new Blob([head, rgb], { type: "image/x-portable-pixmap" });
 }
 
 async function reasonOf(response) {

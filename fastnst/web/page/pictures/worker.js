@@ -3,8 +3,9 @@
 import { PaintedPhoto, scaled } from "./controls.js";
 import { encoded, readPhoto, withAlpha } from "./photo.js";
 import { fit, resized } from "./resample.js";
-import { expose } from "../rpc.js";
+import { expose, PageError } from "../rpc.js";
 
+const LEAST_SIDE = 64; // of a painting
 const MOST_DECODED = 2; // photos, beside the one that is shown
 
 const files = new Map();
@@ -75,6 +76,17 @@ expose({
     return encoded({ ...photo, rgb: painted.result(layers, controls) }, type);
   },
 
+  /** A painting's pixels at the size that it is measured at, laid on white. */
+  async painting(file, longerSide) {
+    const { rgb, alpha, width, height } = await readPhoto(file);
+    if (alpha) layOnWhite(rgb, alpha);
+    const size = fit({ width, height }, longerSide);
+    if (Math.min(width, height, size.width, size.height) < LEAST_SIDE) {
+      throw new PageError("paintingSmall", { width, height, least: LEAST_SIDE });
+    }
+    return { rgb: resized(rgb, { width, height }, size, 3, "lanczos"), ...size };
+  },
+
   /** A mask's file as bytes, white where it paints: its opacity where it has transparency, else its brightness. */
   async mask(file) {
     const { rgb, alpha, width, height } = await readPhoto(file);
@@ -88,6 +100,14 @@ expose({
     return { values, width, height };
   },
 });
+
+function layOnWhite(rgb, alpha) {
+  if (!alpha.some(Boolean)) throw new PageError("paintingClear");
+  for (let at = 0; at < rgb.length; at++) {
+    const opacity = alpha[Math.floor(at / 3)] / 255;
+    rgb[at] = Math.round(255 + opacity * (rgb[at] - 255));
+  }
+}
 
 /**
  * A photo with its paintings as large as the screen needs them: controls act on these at once, however large

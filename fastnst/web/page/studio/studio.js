@@ -49,7 +49,7 @@ export class Studio extends EventTarget {
   }
 
   /**
-   * Add a style, and pick it. It must paint something first: not every ONNX file is a style.
+   * Add a style, and pick it; returns whether it is a style. It must paint something first: not every ONNX file is a style.
    * @param {{key, title, artist, bytes, model}} style
    * @param {{isPicked?: boolean}} how
    */
@@ -59,14 +59,15 @@ export class Studio extends EventTarget {
       await this.#engine.paint(style, probe, { urgent: true });
     } catch (error) {
       this.complain(new PageError("noStyle", { name: style.title, reason: error.message }));
-      return;
+      return false;
     }
     this.#styles.set(style.key, style);
     this.#tell("style", { style });
     if (!isPicked) this.#tell("controls"); // which list the styles
-    else if (!this.current) return this.begin(style.key);
+    else if (!this.current) this.begin(style.key);
     if (this.current) this.#paintThumbs(this.current, this.#thumbs.signal, [style]);
-    if (isPicked) this.change({ style: style.key });
+    if (isPicked && this.current) this.change({ style: style.key });
+    return true;
   }
 
   /** Add photos; the first of them is shown. Those that cannot be read are told of. */
@@ -348,6 +349,11 @@ export class Studio extends EventTarget {
     if (photo && this.photos.includes(photo)) photo.mask = mask;
     this.#tell("controls");
     this.refresh();
+  }
+
+  /** Say something in one line. */
+  say(words) {
+    this.#tell("status", { text: words });
   }
 
   /** Say in one line what went wrong. */

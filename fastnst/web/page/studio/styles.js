@@ -14,14 +14,16 @@ export class StyleList {
     this.#onPick = onPick;
   }
 
-  /** @param {{key, title, artist}} style */
+  /** @param {{key, title, artist, icon?: ImageBitmap}} style with the painting, where it is shown in a corner */
   add(style) {
     const label = document.createElement("label");
     const input = Object.assign(document.createElement("input"), { type: "radio", name: "style", value: style.key });
     const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
     canvas.setAttribute("aria-hidden", "true");
     const title = Object.assign(document.createElement("b"), { textContent: style.title });
-    label.append(input, canvas, title);
+    label.append(input, canvas);
+    if (style.icon) label.append(corner(style.icon));
+    label.append(title);
     label.title = style.artist;
     label.classList.add("waiting");
     input.addEventListener("change", () => this.#onPick(style.key));
@@ -40,6 +42,11 @@ export class StyleList {
     label.classList.remove("waiting");
   }
 
+  /** Bring a style into view. */
+  reveal(key) {
+    this.#items.get(key).label.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
   pick(key) {
     for (const [each, { input }] of this.#items) input.checked = each === key;
     document.querySelector("#artist").textContent = this.#items.get(key)?.artist ?? "";
@@ -50,6 +57,13 @@ export class StyleList {
     const { label, canvas } = this.#items.get(key);
     return label.classList.contains("waiting") ? null : canvas;
   }
+}
+
+function corner(painting) {
+  const canvas = Object.assign(document.createElement("canvas"), { className: "painting" });
+  canvas.setAttribute("aria-hidden", "true");
+  draw(canvas, painting);
+  return canvas;
 }
 
 /** A card of the first page: a picture with words below, which one may click. */
