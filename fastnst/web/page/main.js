@@ -13,6 +13,7 @@ import { save } from "./studio/save.js";
 import { draw, Stage } from "./studio/stage.js";
 import { Studio } from "./studio/studio.js";
 import { card, StyleList } from "./studio/styles.js";
+import { Zoom } from "./studio/zoom.js";
 import { fillTexts, text } from "./texts.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -61,8 +62,10 @@ for (const id of ["#choose-painting", "#add-painting", "#drop-painting"]) $(id).
 panel.show();
 if (site.server) studio.mostWhole = site.server.mostPixels;
 
+new Zoom(stage, (isZoomed) => tell(isZoomed ? text("zoomed") : ""));
+
 // For tests, and for those who look into the page by its console.
-globalThis.fastnst = { studio, engine, pictures, styles };
+globalThis.fastnst = { studio, stage, engine, pictures, styles };
 
 // What happens to the studio is shown ------------------------------------------------------------------------------
 

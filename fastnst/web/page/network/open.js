@@ -37,7 +37,7 @@ export function paintingStyles(site, engine, onLoaded = () => {}) {
   const files = { encoder: load(encoder), painter: load(painter) };
   return ({ name, pixels, file }) => {
     // The camera begins with the style of the smallest file, as that is likely to be the fastest.
-    const style = { key: name, title: name, artist: text("ownPainting"), bytes: Infinity };
+    const style = { key: name, title: titleOf(name), artist: text("ownPainting"), bytes: Infinity };
     if (site.server) return { ...style, pixels };
     const model = once(async () => {
       const [network, statistics] = await Promise.all([files.painter(), engine.measure(files.encoder, pixels)]);
@@ -53,6 +53,8 @@ export function paintingStyles(site, engine, onLoaded = () => {}) {
     return { ...style, model, isKept: true };
   };
 }
+
+const titleOf = (name) => name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ").replaceAll("-", " ");
 
 /** The painting's checksum, where the browser computes one: over HTTPS, and on localhost. */
 async function sumOf(file) {

@@ -80,6 +80,21 @@ export function fittedMask(mask, from, to) {
   return resized(plane, from, to, 1, "bilinear").map((value) => (value < 0 ? 0 : value > 1 ? 1 : value));
 }
 
+/**
+ * Cut a part out of a picture.
+ * @param {{x, y, width, height}?} crop null takes all of it
+ */
+export function cropped(values, { width }, crop, channels) {
+  if (crop === null) return values;
+  const row = crop.width * channels;
+  const result = new values.constructor(row * crop.height);
+  for (let y = 0; y < crop.height; y++) {
+    const from = ((crop.y + y) * width + crop.x) * channels;
+    result.set(values.subarray(from, from + row), y * row);
+  }
+  return result;
+}
+
 const MOST_KEPT = 64e6; // pixels of paintings that are kept, so that going back needs no network
 
 /** One photo with its paintings; each step is kept, so that a slider repeats only what depends on it. */
@@ -106,11 +121,13 @@ export class PaintedPhoto {
    * Apply the controls, in the Painter's order.
    * @param {{key: string, weight: number}[]} layers paintings that were kept, all of one size
    * @param {{strength: number, keepColours: boolean, mask: {values, width, height, version} | null}} controls
-   * @returns {Uint8Array} pixels of three bytes, of the photo's size
+   * @param {{x, y, width, height}?} crop a part of the photo
+   * @returns {Uint8Array} pixels of three bytes, of the photo's size or the part's
    */
-  result(layers, { strength, keepColours, mask }) {
+  result(layers, { strength, keepColours, mask }, crop = null) {
     const { photo } = this;
-    if (strength === 0 || layers.length === 0) return photo.rgb;
+    const part = (values, channels) => cropped(values, photo, crop, channels);
+    if (strength === 0 || layers.length === 0) return part(photo.rgb, 3);
     const mixture = layers.map(({ key, weight }) => `${key}*${weight}`).join("+");
     let painting = this.#step("painting", mixture, () => {
       const pictures = layers.map(({ key }) => this.paintings.get(key));
@@ -123,7 +140,7 @@ export class PaintedPhoto {
     });
     if (keepColours) painting = this.#step("colours", mixture, () => withColoursOf(painting, photo.rgb));
     const weights = mask && this.#step("mask", mask.version, () => fittedMask(mask.values, mask, photo));
-    return mixed(photo.rgb, painting, strength, weights);
+    return mixed(part(photo.rgb, 3), part(painting, 3), strength, weights && part(weights, 1));
   }
 
   #step(name, key, compute) {

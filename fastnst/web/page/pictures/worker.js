@@ -1,6 +1,6 @@
 // The worker that holds the photos' pixels: it decodes, mixes, scales for the screen, and encodes.
 
-import { PaintedPhoto, scaled } from "./controls.js";
+import { cropped, PaintedPhoto, scaled } from "./controls.js";
 import { encoded, readPhoto, withAlpha } from "./photo.js";
 import { fit, resized } from "./resample.js";
 import { expose, PageError } from "../rpc.js";
@@ -57,10 +57,14 @@ expose({
     return decoded.get(id)?.painted.paintings.has(key) ?? false;
   },
 
-  /** The result as a bitmap for the screen; without layers, the photo. */
-  async view(id, layers, controls, longerSide) {
-    const { photo, painted } = reduced(await held(id), layers, longerSide);
-    const bitmap = await bitmapOf({ ...photo, rgb: painted.result(layers, controls) });
+  /** The result as a bitmap for the screen: all of it, or a part at full size. Without layers, the photo. */
+  async view(id, layers, controls, longerSide, crop) {
+    const entry = await held(id);
+    const { photo, painted } = crop ? entry : reduced(entry, layers, longerSide);
+    const rgb = painted.result(layers, controls, crop);
+    const alpha = photo.alpha && cropped(photo.alpha, photo, crop, 1);
+    const { width, height } = crop ?? photo;
+    const bitmap = await bitmapOf({ rgb, alpha, width, height });
     return { value: bitmap, transfer: [bitmap] };
   },
 

@@ -10,6 +10,8 @@ export class Stage {
   #size = { width: 4, height: 3 };
   #onResize;
   #shownSide = 0;
+  #centre = null; // of what is shown at full size, in pixels of the photo
+  onLayout = () => {}; // called when the room for the picture has changed
 
   /** @param {function()} onResize called when the pictures are wanted at another size */
   constructor(onResize) {
@@ -26,9 +28,87 @@ export class Stage {
     return Math.max(64, Math.round(Math.max(width, height) * devicePixelRatio));
   }
 
+  get isZoomed() {
+    return this.#centre !== null;
+  }
+
+  /** Whether the photo has more pixels than are shown of it. */
+  get canZoom() {
+    const isPlaced = this.#root.offsetWidth > 0 && !this.#root.classList.contains("masking");
+    return isPlaced && Math.max(this.#size.width, this.#size.height) > this.longerSide;
+  }
+
+  /** The part of the photo that is shown at full size, in its pixels; null where all of it is shown. */
+  get crop() {
+    if (!this.#centre) return null;
+    const [width, height] = this.#view();
+    return {
+      x: Math.round(this.#centre.x - width / 2),
+      y: Math.round(this.#centre.y - height / 2),
+      width,
+      height,
+    };
+  }
+
+  /** Show the photo at full size around a place of what is shown, given in parts of its width and height. */
+  zoomIn({ x, y }) {
+    this.#centre = { x: x * this.#size.width, y: y * this.#size.height };
+    this.moveBy(0, 0);
+  }
+
+  zoomOut() {
+    this.#centre = null;
+    this.#root.classList.remove("zoomed");
+    this.#onResize();
+  }
+
+  /** Move what is shown at full size, by pixels of the page. */
+  moveBy(x, y) {
+    const [width, height] = this.#view();
+    const within = (value, view, size) => Math.min(size - view / 2, Math.max(view / 2, value));
+    this.#centre = {
+      x: within(this.#centre.x + x * devicePixelRatio, width, this.#size.width),
+      y: within(this.#centre.y + y * devicePixelRatio, height, this.#size.height),
+    };
+    this.#root.classList.add("zoomed");
+    this.#onResize();
+  }
+
+  /** Where a pointer is, in parts of what is shown. */
+  shareOf({ clientX, clientY }) {
+    const { left, top, width, height } = this.#root.getBoundingClientRect();
+    return { x: (clientX - left) / width, y: (clientY - top) / height };
+  }
+
+  /** How much of what is shown is the photo. */
+  get share() {
+    return this.#compare.value / 100;
+  }
+
+  get dividerX() {
+    const { left, width } = this.#root.getBoundingClientRect();
+    return this.#root.classList.contains("plain") ? -Infinity : left + this.share * width;
+  }
+
+  divideAt(share) {
+    this.#compare.value = 100 * share;
+    this.#divide();
+  }
+
+  /** How many of the photo's pixels fit at full size. */
+  #view() {
+    const { width, height } = this.#root.getBoundingClientRect();
+    return [
+      Math.min(this.#size.width, Math.round(width * devicePixelRatio)),
+      Math.min(this.#size.height, Math.round(height * devicePixelRatio)),
+    ];
+  }
+
   /** Make room for a photo. */
   open(size) {
     this.#size = size;
+    this.#centre = null;
+    this.#root.classList.remove("zoomed");
     this.#layOut();
     this.clearPainting();
   }
@@ -65,6 +145,8 @@ export class Stage {
 
   set isMasking(isMasking) {
     this.#root.classList.toggle("masking", isMasking);
+    if (isMasking && this.isZoomed) this.zoomOut(); // masks are drawn on the whole picture
+    this.onLayout();
     this.#divide();
   }
 
@@ -85,8 +167,11 @@ export class Stage {
     this.#root.style.height = `${Math.round(this.#size.height * scale)}px`;
     if (Math.abs(this.longerSide - this.#shownSide) > 1) {
       this.#shownSide = this.longerSide;
-      this.#onResize();
+      if (this.isZoomed && !this.canZoom) this.zoomOut();
+      else if (this.isZoomed) this.moveBy(0, 0);
+      else this.#onResize();
     }
+    this.onLayout();
   }
 }
 

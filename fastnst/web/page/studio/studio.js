@@ -26,6 +26,8 @@ export class Studio extends EventTarget {
   #thumbs = new AbortController();
   #isShowing = false;
   #wantsShow = false;
+  #isShowingAll = false;
+  #wantsAll = false;
   #nextId = 0;
 
   /**
@@ -183,8 +185,20 @@ export class Studio extends EventTarget {
   /** Draw the photo and the result again, such as at another size of the screen. */
   async showAll() {
     if (!this.current) return;
-    await this.#showPhoto();
-    await this.show();
+    if (this.#isShowingAll) {
+      this.#wantsAll = true;
+      return;
+    }
+    this.#isShowingAll = true;
+    try {
+      do {
+        this.#wantsAll = false;
+        await this.#showPhoto();
+        await this.show();
+      } while (this.#wantsAll && this.current);
+    } finally {
+      this.#isShowingAll = false;
+    }
   }
 
   /** Mix what is painted and show it; while that happens, only the last wish counts. */
@@ -201,7 +215,7 @@ export class Studio extends EventTarget {
         const layers = this.#layers(photo);
         const held = await Promise.all(layers.map(({ key }) => this.#pictures.call("has", [photo.id, key])));
         if (layers.length === 0 || !held.every(Boolean)) continue;
-        const args = [photo.id, layers, this.#mixing(photo), this.#stage.longerSide];
+        const args = [photo.id, layers, this.#mixing(photo), this.#stage.longerSide, this.#stage.crop];
         const bitmap = await this.#pictures.call("view", args);
         if (photo !== this.current || this.#layers(photo).length === 0) continue;
         this.#stage.showPainting(bitmap);
@@ -310,7 +324,8 @@ export class Studio extends EventTarget {
   async #showPhoto() {
     const photo = this.current;
     const nothing = { strength: 0, keepColours: false, mask: null };
-    const bitmap = await this.#pictures.call("view", [photo.id, [], nothing, this.#stage.longerSide]);
+    const { longerSide, crop } = this.#stage;
+    const bitmap = await this.#pictures.call("view", [photo.id, [], nothing, longerSide, crop]);
     if (photo === this.current) this.#stage.showPhoto(bitmap);
   }
 
