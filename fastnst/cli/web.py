@@ -21,7 +21,12 @@ Examples:
 
 @click.command(short_help="Write a page that paints in the browser.", epilog=_EXAMPLES)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FOLDER", help="The site's folder.")
-@click.option("--single", type=click.Path(path_type=Path), metavar="FILE", help="One HTML file instead.")
+@click.option(
+    "--single",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="One HTML file instead, which makes no styles of paintings.",
+)
 @page_options("the bundled styles")
 @click.option("--overwrite", is_flag=True, help="Replace a site or file that exists.")
 def web(

@@ -81,7 +81,7 @@ const texts = {
   batchSome: "{count} photos are in {name}; {failed} could not be painted",
 
   reduced:
-    "This photo has {megapixels} megapixels: it is painted at {size} px and enlarged. The command fastnst stylize paints every pixel.",
+    "This photo has {megapixels} megapixels, too many for this page: it is painted at {size} px and enlarged. A broader brush is faster; fastnst serve or fastnst stylize paints every pixel.",
   heic: "{name} is HEIC, which this browser cannot read: save it as JPEG first, or use fastnst with pip install fastnst[heif].",
   unreadable: "{name} cannot be read: it is damaged, or no picture that this browser knows.",
   tooLarge: "{name} has {width} × {height} pixels, more than {most} megapixels: make it smaller, or use fastnst stylize.",

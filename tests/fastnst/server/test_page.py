@@ -6,8 +6,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from fastnst import Stylizer
+from fastnst.arbitrary.freeze import freeze
+from fastnst.server import page_files, sent_paintings
+from tests.fastnst.arbitrary.conftest import stripes
 from tests.fastnst.server.conftest import Serve
 from tests.fastnst.web.browser.page import Browser
 from tests.fastnst.web.conftest import browser, node, npm_modules  # noqa: F401
@@ -48,6 +53,34 @@ def test_the_page_paints_on_the_server(
     page.wait("document.querySelector('#status').textContent.endsWith('paints in its own styles only')")
     for request in page.requests():
         assert request["url"].startswith((origin, f"blob:{origin}", "data:")), request
+    page.check()
+
+
+def test_a_painting_goes_to_the_server(
+    browser: Browser,  # noqa: F811
+    serve: Serve,
+    style_files: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # At 768 px, measuring takes seconds.
+    monkeypatch.setattr(sent_paintings, "painting_size", lambda: 96)
+    monkeypatch.setattr(page_files, "any_painting_entry", lambda: {"size": 96})
+    server = serve({"same": style_files["same"]}, max_pixels=2_000_000)
+    page = browser.open(f"http://127.0.0.1:{server.port}/")
+    # Larger than it is measured: the page scales it as Python does.
+    painting = stripes(120, 180, (10, 20, 90), (160, 200, 240))
+    Image.fromarray(painting).save(tmp_path / "blue.png")
+    Image.fromarray(photo(61, 83)).save(tmp_path / "a.png")
+    page.choose("#paintings", tmp_path / "blue.png")
+    page.wait("document.querySelector('#welcome-status').textContent.startsWith('Blue is a style now')")
+    page.drop(tmp_path / "a.png")
+    page.wait_painted()
+    (tmp_path / "blue.onnx").write_bytes(freeze(tmp_path / "blue.png", style_size=96))
+    expected = Stylizer(tmp_path / "blue.onnx")(photo(61, 83)).astype(int)
+    assert np.abs(page.result() - expected).max() <= 1
+    page.click("#download")
+    page.saved("a.blue.jpg")
     page.check()
 
 

@@ -91,7 +91,7 @@ def test_paintings_are_styles_as_any_other(page, paintings, picture, tmp_path):
     assert not any("any_painting" in request["url"] for request in page.requests())
     drop_onto(page, "#styles-part", paintings / "blue.png")
     wait_style(page, "blue")
-    assert page.status().startswith("blue, painted in")
+    assert page.status().startswith("Blue, painted in")
     blue = page.result()
     assert apart(blue, painted(paintings / "blue.png", image, tmp_path)) <= LEVELS
     assert apart(blue, image) > 60
@@ -148,7 +148,7 @@ def _frozen(painting: Path) -> Path:
 
 def test_a_painting_may_come_first_and_is_pasted_where_the_styles_have_the_focus(page, paintings, picture):
     page.choose("#paintings", paintings / "blue.png")
-    page.wait("document.querySelector('#welcome-status').textContent.startsWith('blue is a style now')")
+    page.wait("document.querySelector('#welcome-status').textContent.startsWith('Blue is a style now')")
     page.drop(picture("a.png", 60, 80))
     wait_style(page, "blue")
     page.do("await page.focus('#styles input:checked')")
@@ -183,7 +183,7 @@ def test_what_is_no_painting_is_said(page, picture, tmp_path):
 def test_a_painting_works_offline_once_one_was_added(browser, small_address, paintings, picture):
     page = browser.open(small_address)
     page.choose("#paintings", paintings / "blue.png")
-    page.wait("document.querySelector('#welcome-status').textContent.startsWith('blue is a style now')")
+    page.wait("document.querySelector('#welcome-status').textContent.startsWith('Blue is a style now')")
     kept = (
         "(await (await caches.open((await caches.keys())[0])).keys()).filter(({url}) => "
         "url.endsWith('.wasm') || url.includes('any_painting')).length === 3"
@@ -202,7 +202,7 @@ def test_the_gpu_paints_a_painting_as_python_does(browser, small_address, painti
     page = browser.open(f"{small_address}?device=webgpu")
     page.choose("#paintings", paintings / "blue.png")
     page.wait(
-        "document.querySelector('#welcome-status').textContent.startsWith('blue is a style now')", seconds=200
+        "document.querySelector('#welcome-status').textContent.startsWith('Blue is a style now')", seconds=200
     )
     page.drop(picture("a.png", 48, 64))
     page.wait(
