@@ -11,7 +11,7 @@ const texts = {
   dropHere: "Drop your photos",
   dropPainting: "Drop a painting",
   dropPaintingHint: "to paint your photos in its style",
-  choosePainting: "Or begin with a painting of yours, as the style",
+  choosePainting: "Or use a painting of yours as the style",
   examples: "Or begin with one of these",
   stylesShown: "The styles",
   example: "Example: {name}",

@@ -19,6 +19,7 @@ from tests.fastnst.web.browser.page import Browser, Page
 from tests.fastnst.web.conftest import Serve
 from tests.fastnst.web.pictures import photo
 from tests.fastnst.web.test_page import QUICK, apart
+from tests.fastnst.web.test_page_anywhere import AXE
 
 SIZE = 128  # at which the page measures here: at 768 each painting takes seconds
 
@@ -159,6 +160,24 @@ def test_a_painting_may_come_first_and_is_pasted_where_the_styles_have_the_focus
     page.paste(paintings / "blue.png")
     page.wait("fastnst.studio.photos.length === 2")
     page.wait_painted()
+
+
+def test_paintings_and_the_full_size_hinder_no_one(page, paintings, picture, npm_modules):
+    axe = (npm_modules / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+    page.drop(picture("a.png", 700, 1000))
+    page.wait_painted()
+    drop_onto(page, "#styles-part", paintings / "blue.png")
+    page.wait("fastnst.studio.controls.style === 'blue'")
+    page.do("await page.setViewport({width: 390, height: 800})")
+    page.wait("!document.querySelector('#zoom').disabled")
+    page.evaluate("document.querySelector('#zoom').click()")
+    page.wait("fastnst.stage.isZoomed")
+    for scheme in ("light", "dark"):
+        page.do("await page.emulateMediaFeatures([{name: 'prefers-color-scheme', value}])", scheme)
+        assert page.do(AXE, axe) == []
+        wide = page.evaluate("return [document.documentElement.scrollWidth, innerWidth]")
+        assert wide[0] <= wide[1]
+    page.do("page.messages.length = 0")  # axe asks for what the policy forbids
 
 
 def test_what_is_no_painting_is_said(page, picture, tmp_path):
