@@ -19,7 +19,7 @@ $(foreach variable,STYLE DATA NAME CKPT MODEL ARGS FRESH,\
 	$(eval override $(variable) := $$(value $(variable)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve train export evaluate gallery test coverage check format bench clean
+.PHONY: help install demo serve train export evaluate gallery test coverage check docs format bench clean
 
 help:  ## Show this list
 	@echo 'make TARGET:'
@@ -77,11 +77,15 @@ test: install  ## Run the tests
 coverage: install  ## Run the tests and list the lines they miss
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-check: install  ## Check format, lint, types and the order of imports
+check: install  ## Check format, lint, types, the order of imports and the documentation site
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+
+docs: install  ## Write the documentation site to site-docs/; a warning is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 format: install  ## Format the code
 	@$(BIN)/ruff check --fix .
@@ -93,4 +97,4 @@ bench: install  ## Measure training and inference on this machine
 	@$(BIN)/python -m bench.stylize
 
 clean:  ## Remove the environment and the caches; trained styles stay
-	rm -rf .venv dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv dist site-docs .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
