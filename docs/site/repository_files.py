@@ -1,7 +1,7 @@
 """A MkDocs hook: pages and pictures of the site that lie elsewhere in the repository.
 
-A link that leaves docs/, such as `../checkpoints/gallery/wave.jpg`, works on a forge. On the site it leads to a
-copy of that file, which this hook adds; so no picture is committed twice.
+A link that leaves docs/, such as `../checkpoints/gallery/wave.jpg`, works on a forge. On the site it leads to
+a copy of that file, which this hook adds; so no picture is committed twice.
 """
 
 import re
