@@ -77,15 +77,15 @@ test: install  ## Run the tests
 coverage: install  ## Run the tests and list the lines they miss
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 
-check: install  ## Check format, lint, types, the order of imports and the documentation site
+check: install  ## Check format, lint, types and the order of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(MAKE) --no-print-directory docs
 
 docs: install  ## Write the documentation site to site-docs/; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo site-docs/index.html
 
 format: install  ## Format the code
 	@$(BIN)/ruff check --fix .

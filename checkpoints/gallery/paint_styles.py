@@ -5,6 +5,7 @@ The photos are in the public domain or CC0. The repository holds only the painte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,19 +26,11 @@ def main() -> None:
     The pictures stand beside this file. styles.jpg shows every strip, smaller, with the style's name.
     """
     gallery = Path(__file__).parent
-    photos = [
-        _at_height(Image.fromarray(photo))
-        for photo in (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.rocket())
-    ]
-    width = sum(photo.width for photo in photos) + GAP * (len(photos) - 1)
+    photos = sample_photos()
     strips = {}
     for style in BUNDLED_STYLES:
         stylizer = Stylizer(gallery.parent / f"{style}.onnx")
-        strip = Image.new("RGB", (width, HEIGHT), "white")
-        left = 0
-        for photo in photos:
-            strip.paste(Image.fromarray(stylizer(np.asarray(photo))), (left, 0))
-            left += photo.width + GAP
+        strip = beside([Image.fromarray(stylizer(np.asarray(photo))) for photo in photos])
         path = gallery / f"{style}.jpg"
         strip.save(path, quality=88)
         print(path)
@@ -45,6 +38,23 @@ def main() -> None:
     path = gallery / "styles.jpg"
     _together(strips).save(path, quality=86)
     print(path)
+
+
+def sample_photos() -> list[Image.Image]:
+    """Return the photos at the size of the gallery."""
+    photos = (skimage.data.astronaut(), skimage.data.coffee(), skimage.data.rocket())
+    return [_at_height(Image.fromarray(photo)) for photo in photos]
+
+
+def beside(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Return pictures of one height as one, with a gap of white between them."""
+    width = sum(picture.width + GAP for picture in pictures) - GAP
+    strip = Image.new("RGB", (width, pictures[0].height), "white")
+    left = 0
+    for picture in pictures:
+        strip.paste(picture, (left, 0))
+        left += picture.width + GAP
+    return strip
 
 
 def _together(strips: dict[str, Image.Image]) -> Image.Image:
