@@ -19,11 +19,13 @@ PAGES = (
     "checkpoints/README.md",
     "train/loss/COMPACT.md",
 )
+ICON = ROOT / "fastnst" / "web" / "page" / "icon.svg"
 LINK = re.compile(r"(?<=\]\()[^)#\s:]+(?=[)#])|(?<=(?:src|ref)=\")[^\"#:]+(?=[\"#])")
 
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the documents of other folders, and every file of the repository that a page links to."""
+    files.append(File.generated(config, "site/icon.svg", abs_src_path=str(ICON)))
     for path in PAGES:
         files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
     for page in list(files.documentation_pages()):
