@@ -19,7 +19,7 @@ $(foreach variable,STYLE DATA NAME CKPT MODEL ARGS FRESH,\
 	$(eval override $(variable) := $$(value $(variable)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve train export evaluate gallery test coverage check docs format bench clean
+.PHONY: help install demo serve train export evaluate gallery test coverage check docs release format bench clean
 
 help:  ## Show this list
 	@echo 'make TARGET:'
@@ -86,6 +86,9 @@ check: install  ## Check format, lint, types and the order of imports
 docs: install  ## Write the documentation site to site-docs/; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 	@echo site-docs/index.html
+
+release: install  ## Build and try what is released; uploads nothing
+	@.ci/release
 
 format: install  ## Format the code
 	@$(BIN)/ruff check --fix .
