@@ -65,7 +65,7 @@ evaluate: install  ## Measure the style MODEL=name-or-file of STYLE=painting.jpg
 		'make evaluate MODEL=name STYLE=painting.jpg DATA=folder' >&2; exit 2; }
 	@$(BIN)/python -m train.evaluate --model="$$MODEL" --style="$$STYLE" --data="$$DATA" $(ARGS)
 
-gallery: install  ## Repaint the pictures of both READMEs
+gallery: install  ## Repaint the pictures of the documents
 	@$(BIN)/python checkpoints/gallery/paint_styles.py
 	@$(BIN)/python checkpoints/gallery/paint_controls.py
 	@$(BIN)/python checkpoints/gallery/paint_page.py

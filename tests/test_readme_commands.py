@@ -1,4 +1,4 @@
-"""Every command that the READMEs show runs here, or is read by the command that it calls."""
+"""Every command that the documents show runs here, or is read by the command that it calls."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ import train.optimize.__main__
 from fastnst.cli import cli
 
 ROOT = Path(__file__).parent.parent
-READMES = ("README.md", "checkpoints/README.md")
+PAGES = ("index", "using", "control", "any-painting", "video", "page", "training", "quality", "comparison")
+DOCUMENTS = ("README.md", "checkpoints/README.md", *(f"docs/{page}.md" for page in PAGES))
 
 
 def blocks(language: str) -> list[str]:
-    texts = [(ROOT / name).read_text(encoding="utf-8") for name in READMES]
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in DOCUMENTS]
     return [block for text in texts for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
 
 
@@ -38,7 +39,7 @@ def shown_commands() -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The pictures that the READMEs speak of, and the programs that they call."""
+    """The pictures that the documents speak of, and the programs that they call."""
     monkeypatch.chdir(tmp_path)
     for name in (
         "photo.jpg",

@@ -1,4 +1,4 @@
-"""Paint the pictures of the README's "Control after training", on scikit-image's sample photos.
+"""Paint the pictures of docs/control.md, on scikit-image's sample photos.
 
 The photos are in the public domain or CC0. The repository holds only the painted results. The masks are soft
 ellipses, drawn by this script.

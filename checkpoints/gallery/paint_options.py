@@ -1,4 +1,4 @@
-"""Train one style at several strengths and brush sizes, and paint the README's pictures of them.
+"""Train one style at several strengths and brush sizes, and paint the pictures of them in docs/training.md.
 
     python checkpoints/gallery/paint_options.py painting.jpg folder-of-photos -- --images 500
 

@@ -1,4 +1,4 @@
-"""Show the page that `fastnst web` writes: a screenshot for the README, in Chromium, on a sample photo.
+"""Show the page that `fastnst web` writes: a screenshot for the documents, in Chromium, on a sample photo.
 
 The photo is scikit-image's coffee, CC0.
 """

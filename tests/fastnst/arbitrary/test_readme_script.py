@@ -1,4 +1,4 @@
-"""The README's script paints by the two files with ONNX Runtime Web, as ONNX Runtime does."""
+"""The documents' script paints by the two files with ONNX Runtime Web, as ONNX Runtime does."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def test_it_paints_as_onnx_runtime_does(pixels: np.ndarray, tmp_path: Path) -> N
         runtime = onnxruntime_web.find()
     except onnxruntime_web.NotAvailableError as error:
         pytest.skip(f"no ONNX Runtime Web: {error}")
-    (script,) = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (script,) = re.findall(
+        r"```js\n(.*?)```", (ROOT / "docs" / "any-painting.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     painting = stripes(80, 96, (10, 20, 90), (250, 210, 60))
     (tmp_path / "painting").write_bytes(with_alpha(painting))
     (tmp_path / "photo").write_bytes(with_alpha(pixels))
