@@ -5,7 +5,7 @@ for (const slider of document.querySelectorAll(".slider")) {
 }
 
 // Where each photo of a strip begins, and how wide it is.
-const PHOTOS = { astronaut: [0, 400], coffee: [408, 600], rocket: [1016, 599] };
+const PHOTOS = { astronaut: [0, 400], coffee: [408, 600], rocket: [1016, 600] };
 for (const choice of document.querySelectorAll(".photos input")) {
   choice.addEventListener("change", () => {
     const [left, wide] = PHOTOS[choice.value];
