@@ -14,8 +14,8 @@ reader sees: `0.42<!-- number: info wave quality.content_lost -->`. The shown di
     strength LEVEL           the style weight of a level of --strength
     parameters NETWORK       the parameters of a network
     pixels                   the most pixels of a picture, by default
-    speed COLUMN MODEL BASELINE SIZE
-                             `ms` or `ratio` of `python -m bench.stylize`: measured only with --slow
+    speed MODEL BASELINE SIZE
+                             the ratio of `python -m bench.stylize`: measured only with --slow
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _pixels() -> float:
     return MAX_PIXELS
 
 
-def _speed(column: str, model: str, baseline: str, size: str) -> float:
+def _speed(model: str, baseline: str, size: str) -> float:
     command = [
         sys.executable,
         "-m",
@@ -184,10 +184,9 @@ def _speed(column: str, model: str, baseline: str, size: str) -> float:
     ]
     printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     heading, row = printed.splitlines()[:2]
-    # Names of styles and columns have spaces: those of columns are joined, and columns counted from the end.
-    names = re.sub(r" (?=(?:ms|GB)\b)", "_", heading).split()
-    wanted = {"ms": "fastnst_ms", "ratio": "ratio"}[column]
-    return float(row.split()[names.index(wanted) - len(names)])
+    # The name of a style may have spaces, so the columns are counted from the end.
+    names = heading.replace("peak GB", "peak").split()
+    return float(row.split()[names.index("ratio") - len(names)])
 
 
 SOURCES: dict[str, Callable[..., float]] = {
@@ -209,7 +208,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m bench.numbers", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--slow", action="store_true", help="measure speed, too; some minutes")
+    parser.add_argument(
+        "--slow", action="store_true", help="measure speed, too, which needs a machine with nothing beside it"
+    )
     options = parser.parse_args()
     wrong = 0
     for number in of_all_documents():
