@@ -21,6 +21,7 @@ PAGES = (
 )
 ICON = ROOT / "fastnst" / "web" / "page" / "icon.svg"
 LINK = re.compile(r"(?<=\]\()[^)#\s:]+(?=[)#])|(?<=(?:src|ref)=\")[^\"#:]+(?=[\"#])")
+FOLDER = re.compile(r"(?<!!)\[(?P<name>[^\]\n]+)\]\((?P<target>[^)#\s:]+)\)")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -39,6 +40,10 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Let links that leave a document's folder lead to the site's copies."""
     depth = page.file.src_uri.count("/")
+    # A site has no page for a folder: its name stays.
+    markdown = FOLDER.sub(
+        lambda link: link["name"] if _is_folder(page.file.src_uri, link["target"]) else link[0], markdown
+    )
 
     def rewrite(match: re.Match[str]) -> str:
         path = _repository_path(page.file.src_uri, match[0])
@@ -49,11 +54,20 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def _repository_path(page: str, target: str) -> str | None:
     """The path on the site of the file that `target` names, as seen from `page`; None if it is no file."""
-    source = ROOT / page if page in PAGES else ROOT / "docs" / page
-    file = (source.parent / target).resolve()
+    file = _beside(page, target)
     if not file.is_file() or not file.is_relative_to(ROOT):
         return None
     if file == ROOT / "README.md":
         return "index.md"  # the site's first page tells what the README does
     path = file.relative_to(ROOT / "docs") if file.is_relative_to(ROOT / "docs") else file.relative_to(ROOT)
     return path.as_posix()
+
+
+def _is_folder(page: str, target: str) -> bool:
+    return _beside(page, target).is_dir()
+
+
+def _beside(page: str, target: str) -> Path:
+    """The place that `target` names, as seen from the source of `page`."""
+    source = ROOT / page if page in PAGES else ROOT / "docs" / page
+    return (source.parent / target).resolve()
