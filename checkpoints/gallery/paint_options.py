@@ -19,7 +19,7 @@ from PIL import Image
 from fastnst import Stylizer
 from fastnst.model import keys
 
-STRENGTHS = (4, 6, 9)
+STRENGTHS = (3, 5, 8)
 BRUSHES = (192, 384, 768)
 SIDE, GAP = 384, 8
 

