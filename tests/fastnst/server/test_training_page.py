@@ -60,6 +60,8 @@ def test_a_painting_becomes_a_style_by_the_keyboard_alone(
         return str(page.evaluate("return document.querySelector(value).textContent", selector))
 
     def looks_right(place: str) -> None:
+        identifiers = page.evaluate("return [...document.querySelectorAll('[id]')].map((each) => each.id)")
+        assert len(identifiers) == len(set(identifiers)), identifiers
         axe = str(npm_modules / "node_modules/axe-core/axe.min.js")
         for scheme in ("light", "dark"):
             page.do("await page.emulateMediaFeatures([{name: 'prefers-color-scheme', value}])", scheme)
@@ -77,7 +79,7 @@ def test_a_painting_becomes_a_style_by_the_keyboard_alone(
     page.drop(tmp_path / "My Painting!.png")
     assert page.evaluate("return document.querySelector('#style-name').value") == "my_painting_2"
     assert page.evaluate("return fastnst.studio.photos.length") == 0
-    page.wait("document.querySelector('#choose-painting img').naturalWidth === 83")
+    page.wait("document.querySelector('#painting-to-learn img').naturalWidth === 83")
     looks_right("before")
     tab_to("#qualities input")
     press("ArrowRight")
@@ -128,7 +130,9 @@ def test_a_painting_becomes_a_style_by_the_keyboard_alone(
 def test_every_text_of_the_view_is_in_its_file_and_is_used() -> None:
     view, texts = OWN / "training", re.compile(r"^  (\w+):", re.MULTILINE)
     own = set(texts.findall((view / "texts.js").read_text(encoding="utf-8")))
-    all_texts = own | set(texts.findall((PAGE / "texts.js").read_text(encoding="utf-8")))
+    of_page = set(texts.findall((PAGE / "texts.js").read_text(encoding="utf-8")))
+    assert not own & of_page
+    all_texts = own | of_page
     modules = [path for path in view.glob("*.js") if path.name != "texts.js"]
     others = "".join(path.read_text(encoding="utf-8") for path in modules)
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', others)) | set(re.findall(r'"(\w+)"', others))

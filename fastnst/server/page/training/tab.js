@@ -21,7 +21,7 @@ const SECTION = `
   <p class="notice" id="training-missing"></p>
   <article id="training-now" hidden></article>
   <form id="train">
-    <button type="button" id="choose-painting"><img alt="" hidden><span data-text="choosePainting"></span></button>
+    <button type="button" id="painting-to-learn"><img alt="" hidden><span data-text="paintingToLearn"></span></button>
     <div class="train-fields">
       <label class="field"><span data-text="styleName"></span>
         <input id="style-name" maxlength="60" autocomplete="off" spellcheck="false" required></label>
@@ -88,20 +88,20 @@ class TrainingView {
     if (files.length > 1) return this.#say(text("onePainting"), true);
     if (this.#$("#train").hidden) return this.#say(text("oneAtATime"), true);
     [this.#painting] = files;
-    const image = this.#$("#choose-painting img");
+    const image = this.#$("#painting-to-learn img");
     if (image.src) URL.revokeObjectURL(image.src);
     image.src = URL.createObjectURL(this.#painting);
     image.hidden = false;
     image.onerror = () => (image.hidden = true); // a format that the server reads and the browser does not
-    this.#$("#choose-painting span").textContent = this.#painting.name;
+    this.#$("#painting-to-learn span").textContent = this.#painting.name;
     this.#$("#style-name").value = suggested(this.#painting.name, (name) => this.#seen.has(name) || this.#hasStyle(name));
     this.#say("");
   }
 
   #forgetPainting() {
     this.#painting = null;
-    this.#$("#choose-painting img").hidden = true;
-    this.#$("#choose-painting span").textContent = text("choosePainting");
+    this.#$("#painting-to-learn img").hidden = true;
+    this.#$("#painting-to-learn span").textContent = text("paintingToLearn");
     this.#$("#style-name").value = "";
   }
 
@@ -111,7 +111,7 @@ class TrainingView {
     }
     addEventListener("hashchange", () => this.#show(location.hash === HASH));
     const input = this.#$("#painting-files");
-    this.#$("#choose-painting").addEventListener("click", () => input.click());
+    this.#$("#painting-to-learn").addEventListener("click", () => input.click());
     input.addEventListener("change", () => {
       const files = [...input.files];
       input.value = "";

@@ -8,7 +8,7 @@ addTexts({
   viewTrain: "New style",
   newStyle: "A new style from a painting",
   newStyleLead: "Give a painting, and this machine learns to paint as it is painted. You may close the page meanwhile.",
-  choosePainting: "Drop a painting, or choose one",
+  paintingToLearn: "Drop a painting, or choose one",
   styleName: "Name of the style",
   howThorough: "How thoroughly",
   qualityQuick: "Quick",
