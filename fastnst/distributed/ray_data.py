@@ -178,7 +178,7 @@ def _painted(
 
     # What is wrong with the style or an option is said here, in one line, before the cluster begins.
     painter(**{**options, "device": "cpu", "threads": 1})
-    fewest, most = (actors, actors) if isinstance(actors, int) else actors
+    fewest, most = _pool_size(actors, cpus) if isinstance(actors, int) else actors
     # An actor that holds a whole number of cores uses them all; parts of one are one thread.
     options = {"threads": max(1, int(cpus)), "device": "gpu" if gpus else "auto", **options}
     return dataset.map_batches(
@@ -190,3 +190,23 @@ def _painted(
         num_cpus=cpus,
         num_gpus=gpus,
     )
+
+
+def _pool_size(actors: int, cpus: float) -> tuple[int, int]:
+    """Return the fewest and the most actors, so that a core is left for reading and writing.
+
+    Where the actors took all cores, nothing would ever begin.
+
+    Raises:
+        FastnstError: If one actor takes all cores of a machine that is alone.
+    """
+    import ray
+
+    cores = ray.cluster_resources().get("CPU", 0)
+    if actors * cpus <= cores - 1:
+        return actors, actors
+    if cpus > cores - 1 and len(ray.nodes()) == 1 and cores > 0:
+        raise FastnstError(
+            f"an actor of {cpus:g} cores leaves none of {cores:g} for reading: give fewer, such as --cpus 0.5"
+        )
+    return 1, actors  # Ray adds others as cores are left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -36,6 +37,45 @@ def actors(mark: str) -> list[int]:
         except OSError:  # noqa: PERF203 - no process, or no longer
             continue
     return found
+
+
+def ray_batch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "examples" / "ray_batch.py", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+    return subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True)
+
+
+def test_a_column_is_painted_with_a_core_for_each_actor_and_goes_on(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    def photos(count: int) -> None:
+        images = []
+        for number in range(count):
+            Image.fromarray(pixels(40, 60, number)).save(tmp_path / "photo.png")
+            images.append((tmp_path / "photo.png").read_bytes())
+        table = pyarrow.table({"key": [*range(count)], "image": images})
+        pyarrow.parquet.write_table(table, tmp_path / "photos.parquet")
+
+    results = tmp_path / "painted"
+    # As many as there are cores: one must be left for reading.
+    options = [
+        "-m",
+        ROOT / "checkpoints" / "wave.onnx",
+        "-o",
+        results,
+        "--actors",
+        max(2, os.cpu_count() or 1),
+    ]
+    for count in (3, 5):
+        photos(count)
+        done = ray_batch(tmp_path / "photos.parquet", *options, "--image-column", "image", "--key", "key")
+        assert done.returncode == 0, done.stderr
+        found = pyarrow.parquet.read_table(results)
+        assert sorted(found["key"].to_pylist()) == [*range(count)]
+        assert found["error"].null_count == count
+    for image in found["painted"].to_pylist():
+        assert Image.open(io.BytesIO(image)).size == (60, 40)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="actors are found in /proc")
