@@ -113,6 +113,7 @@ def describe_any_painting(checkpoint: AnyPaintingCheckpoint, kind: str) -> dict[
     Raises:
         FastnstError: If the run's options are damaged.
     """
+    from train.arbitrary.any_painting_net import SHAPE
     from train.arbitrary.levels import PAINTING_SIZE
 
     record, options = checkpoint.record, checkpoint.record.options
@@ -121,7 +122,7 @@ def describe_any_painting(checkpoint: AnyPaintingCheckpoint, kind: str) -> dict[
             keys.FORMAT: FORMAT,
             keys.VERSION: fastnst.__version__,
             keys.KIND: kind,
-            **{f"network.{key}": value for key, value in checkpoint.network.shape._asdict().items()},
+            **{f"network.{key}": value for key, value in SHAPE._asdict().items()},
             keys.NETWORK_GRAIN: GRAIN,
             keys.NETWORK_PAINTING_SIZE: PAINTING_SIZE,
             keys.TRAINING_FINISHED: record.finished,

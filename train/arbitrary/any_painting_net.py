@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,14 +9,12 @@ from torch import Tensor, nn
 from train.arbitrary.colouring import Colouring
 from train.arbitrary.levels import LEVELS
 from train.arbitrary.painting_encoder import Statistics
-from train.network.instance_norm import InstanceNorm2d
 from train.network.layers import ResidualBlock, UpsampledConvNormReLU, WideBlock, pad_to_stride
 from train.network.shape import NetworkShape
 from train.network.wide_net import STRIDE, WideNet
 
-SHAPE = NetworkShape(width=16, residual_blocks=3, outer_kernel_size=5, wide_blocks=6)
-"""That of the default network, whose layers have the channels of `LEVELS`, with more blocks: it has to know
-more than one painting."""
+SHAPE = NetworkShape(width=16, residual_blocks=2, outer_kernel_size=5, wide_blocks=4)
+"""That of the default network, whose layers have the channels of `LEVELS`."""
 
 
 class AnyPaintingNet(WideNet):
@@ -30,42 +26,20 @@ class AnyPaintingNet(WideNet):
     of the painting at that size: fine layers take its grain and colours, coarse ones its shapes. Nothing else
     tells the network of the painting: no part of it can learn the paintings of training by heart.
 
-    Its weights have the names of `WideNet`'s, and a trained style's can start it (`begin_with`).
-
-    Args:
-        shape: Its shape, of the width of `SHAPE`.
+    Its weights have the names of `WideNet`'s, and a trained style's can start it.
     """
 
-    def __init__(self, shape: NetworkShape | None = None) -> None:
-        shape = SHAPE if shape is None else shape
-        super().__init__(*shape)
-        self.shape = shape
-        width = shape.width
-        self.draft = nn.Sequential(*(_ColouredWideBlock(6 * width) for _ in range(shape.wide_blocks)))
+    def __init__(self) -> None:
+        super().__init__(SHAPE.width, SHAPE.residual_blocks, SHAPE.outer_kernel_size, SHAPE.wide_blocks)
+        width = SHAPE.width
+        blocks = (_ColouredWideBlock(6 * width) for _ in range(SHAPE.wide_blocks))
+        self.draft = nn.Sequential(*blocks)
         self.from_eighth = _ColouredEnlargement(6 * width, 4 * width)
         self.revision = nn.Sequential(
-            *(_ColouredResidualBlock(4 * width, border="replicate") for _ in range(shape.residual_blocks))
+            *(_ColouredResidualBlock(4 * width, border="replicate") for _ in range(SHAPE.residual_blocks))
         )
         self.from_quarter = _ColouredEnlargement(4 * width, 2 * width)
         self.from_half = _ColouredEnlargement(2 * width, width)
-
-    @torch.no_grad()
-    def begin_with(self, state: Mapping[str, Tensor]) -> None:
-        """Take the weights of a network that may have fewer blocks, and paint as it does.
-
-        The blocks that it lacks add nothing at first.
-
-        Args:
-            state: Weights of a `WideNet` or an `AnyPaintingNet`, by their names in its `state_dict`.
-
-        Raises:
-            RuntimeError: If it has other channels, or more blocks.
-        """
-        had = shape_of(state)
-        for block in (*self.draft[had.wide_blocks :], *self.revision[had.residual_blocks :]):
-            assert isinstance(block, _ColouredWideBlock | _ColouredResidualBlock)
-            block.add_nothing()
-        self.load_state_dict({**self.state_dict(), **state})
 
     def forward(self, content: Tensor, painting: Statistics) -> Tensor:  # type: ignore[override]
         """Return the painted photos.
@@ -92,18 +66,7 @@ class AnyPaintingNet(WideNet):
         return x[..., :height, :width]
 
 
-def shape_of(state: Mapping[str, Tensor]) -> NetworkShape:
-    """Return the shape of the network that has these weights: `SHAPE` with as many blocks as there are."""
-    blocks = {name.split(".")[1] for name in state if name.startswith("draft.")}
-    residual = {name.split(".")[1] for name in state if name.startswith("revision.")}
-    return SHAPE._replace(wide_blocks=len(blocks), residual_blocks=len(residual))
-
-
 class _ColouredWideBlock(WideBlock):
-    def add_nothing(self) -> None:
-        """Begin as the identity."""
-        self.project.weight.zero_()
-
     def forward(self, x: Tensor, colouring: Colouring) -> Tensor:  # type: ignore[override]
         drawn = colouring(self.norm(self.depthwise(x)))
         residual: Tensor = self.project(F.relu(self.expand(drawn)))
@@ -111,13 +74,6 @@ class _ColouredWideBlock(WideBlock):
 
 
 class _ColouredResidualBlock(ResidualBlock):
-    def add_nothing(self) -> None:
-        """Begin by adding the painting's mean alone, to all places alike: the next norm subtracts it."""
-        norm = self.block[2]
-        assert isinstance(norm, InstanceNorm2d)
-        norm.weight.zero_()
-        norm.bias.zero_()
-
     def forward(self, x: Tensor, colouring: Colouring) -> Tensor:  # type: ignore[override]
         first, second, norm = self.block
         residual = _coloured(first, x, colouring)

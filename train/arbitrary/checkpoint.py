@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from fastnst.errors import FastnstError
-from train.arbitrary.any_painting_net import AnyPaintingNet, shape_of
+from train.arbitrary.any_painting_net import AnyPaintingNet
 from train.arbitrary.painting_encoder import PaintingEncoder
 
 KEY = "fastnst_any_painting"
@@ -82,16 +81,19 @@ def load_any_painting(path: Path) -> AnyPaintingCheckpoint:
         ) from error
     if not isinstance(state, dict) or KEY not in state:
         raise FastnstError(f"{path} is no checkpoint of `python -m train.arbitrary`")
-    encoder = PaintingEncoder()
+    network, encoder = AnyPaintingNet(), PaintingEncoder()
     try:
         if state[KEY]["format"] > FORMAT:
             raise FastnstError(f"{path} was written by a newer fastnst: update this one to read it")
         known = AnyPaintingRecord._fields  # what a later version adds is ignored
         record = AnyPaintingRecord(**{name: state[KEY][name] for name in known if name in state[KEY]})
-        weights = _part(state["state_dict"], "network.")
-        network = AnyPaintingNet(shape_of(weights))  # older ones have fewer blocks
-        network.load_state_dict(weights)
-        encoder.load_state_dict(_part(state["state_dict"], "encoder."))
+        for name, module in (("network.", network), ("encoder.", encoder)):
+            weights = {
+                key.removeprefix(name): value
+                for key, value in state["state_dict"].items()
+                if key.startswith(name)
+            }
+            module.load_state_dict(weights)
         steps = int(state["global_step"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
@@ -99,7 +101,3 @@ def load_any_painting(path: Path) -> AnyPaintingCheckpoint:
     return AnyPaintingCheckpoint(
         network.eval().requires_grad_(False), encoder.eval().requires_grad_(False), record, steps
     )
-
-
-def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter, ImageOps
 from torch import Tensor
 
 from fastnst.errors import FastnstError
+from train.arbitrary.hands import in_another_hand
 from train.arbitrary.levels import PAINTING_SIZE
 from train.generated.painting.__main__ import draw_abstract_painting
 from train.image_tensor import image_to_tensor
@@ -22,8 +23,9 @@ _KEPT_SIZE = 1100
 _GENERATED_SIZE = 900
 # How many paintings the project draws by itself, for more hands than the given paintings show.
 _GENERATED = 48
-# Parts of the chances: given paintings, drawn ones; the rest are photos as they are.
-_GIVEN, _DRAWN = 0.62, 0.23
+# Parts of the chances: given paintings, drawn ones; the rest are photos, most of them in another hand.
+_GIVEN, _DRAWN = 0.45, 0.1
+_OF_GIVEN_IN_ANOTHER_HAND, _OF_PHOTOS_IN_ANOTHER_HAND = 0.15, 0.75
 _SIZES = (512, 640, PAINTING_SIZE)
 
 
@@ -32,7 +34,8 @@ class Paintings:
 
     A handful of paintings shows few of the statistics that a user's painting may have. So their colours are
     exchanged, they are cropped, turned, stretched, smoothed, reduced to few tones or to grey, and put side by
-    side. Each is a pure function of its number: a resumed run sees the same.
+    side; and photos are painted in other hands (`train.arbitrary.hands`). Each is a pure function of its
+    number: a resumed run sees the same.
 
     Args:
         files: The given paintings.
@@ -75,19 +78,28 @@ class Paintings:
 
     def _one(self, random: np.random.Generator) -> Image.Image:
         kind = random.random()
-        if kind < _GIVEN or (not self._photos and kind > _GIVEN + _DRAWN):
-            return self._given[int(random.integers(len(self._given)))]
+        if kind < _GIVEN:
+            return self._given_one(random, _OF_GIVEN_IN_ANOTHER_HAND)
         if kind < _GIVEN + _DRAWN:
             number = int(random.integers(_GENERATED))
             if number not in self._drawn:
                 self._drawn[number] = Image.fromarray(draw_abstract_painting(number, _GENERATED_SIZE))
             return self._drawn[number]
+        if not self._photos:
+            return self._given_one(random, 1.0)
         try:
-            return Image.fromarray(
-                whole_photo(self._photos[int(random.integers(len(self._photos)))], _KEPT_SIZE)
-            )
+            photo = whole_photo(self._photos[int(random.integers(len(self._photos)))], _KEPT_SIZE)
         except UnreadablePhotoError:
-            return self._given[int(random.integers(len(self._given)))]
+            return self._given_one(random, 1.0)
+        return _perhaps_in_another_hand(Image.fromarray(photo), random, _OF_PHOTOS_IN_ANOTHER_HAND)
+
+    def _given_one(self, random: np.random.Generator, chance: float) -> Image.Image:
+        image = self._given[int(random.integers(len(self._given)))]
+        return _perhaps_in_another_hand(image, random, chance)
+
+
+def _perhaps_in_another_hand(image: Image.Image, random: np.random.Generator, chance: float) -> Image.Image:
+    return in_another_hand(image, random) if random.random() < chance else image
 
 
 def _resized(image: Image.Image, longer_side: int, stretch: float = 1.0) -> Image.Image:

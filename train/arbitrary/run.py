@@ -16,6 +16,7 @@ from torch import Tensor
 
 import fastnst
 from fastnst.errors import FastnstError
+from train.arbitrary.any_painting_net import SHAPE
 from train.arbitrary.checkpoint import (
     FORMAT,
     AnyPaintingCheckpoint,
@@ -36,7 +37,6 @@ from train.machine.free_cores import ThreadBalance
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.precision import resolve_accelerator, resolve_precision
 from train.machine.stop_signal import StopSignal
-from train.network.shape import NETWORKS
 from train.network.trained_weights import read_trained_weights
 from train.photos.data_module import PhotoDataModule
 from train.photos.folder import PhotoFolder
@@ -231,7 +231,7 @@ def _start(start: str, photos: TrainingPhotos, encoder: PaintingEncoder) -> Mapp
     if not start:
         return None
     weights = read_trained_weights(start)
-    if weights.shape != NETWORKS["wide"]:
+    if weights.shape != SHAPE:
         raise FastnstError(f"--start {start} is another network than the default one: {weights.shape}")
     return weights.state
 

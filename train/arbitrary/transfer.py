@@ -40,7 +40,7 @@ class AnyPaintingTransfer(NetworkTraining):
         max_steps: Optimizer steps in all.
         precision: Lightning's name of the arithmetic.
         record: What the checkpoint says of the run.
-        start: Weights that the network begins with (`AnyPaintingNet.begin_with`); random ones by default.
+        start: Weights of a trained style that the network starts from; random ones by default.
     """
 
     def __init__(
@@ -54,10 +54,9 @@ class AnyPaintingTransfer(NetworkTraining):
         record: AnyPaintingRecord,
         start: Mapping[str, Tensor] | None = None,
     ) -> None:
-        network = AnyPaintingNet()
+        super().__init__(config, AnyPaintingNet(), loss, max_steps, precision)
         if start is not None:
-            network.begin_with(start)
-        super().__init__(config, network, loss, max_steps, precision)
+            self.network.load_state_dict(start)
         self.encoder = encoder
         self.record = record
         self._paintings = paintings
