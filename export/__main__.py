@@ -1,8 +1,13 @@
 """Run the exporter's command line: `python -m export checkpoints/kandinsky.ckpt`."""
 
-import sys
+from train.machine.quick_end import end_with
 
-from export.cli import main
+
+def _main() -> int:
+    from export.cli import main
+
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(_main)

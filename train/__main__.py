@@ -1,8 +1,13 @@
 """Run the training command line: `python -m train --style painting.jpg`."""
 
-import sys
+from train.machine.quick_end import end_with
 
-from train.cli import main
+
+def _main() -> int:
+    from train.cli import main
+
+    return main()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(_main)
