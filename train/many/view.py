@@ -133,8 +133,9 @@ def _described(run: StyleRun) -> str:
         return "measuring"
     losses = ", ".join(f"{name} {value:.3f}" for name, value in told["losses"].items() if value is not None)
     rate = told["images_per_second"] or 0.0
-    left = clock(told["seconds_left"] or 0.0)
-    return f"step {told['step']}/{told['steps']}, {left} left, {rate:.3g} images/s, {losses}"
+    left = told["seconds_left"]
+    time_left = "" if left is None else f"{clock(left)} left, "
+    return f"step {told['step']}/{told['steps']}, {time_left}{rate:.3g} images/s, {losses}"
 
 
 def _quality(run: StyleRun) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-# The network's strides divide it, and VGG can pool it four times.
-_LEAST_SIDE = 32
+LEAST_SIDE = 32
+"""The least side of crops in pixels: the network's strides divide it, and VGG can pool it four times."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class CropSchedule:
     def sides(self) -> tuple[int, ...]:
         """The crops' side in each stage, from the smallest to the largest."""
         sides = [self.image_size // 2**halvings for halvings in range(self.stages - 1, -1, -1)]
-        return tuple(side for side in sides if side >= _LEAST_SIDE or side == self.image_size)
+        return tuple(side for side in sides if side >= LEAST_SIDE or side == self.image_size)
 
     @property
     def starts(self) -> tuple[int, ...]:
@@ -57,12 +56,12 @@ class CropSchedule:
             done += max(0, min(step, end) - start) * side**2
         return done / total
 
-    def remaining(self, step: int, costs: Mapping[int, float]) -> float:
-        """Return what the steps from `step` on cost together.
+    def remaining(self, step: int) -> dict[int, int]:
+        """Return how many steps of each size are left, by the side of their crops.
 
         Args:
             step: From 0.
-            costs: The cost of a step by the side of its crops.
         """
         stages = zip(self.sides, pairwise(self.starts), strict=True)
-        return sum((end - min(max(step, start), end)) * costs[side] for side, (start, end) in stages)
+        left = {side: end - min(max(step, start), end) for side, (start, end) in stages}
+        return {side: steps for side, steps in left.items() if steps}

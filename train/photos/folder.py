@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import datasets
+import numpy as np
 
 from fastnst.errors import FastnstError
 from train.photos.photo import PHOTO_SUFFIXES, Photo, readable_photos
@@ -47,16 +47,20 @@ class PhotoFolder:
         first = first_readable(names, max(1, held_out), seed)
         self.validation: tuple[Photo, ...] = tuple(first[:held_out])
         taken = {photo.name for photo in self.validation}
-        self._photos = datasets.Dataset.from_dict(
-            {"image": [name for name in names if name not in taken]},
-            features=datasets.Features({"image": datasets.Image(decode=False)}),
-        )
+        encoded = [name.encode() for name in names if name not in taken]
+        # One block of bytes: processes that decode share it, while they would each come to copy a list.
+        self._names = b"".join(encoded)
+        self._ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
 
     def __len__(self) -> int:
-        return len(self._photos)
+        return len(self._ends)
 
     def __getitem__(self, index: int) -> Photo:
-        path = self._photos[index]["image"]["path"]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there is no photo {index} of {len(self)}")
+        index %= len(self)
+        start = self._ends[index - 1] if index else 0
+        path = self._names[start : self._ends[index]].decode()
         return Photo(path, path)
 
 

@@ -7,9 +7,7 @@ import logging
 import re
 from pathlib import Path
 
-import datasets
 import numpy as np
-from huggingface_hub import HfApi
 from numpy.typing import NDArray
 
 from fastnst.errors import FastnstError
@@ -73,6 +71,8 @@ def open_training_photos(config: TrainingConfig) -> tuple[TrainingConfig, Traini
             "--generated-share mixes generated photos with your own: give their folder with DATA (--data)"
         )
     say_once(f"looking for {DEFAULT_DATA} on the Hugging Face hub")
+    from huggingface_hub import HfApi  # only where the hub is asked: it takes time to import
+
     try:
         answer_within(_HUB_SECONDS, lambda: HfApi().dataset_info(DEFAULT_DATA, timeout=_HUB_SECONDS))
         photos = open_photos(DEFAULT_DATA, validation_photos=held_out)
@@ -123,8 +123,6 @@ def open_photos(
         if Path(data).is_dir():
             _log.info("generating the photos; the folder of this name is ./%s", data)
         return GeneratedPhotos(validation_photos)
-    if datasets.config.HF_DATASETS_DISABLE_PROGRESS_BARS is None:  # the user has not asked for them
-        datasets.disable_progress_bars()
     path = Path(data).expanduser()
     shards = 0
     if path.is_dir():

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import datasets
-from datasets.utils.file_utils import xopen
+from typing import TYPE_CHECKING, Any
 
 from fastnst.errors import FastnstError
 from train.photos.photo import Photo, readable_photos
 from train.photos.shards import READERS, names_shards, shard_patterns
+
+if TYPE_CHECKING:  # it takes most of a second to import, which folders of photos need not wait for
+    import datasets
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +82,10 @@ class PhotoStream:
         Raises:
             FastnstError: If the data set is unknown, cannot be reached, or holds no photos.
         """
+        import datasets
+
+        if datasets.config.HF_DATASETS_DISABLE_PROGRESS_BARS is None:  # the user has not asked for them
+            datasets.disable_progress_bars()
         local = Path(data).is_dir()
         by_name = not local and names_shards(data)
         if by_name:
@@ -188,6 +192,8 @@ class PhotoStream:
 
 def _image_column_only(dataset: datasets.IterableDataset, name: str) -> datasets.IterableDataset:
     """Return a data set with nothing but its image column, undecoded."""
+    import datasets
+
     features = dataset.features or {}
     typed = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
     binary = [column for column, feature in features.items() if _holds_bytes(feature)]
@@ -201,6 +207,8 @@ def _image_column_only(dataset: datasets.IterableDataset, name: str) -> datasets
 def _holds_bytes(feature: Any) -> bool:
     if isinstance(feature, Mapping):
         return set(feature) == {"bytes", "path"}
+    import datasets
+
     return isinstance(feature, datasets.Value) and feature.dtype in ("binary", "large_binary")
 
 
@@ -211,6 +219,8 @@ def _photo(value: Any, place: str) -> Photo:
     content, path = value.get("bytes"), value.get("path")
     name = f"{Path(path).name} ({place})" if path else place
     if content is None and path and "://" in path:  # a hub repository that is a folder of photos
+        from datasets.utils.file_utils import xopen
+
         with xopen(path, "rb") as file:
             content = file.read()
     return Photo(name, content if content is not None else path)

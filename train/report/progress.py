@@ -17,6 +17,7 @@ from tqdm import tqdm
 from fastnst.terminal import one_line
 from train.config import TrainingConfig
 from train.network.record import Quality
+from train.report.time_left import TimeLeft
 from train.step.network_training import NetworkTraining
 from train.terminal import clock, has_events, tell
 
@@ -100,8 +101,8 @@ class TrainingProgress(ProgressBar):
         self._bar: tqdm[Any] | None = None
         self._enabled = True
         self._shown = self._started = 0.0
-        self._shown_step = self._first_step = 0
-        self._costs: dict[int, float] = {}
+        self._shown_step = 0
+        self._time_left: TimeLeft | None = None
 
     def disable(self) -> None:
         """Show nothing: Lightning calls this on all processes but the first."""
@@ -120,8 +121,9 @@ class TrainingProgress(ProgressBar):
         """Open the bar at the step that the run goes on from."""
         super().on_train_start(trainer, pl_module)
         assert isinstance(pl_module, NetworkTraining)
-        self._shown_step = self._first_step = trainer.global_step
-        self._costs = pl_module.step_costs()
+        self._shown_step = trainer.global_step
+        tried = pl_module.try_small_step(trainer.global_step)
+        self._time_left = TimeLeft(pl_module.schedule, trainer.global_step, tried)
         self._started = time.monotonic()
         if self._enabled and sys.stderr.isatty() and not has_events():
             self._bar = tqdm(
@@ -136,6 +138,8 @@ class TrainingProgress(ProgressBar):
         """Show the step when it is time."""
         now = time.monotonic()
         step = trainer.global_step
+        assert self._time_left is not None
+        self._time_left.done(step)
         wait = _LINE_SECONDS
         if has_events():
             wait = _EVENT_SECONDS
@@ -152,9 +156,7 @@ class TrainingProgress(ProgressBar):
         rate = images / max(now - max(self._shown, self._started), 1e-9)
         self._shown, self._shown_step = now, step
         schedule = pl_module.schedule
-        remaining = schedule.remaining(step, self._costs)
-        spent = schedule.remaining(self._first_step, self._costs) - remaining
-        left = (now - self._started) * remaining / max(spent, 1e-9)
+        left = self._time_left.seconds()
         if tell(
             "progress",
             step=step,
@@ -167,7 +169,9 @@ class TrainingProgress(ProgressBar):
         ):
             return
         size = f"{schedule.side(step - 1)} px, " if len(schedule.sides) > 1 else ""
-        status = f"{size}{rate:.3g} images/s, {_described(losses)}, {clock(left)} left"
+        status = f"{size}{rate:.3g} images/s, {_described(losses)}"
+        if left is not None:
+            status += f", {clock(left)} left"
         if self._bar is not None:
             self._bar.set_postfix_str(f"step {step}/{trainer.max_steps}, {status}", refresh=False)
             self._bar.update(schedule.progress(step) - self._bar.n)

@@ -14,7 +14,7 @@ from train.config import Decay, TrainingConfig
 from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
 from train.loss.stability_loss import Disturbance, disturb
 from train.network.wide_net import WideNet
-from train.photos.crop_schedule import CropSchedule
+from train.photos.crop_schedule import LEAST_SIDE, CropSchedule
 from train.step.muon import Muon
 
 # Steps from one comparison with a changed photo to the next.
@@ -79,31 +79,36 @@ class NetworkTraining(pl.LightningModule):
         """Keep the time, for the checkpoints that callbacks write."""
         self.seconds = self._seconds_before + time.monotonic() - self._started
 
-    def step_costs(self) -> dict[int, float]:
-        """Return what a step costs by the side of its crops, for estimates of the time left.
+    def try_small_step(self, step: int) -> tuple[int, float] | None:
+        """Try a step with a crop smaller than those of the run, for estimates of the time left.
 
-        A step of half the side costs more than a quarter; how much more depends on the processor. So a run
-        on one CPU with several sizes tries a step of each. Elsewhere the cost is the number of pixels.
+        Only a run on one CPU, with crops of several sizes to come, needs it.
+
+        Args:
+            step: The step that the run goes on from.
+
+        Returns:
+            The side of the crop and the processor's seconds; None if there was no need.
         """
-        sides = self.schedule.sides
-        costs = {side: float(side**2) for side in sides}
-        if len(sides) == 1 or self.device.type != "cpu" or self.trainer.world_size > 1:
-            return costs
-        seconds = {side: self._time_step(side) for side in (sides[0], *sides)}  # the first warms up
-        self.zero_grad()
-        return seconds if all(seconds.values()) else costs
-
-    def _time_step(self, side: int) -> float:
+        sizes = self.schedule.remaining(step)
+        side = self.schedule.sides[0] // 2
+        if len(sizes) < 2 or side < LEAST_SIDE or self.device.type != "cpu" or self.trainer.world_size > 1:
+            return None
         content = torch.rand(
             self.config.batch_size, 3, side, side, generator=torch.Generator().manual_seed(0)
-        )
-        started = time.monotonic()
+        ).contiguous(memory_format=torch.channels_last)
+        seconds = [self._try_step(content) for _ in range(2)][-1]  # the first one warms up
+        self.zero_grad()
+        return (side, seconds) if seconds else None
+
+    def _try_step(self, content: Tensor) -> float:
+        started = time.process_time()
         with self.trainer.precision_plugin.forward_context():
-            loss = self.example_loss(content.contiguous(memory_format=torch.channels_last))
+            loss = self.example_loss(content)
         if loss is None:
             return 0.0
         torch.autograd.backward(loss)
-        return time.monotonic() - started
+        return time.process_time() - started
 
     def example_loss(self, content: Tensor) -> Tensor | None:
         """Return the loss of photos, (N, 3, S, S) in [0, 1], without any effect on the training.

@@ -2,7 +2,6 @@ import logging
 import os
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pytest
 
@@ -98,14 +97,19 @@ def test_a_scan_is_logged_and_nothing_printed(tmp_path, caplog, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_paths_and_not_photos_are_held(tmp_path, monkeypatch):
-    """A folder of a hundred thousand photos must not be copied into the cache of `datasets`."""
-    cache = tmp_path / "cache"
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
-    write_folder(tmp_path / "photos", 4)
-    photos = open_photos(str(tmp_path / "photos"), validation_photos=1)
+def test_paths_and_not_photos_are_held(tmp_path):
+    write_folder(tmp_path, 5)
+    unusual = "zürich\nat night.jpg"
+    (tmp_path / unusual).write_bytes(make_jpeg(8, 8))
+    photos = open_photos(str(tmp_path), validation_photos=1)
+    assert len(photos) == len(list(photos)) == 5
+    held = {photo.name for photo in photos.validation}
+    assert [photo.name for photo in photos] == sorted(set(map(str, tmp_path.iterdir())) - held)
+    assert photos[-1] == photos[4]
     assert photos[0].source == photos[0].name
-    assert not cache.exists()
+    for index in (5, -6):
+        with pytest.raises(IndexError):
+            photos[index]
 
 
 def test_corrupt_validation_photos_are_replaced(tmp_path):

@@ -53,7 +53,7 @@ def test_without_a_terminal_a_line_comes_every_few_seconds_and_at_the_end(show, 
     losses = tiny_module.losses
     status = f"2 images/s, content {losses.content:.3f}, style {losses.style:.4f}"
     assert lines == [
-        f"step 1/16: {status}, 0:15 left",
+        f"step 1/16: {status}",
         "preview: grid.png",
         f"step 6/16: {status}, 0:10 left",
         f"step 11/16: {status}, 0:05 left",
@@ -74,44 +74,46 @@ def test_on_a_terminal_there_is_a_bar_with_speed_losses_and_the_time_left(show):
     assert re.search(r"[\r\n]preview: grid.png\n", drawn)
 
 
+def test_with_growing_crops_a_line_has_their_size(show):
+    lines = show(tty=False, steps=100, seconds=1, size=64, stages=2).splitlines()
+    assert "32 px, 2 images/s" in lines[0]
+    (middle,) = [line for line in lines if line.startswith("step 81/100")]
+    assert "64 px, 2 images/s" in middle
+
+
 def test_a_resumed_run_counts_its_own_steps_for_the_speed_and_the_time_left(show):
     lines = show(tty=False, first=1000, steps=1011, seconds=1).splitlines()
-    assert [re.sub(r"content.*\d{4}, ", "", line) for line in lines] == [
-        "step 1001/1011: 2 images/s, 0:10 left",
+    assert [re.sub(r", content.*\d{4}", "", line) for line in lines] == [
+        "step 1001/1011: 2 images/s",
         "step 1006/1011: 2 images/s, 0:05 left",
         "step 1011/1011: 2 images/s, 0:00 left",
     ]
 
 
-def test_with_growing_crops_the_time_left_counts_what_a_step_of_each_size_takes(
-    show, tiny_module, monkeypatch
-):
-    monkeypatch.setattr(tiny_module, "step_costs", lambda: {32: 0.2, 64: 0.6})
-    # 80 steps of 32 px, and 20 of 64 px, which have four times the pixels.
-    lines = show(tty=False, steps=100, seconds=1, size=64, stages=2).splitlines()
-    assert "32 px, 2 images/s" in lines[0]
-    (middle,) = [line for line in lines if line.startswith("step 81/100")]
-    assert "64 px" in middle
-    # 81 steps have taken 81 s for 83/140 of the cost.
-    assert middle.endswith("0:56 left")
+def test_a_small_step_is_tried_and_leaves_no_trace(tiny, tmp_path, train, monkeypatch):
+    found = []
+    original = StyleTransfer.try_small_step
 
-
-def test_a_step_of_each_size_is_tried_and_leaves_no_trace(tiny, tmp_path, train, monkeypatch):
-    found = {}
-    original = StyleTransfer.step_costs
-
-    def keep(self):
+    def keep(self, step):
         before = {name: value.clone() for name, value in self.state_dict().items()}
-        found["costs"] = original(self)
+        found.append(original(self, step))
         assert all(parameter.grad is None for parameter in self.parameters())
         for name, value in self.state_dict().items():
             assert torch.equal(value, before[name])
-        return found["costs"]
+        return found[-1]
 
-    monkeypatch.setattr(StyleTransfer, "step_costs", keep)
-    assert train(tiny.arguments(tmp_path, image_size=64, crop_stages=2))[0] == 0
-    assert set(found["costs"]) == {32, 64}
-    assert all(0 < seconds < 60 for seconds in found["costs"].values())  # seconds, not pixels
+    monkeypatch.setattr(StyleTransfer, "try_small_step", keep)
+    assert train(tiny.arguments(tmp_path, image_size=128, crop_stages=2))[0] == 0
+    ((side, seconds),) = found
+    assert side == 32
+    assert 0 < seconds < 60
+
+
+def test_no_step_is_tried_where_one_size_is_left(tiny_module):
+    tiny_module.schedule = CropSchedule(128, 2, 100)
+    assert tiny_module.try_small_step(80) is None
+    tiny_module.schedule = CropSchedule(128, 1, 100)
+    assert tiny_module.try_small_step(0) is None
 
 
 def test_processes_other_than_the_first_show_nothing(show):
