@@ -228,12 +228,19 @@ class PerceptualLoss(nn.Module):
                 found[scale, layer] = gram_matrix(features[layer])
         return found
 
+    @torch.no_grad()
+    def photo_features(self, content: Tensor) -> dict[str, Tensor]:
+        """Return what the content term compares with, of photos of shape (N, 3, H, W), RGB in [0, 1]."""
+        return self.features(content, self.content_layers)
+
     def forward(
         self,
         stylized: Tensor,
         content: Tensor,
         disturbed: tuple[Tensor, Disturbance] | None = None,
         targets: StyleTargets | None = None,
+        *,
+        photo: Mapping[str, Tensor] | None = None,
     ) -> PerceptualLosses:
         """Compare stylised images with their photos and with the painting.
 
@@ -242,6 +249,7 @@ class PerceptualLoss(nn.Module):
             content: The photos, of the same shape.
             disturbed: Stylised photos that changed a little, and the change, for the stability.
             targets: Those of other paintings, one for each photo; by default the painting's.
+            photo: What `photo_features` returned, where several pictures of the same photos are compared.
 
         Returns:
             The total and its terms.
@@ -252,8 +260,8 @@ class PerceptualLoss(nn.Module):
         if stylized.shape != content.shape:
             raise ValueError(f"stylized is {tuple(stylized.shape)} but content is {tuple(content.shape)}")
         features = self.features
-        with torch.no_grad():
-            photo = features(content, self.content_layers)
+        if photo is None:
+            photo = self.photo_features(content)
         scales = usable_scales(self.style_scales, stylized)
         pictures = {scale: reduced(stylized, scale) for scale in scales}
         found = features(stylized, (*self.content_layers, *self.style_layers))

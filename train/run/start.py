@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -86,8 +86,7 @@ def choose_start(
     if len(starts) > 1:
         say_once(f"comparing the painting with {len(starts)} bundled styles")
         shown = validation_images(photos, _COMPARED_SIZE)[:_COMPARED_PHOTOS]
-        content = [image_to_tensor(photo) for photo in shown]
-        chosen = min(starts, key=lambda weights: _mean_loss(weights, loss, content))
+        chosen = _best(starts, [_LossOnPhoto(loss, image_to_tensor(photo)) for photo in shown])
     if config.init == AUTO:
         say_once(f"starting from the bundled style {chosen.name} (--init none starts from nothing)")
     else:
@@ -95,13 +94,34 @@ def choose_start(
     return chosen
 
 
-@torch.no_grad()
-def _mean_loss(weights: TrainedWeights, loss: PerceptualLoss, photos: Sequence[Tensor]) -> float:
-    with torch.device("meta"):  # no random numbers for weights that are replaced at once
-        network = build_network(weights.shape)
-    network.load_state_dict(weights.state, assign=True)
-    network.to(memory_format=torch.channels_last)
-    return fmean(loss(network(photo), photo).total.item() for photo in photos)
+class _LossOnPhoto:
+    """The loss of bundled styles on one photo."""
+
+    def __init__(self, loss: PerceptualLoss, photo: Tensor) -> None:
+        self._loss, self._photo = loss, photo
+        self._features = loss.photo_features(photo)
+
+    @torch.no_grad()
+    def __call__(self, weights: TrainedWeights) -> float:
+        with torch.device("meta"):  # no random numbers for weights that are replaced at once
+            network = build_network(weights.shape)
+        network.load_state_dict(weights.state, assign=True)
+        network.to(memory_format=torch.channels_last)
+        return self._loss(network(self._photo), self._photo, photo=self._features).total.item()
+
+
+def _best(starts: Sequence[TrainedWeights], losses: Sequence[_LossOnPhoto]) -> TrainedWeights:
+    """Return the weights with the least loss, summed over the photos."""
+    first, *others = losses
+    ranked = sorted(((first(weights), number) for number, weights in enumerate(starts)))
+    chosen, least = starts[0], math.inf
+    for loss, number in ranked:
+        if loss >= least:
+            break  # no loss is negative: neither this one nor the next ones can be less
+        total = loss + sum(other(starts[number]) for other in others)
+        if total < least:
+            chosen, least = starts[number], total
+    return chosen
 
 
 def _options(shape: NetworkShape) -> str:

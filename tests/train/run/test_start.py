@@ -1,5 +1,6 @@
 import hashlib
 import os
+import random
 from pathlib import Path
 from statistics import fmean
 
@@ -301,3 +302,20 @@ def test_random_weights_stay_as_they_are(bundled, tiny, tiny_module):
         torch.manual_seed(3)
         for name, value in build_network(tiny_module.config.network_shape).state_dict().items():
             assert torch.equal(value, started.network.state_dict()[name])
+
+
+def test_the_comparison_finds_the_least_sum_and_leaves_out_what_cannot_be_it():
+    generator = random.Random(0)
+    for _ in range(50):
+        first, second = ({name: generator.random() for name in "abcdef"} for _ in range(2))
+        asked = []
+
+        def on_second(name, second=second, asked=asked):
+            asked.append(name)
+            return second[name]
+
+        sums = {name: first[name] + second[name] for name in "abcdef"}
+        least = min(sums.values())
+        assert sums[start_module._best("abcdef", [first.get, on_second])] == least
+        assert set(asked) >= {name for name in "abcdef" if first[name] < least}
+        assert len(asked) <= 1 + sum(first[name] < first[asked[0]] + second[asked[0]] for name in "abcdef")
