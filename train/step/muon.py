@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -81,37 +81,66 @@ class Muon(Optimizer):
         return loss
 
     def _orthogonal_step(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
-        by_shape: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
+        if not parameters:
+            return
+        gradients = [_gradient(parameter) for parameter in parameters]
         for parameter in parameters:
-            gradient = parameter.grad
-            assert gradient is not None
             state = self.state[parameter]
             if not state:
                 state["momentum"] = torch.zeros_like(parameter)
-            state["momentum"].lerp_(gradient, 1 - group["momentum"])
-            direction = gradient.lerp(state["momentum"], group["momentum"])
+        momenta = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        directions = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        by_shape: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
+        for parameter, direction in zip(parameters, directions, strict=True):
             by_shape.setdefault(parameter.shape, []).append((parameter, direction))
         # Kernels of one shape are stacked: ten residual convolutions become one product.
-        for shape, members in by_shape.items():
-            matrices = torch.stack([direction.reshape(shape[0], -1) for _, direction in members])
+        stacks = [
+            torch.stack([direction.reshape(shape[0], -1) for _, direction in members])
+            for shape, members in by_shape.items()
+        ]
+        for members, matrices, updates in zip(
+            by_shape.values(), stacks, orthogonalize_all(stacks), strict=True
+        ):
             factor = _ADAMS_SIZE * math.sqrt(max(matrices.shape[1:]))
-            for (parameter, _), update in zip(members, orthogonalize(matrices), strict=True):
-                parameter.add_(update.view(shape).to(parameter.dtype), alpha=-group["lr"] * factor)
+            for (parameter, _), update in zip(members, updates, strict=True):
+                parameter.add_(update.view(parameter.shape).to(parameter.dtype), alpha=-group["lr"] * factor)
 
     def _adam_step(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
+        if not parameters:
+            return
         first, second = group["betas"]
+        gradients = [_gradient(parameter) for parameter in parameters]
         for parameter in parameters:
-            gradient = parameter.grad
-            assert gradient is not None
             state = self.state[parameter]
             if not state:
                 state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
                 state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-            state["step"] += 1
-            state["mean"].lerp_(gradient, 1 - first)
-            state["square"].lerp_(gradient.square(), 1 - second)
-            root = (state["square"] / (1 - second ** state["step"])).sqrt_().add_(1e-8)
-            parameter.sub_(group["lr"] * (state["mean"] / (1 - first ** state["step"])) / root)
+        states = [self.state[parameter] for parameter in parameters]
+        steps, means, squares = ([state[name] for state in states] for name in ("step", "mean", "square"))
+        torch._foreach_add_(steps, 1)
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - second)
+        roots = torch._foreach_div(squares, _bias_corrections(second, steps))
+        torch._foreach_sqrt_(roots)
+        torch._foreach_add_(roots, 1e-8)
+        updates = torch._foreach_div(means, _bias_corrections(first, steps))
+        torch._foreach_mul_(updates, group["lr"])
+        torch._foreach_div_(updates, roots)
+        torch._foreach_sub_(parameters, updates)
+
+
+def _bias_corrections(beta: float, steps: list[Tensor]) -> Sequence[Tensor]:
+    """Return `1 - beta^step` for each count of steps."""
+    corrections = torch._foreach_neg(torch._foreach_pow(beta, steps))
+    torch._foreach_add_(corrections, 1)
+    return corrections
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    gradient = parameter.grad
+    assert gradient is not None
+    return gradient
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
@@ -127,19 +156,35 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     Returns:
         Float32 of the same shape: the same singular vectors, with values between about 0.7 and 1.2.
     """
+    return orthogonalize_all([matrices])[0]
+
+
+def orthogonalize_all(stacks: Sequence[Tensor]) -> list[Tensor]:
+    """Do as `orthogonalize` with several stacks; those with square matrices of one size share the rounds."""
+    wide, squares = [], []
+    by_side: dict[int, list[int]] = {}
+    for number, matrices in enumerate(stacks):
+        x = matrices.float()
+        x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-20)
+        wide.append(x.transpose(1, 2) if x.shape[1] > x.shape[2] else x)
+        squares.append(wide[-1] @ wide[-1].transpose(1, 2))
+        by_side.setdefault(squares[-1].shape[1], []).append(number)
+    results = list(wide)
+    for numbers in by_side.values():
+        product = _product_of_rounds(torch.cat([squares[number] for number in numbers]))
+        for number, part in zip(numbers, product.split([len(wide[n]) for n in numbers]), strict=True):
+            x = part @ wide[number]
+            results[number] = x if x.shape == stacks[number].shape else x.transpose(1, 2)
+    return results
+
+
+def _product_of_rounds(square: Tensor) -> Tensor:
+    """Return the product of all rounds' polynomials, (B, M, M), from the first round's `X X^T`."""
     a, b, c = _QUINTIC
-    x = matrices.float()
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-20)
-    tall = x.shape[1] > x.shape[2]
-    if tall:
-        x = x.transpose(1, 2)
-    square = x @ x.transpose(1, 2)
-    identity = torch.eye(square.shape[1], dtype=x.dtype, device=x.device)
-    product = identity
-    for _ in range(_ROUNDS):
+    identity = torch.eye(square.shape[1], dtype=square.dtype, device=square.device)
+    product = polynomial = a * identity + b * square + c * (square @ square)
+    for _ in range(_ROUNDS - 1):
+        square = polynomial @ square @ polynomial
         polynomial = a * identity + b * square + c * (square @ square)
         product = polynomial @ product
-        square = polynomial @ square @ polynomial
-    x = product @ x
-    result: Tensor = x.transpose(1, 2) if tall else x
-    return result
+    return product
