@@ -12,10 +12,10 @@ import torch
 from lightning.fabric.loggers import Logger
 from numpy.typing import NDArray
 
-from fastnst import Stylizer
 from fastnst.errors import FastnstError
 from train.evaluate.grid import compose_grid
 from train.image_tensor import image_to_tensor, tensor_to_image
+from train.report.first_look import FirstLook
 from train.report.metrics import loss_metrics
 from train.report.renewed_picture import RenewedPicture
 from train.step.style_transfer import StyleTransfer
@@ -77,17 +77,16 @@ class PreviewGrid(RenewedPicture):
         self.show(compose_grid(module.style.pixels, self.photos, stylized), module.logger, step)
         return metrics
 
-    def show_first_look(self, module: StyleTransfer, painting: Path, logger: Logger | None) -> None:
+    def show_first_look(self, module: StyleTransfer, look: FirstLook, logger: Logger | None) -> None:
         """Write and log what the network for any painting gives at once, before training has begun.
 
         Args:
             module: The run.
-            painting: The painting's file.
+            look: Paints the photos of this preview.
             logger: Gets the picture, as step 0.
         """
         try:
-            stylize = Stylizer(painting, device="cpu")
-            painted = [stylize(photo) for photo in self.photos]
+            painted = look.pictures()
         except FastnstError as error:  # no reason to end a run
             log.warning("no first look: %s", error)
             return

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastnst.atomic_write import remove_partial_writes
 from fastnst.errors import FastnstError
 from train.config import TrainingConfig
@@ -19,13 +22,15 @@ from train.machine.precision import resolve_accelerator, resolve_precision
 from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 from train.network.trained_weights import TrainedWeights
 from train.photos.crop_schedule import CropSchedule
-from train.photos.sources import TrainingPhotos, open_training_photos
+from train.photos.sources import TrainingPhotos, open_training_photos, validation_images
+from train.report.first_look import FirstLook
+from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE
 from train.report.progress import tell_finished
 from train.run.final_quality import find_quality_features
 from train.run.resumed_options import check_resumable, with_settled_options
 from train.run.start import NONE, choose_start, find_starts
 from train.step.teacher import Teacher
-from train.terminal import print_path, say_once
+from train.terminal import is_first_process, print_path, say_once
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class SettledRun:
         teacher: The style that the network copies first, if it still does.
         device: Lightning's name of the accelerator.
         precision: Lightning's name of the arithmetic.
+        shown: The photos of the preview, RGB, uint8 of shape (H, W, 3).
+        first_look: What they look like before training, in the first process of a new run.
     """
 
     config: TrainingConfig
@@ -57,6 +64,8 @@ class SettledRun:
     teacher: Teacher | None
     device: str
     precision: str
+    shown: list[NDArray[np.uint8]]
+    first_look: FirstLook | None
 
 
 def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
@@ -100,6 +109,8 @@ def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
     else:
         precision = previous.record.precision
     config, photos = open_training_photos(config)
+    shown = validation_images(photos, PREVIEW_SIZE)[:PREVIEW_PHOTOS]
+    first_look = FirstLook(config.style, shown) if previous is None and is_first_process() else None
     config, features = load_loss_network(config, say_once)
     if quality_network is None:
         quality_network = find_quality_features(config)
@@ -122,6 +133,8 @@ def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
         teacher=teacher,
         device=device,
         precision=precision,
+        shown=shown,
+        first_look=first_look,
     )
 
 

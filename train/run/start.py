@@ -12,7 +12,7 @@ from fastnst.errors import FastnstError
 from fastnst.style_library import list_bundled_styles
 from train.config import TrainingConfig
 from train.image_tensor import image_to_tensor
-from train.loss.perceptual_loss import PerceptualLoss
+from train.loss.perceptual_loss import PerceptualLoss, PerceptualLosses
 from train.network.build import build_network
 from train.network.shape import NETWORKS, NetworkShape
 from train.network.trained_weights import TrainedWeights, read_style_weights, read_trained_weights
@@ -107,7 +107,8 @@ class _LossOnPhoto:
             network = build_network(weights.shape)
         network.load_state_dict(weights.state, assign=True)
         network.to(memory_format=torch.channels_last)
-        return self._loss(network(self._photo), self._photo, photo=self._features).total.item()
+        losses: PerceptualLosses = self._loss(network(self._photo), self._photo, photo=self._features)
+        return losses.total.item()
 
 
 def _best(starts: Sequence[TrainedWeights], losses: Sequence[_LossOnPhoto]) -> TrainedWeights:

@@ -15,16 +15,15 @@ from train.config import GENERATED_DATA, TrainingConfig
 from train.machine.stop_signal import StopSignal
 from train.network.checkpoint import StyleCheckpoint
 from train.photos.data_module import PhotoDataModule
-from train.photos.sources import validation_images
 from train.report.metrics import MetricsLogging
-from train.report.preview import PREVIEW_PHOTOS, PREVIEW_SIZE, PreviewGrid
+from train.report.preview import PreviewGrid
 from train.report.progress import TrainingProgress, tell_interrupted, tell_started
 from train.report.tracking import describe_logger, make_logger, run_identity
 from train.run.lightning_trainer import fit, make_trainer
 from train.run.saving import RollingCheckpoint
 from train.run.settle import SettledRun
 from train.step.style_transfer import StyleTransfer
-from train.terminal import is_first_process, say_once
+from train.terminal import say_once
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ def train(settled: SettledRun) -> TrainedRun:
     rolling = RollingCheckpoint(
         config.checkpoint_path, config.checkpoint_seconds, resumed=previous is not None, stop=stop
     )
-    shown = validation_images(settled.photos, PREVIEW_SIZE)[:PREVIEW_PHOTOS]
-    preview = PreviewGrid(config.preview_path, shown, config.preview_seconds)
+    preview = PreviewGrid(config.preview_path, settled.shown, config.preview_seconds)
     callbacks = [TrainingProgress(), MetricsLogging(config.log_every), preview, rolling]
     trainer = make_trainer(config, settled.device, settled.precision, callbacks)
     crops_per_step = config.batch_size * trainer.world_size
@@ -113,8 +111,8 @@ def train(settled: SettledRun) -> TrainedRun:
         precision=settled.precision,
     )
     say_once(describe_logger(logger))
-    if previous is None and is_first_process():
-        preview.show_first_look(module, config.style, logger)
+    if settled.first_look is not None:
+        preview.show_first_look(module, settled.first_look, logger)
     if previous is not None:
         say_once(f"going on from {previous.path} at step {previous.steps} of {max_steps}")
     say_once("reading the first photos")

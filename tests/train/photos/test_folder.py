@@ -102,6 +102,7 @@ def test_paths_and_not_photos_are_held(tmp_path):
     unusual = "zürich\nat night.jpg"
     (tmp_path / unusual).write_bytes(make_jpeg(8, 8))
     photos = open_photos(str(tmp_path), validation_photos=1)
+    assert isinstance(photos, PhotoFolder)
     assert len(photos) == len(list(photos)) == 5
     held = {photo.name for photo in photos.validation}
     assert [photo.name for photo in photos] == sorted(set(map(str, tmp_path.iterdir())) - held)

@@ -6,6 +6,7 @@ from fastnst import Stylizer
 from tests.train.make_photos import make_pixels
 from train.evaluate.grid import compose_grid
 from train.image_tensor import image_to_tensor, tensor_to_image
+from train.report.first_look import FirstLook
 from train.report.preview import PreviewGrid
 
 
@@ -37,7 +38,7 @@ def test_the_first_look_is_what_the_network_for_any_painting_paints(tiny_module,
     photos = [make_pixels(32, 24, seed) for seed in range(2)]
     preview = PreviewGrid(tmp_path / "grid.png", photos, every_seconds=0)
     caplog.set_level("INFO")
-    preview.show_first_look(tiny_module, tmp_path / "painting.png", None)
+    preview.show_first_look(tiny_module, FirstLook(tmp_path / "painting.png", preview.photos), None)
     with Image.open(tmp_path / "grid.png") as grid:
         found = np.asarray(grid)
     stylizer = Stylizer(tmp_path / "painting.png", device="cpu")
@@ -49,6 +50,6 @@ def test_the_first_look_is_what_the_network_for_any_painting_paints(tiny_module,
 def test_a_painting_too_small_for_a_first_look_does_not_end_the_run(tiny_module, tmp_path, caplog):
     Image.fromarray(make_pixels(20, 20)).save(tmp_path / "small.png")
     preview = PreviewGrid(tmp_path / "grid.png", [make_pixels(16, 16)], every_seconds=0)
-    preview.show_first_look(tiny_module, tmp_path / "small.png", None)
+    preview.show_first_look(tiny_module, FirstLook(tmp_path / "small.png", preview.photos), None)
     assert "no first look" in caplog.text
     assert not (tmp_path / "grid.png").exists()
