@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from train.network.shape import NETWORKS, NetworkShape
 from train.network.trained_weights import TrainedWeights, read_style_weights, read_trained_weights
 from train.photos.sources import TrainingPhotos, validation_images
 from train.terminal import say_once
+
+_T = TypeVar("_T")
 
 NONE = "none"
 AUTO = "auto"
@@ -111,7 +114,7 @@ class _LossOnPhoto:
         return losses.total.item()
 
 
-def _best(starts: Sequence[TrainedWeights], losses: Sequence[_LossOnPhoto]) -> TrainedWeights:
+def _best(starts: Sequence[_T], losses: Sequence[Callable[[_T], float]]) -> _T:
     """Return the weights with the least loss, summed over the photos."""
     first, *others = losses
     ranked = sorted(((first(weights), number) for number, weights in enumerate(starts)))

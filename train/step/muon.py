@@ -121,18 +121,18 @@ class Muon(Optimizer):
         torch._foreach_add_(steps, 1)
         torch._foreach_lerp_(means, gradients, 1 - first)
         torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - second)
-        roots = torch._foreach_div(squares, _bias_corrections(second, steps))
+        roots = list(torch._foreach_div(squares, _bias_corrections(second, steps)))
         torch._foreach_sqrt_(roots)
         torch._foreach_add_(roots, 1e-8)
-        updates = torch._foreach_div(means, _bias_corrections(first, steps))
+        updates = list(torch._foreach_div(means, _bias_corrections(first, steps)))
         torch._foreach_mul_(updates, group["lr"])
         torch._foreach_div_(updates, roots)
-        torch._foreach_sub_(parameters, updates)
+        torch._foreach_sub_(list[Tensor](parameters), updates)
 
 
-def _bias_corrections(beta: float, steps: list[Tensor]) -> Sequence[Tensor]:
+def _bias_corrections(beta: float, steps: list[Tensor]) -> list[Tensor]:
     """Return `1 - beta^step` for each count of steps."""
-    corrections = torch._foreach_neg(torch._foreach_pow(beta, steps))
+    corrections = list(torch._foreach_neg(torch._foreach_pow(beta, steps)))
     torch._foreach_add_(corrections, 1)
     return corrections
 
@@ -172,7 +172,7 @@ def orthogonalize_all(stacks: Sequence[Tensor]) -> list[Tensor]:
     results = list(wide)
     for numbers in by_side.values():
         product = _product_of_rounds(torch.cat([squares[number] for number in numbers]))
-        for number, part in zip(numbers, product.split([len(wide[n]) for n in numbers]), strict=True):
+        for number, part in zip(numbers, torch.split(product, [len(wide[n]) for n in numbers]), strict=True):
             x = part @ wide[number]
             results[number] = x if x.shape == stacks[number].shape else x.transpose(1, 2)
     return results

@@ -316,6 +316,6 @@ def test_the_comparison_finds_the_least_sum_and_leaves_out_what_cannot_be_it():
 
         sums = {name: first[name] + second[name] for name in "abcdef"}
         least = min(sums.values())
-        assert sums[start_module._best("abcdef", [first.get, on_second])] == least
+        assert sums[start_module._best("abcdef", [first.__getitem__, on_second])] == least
         assert set(asked) >= {name for name in "abcdef" if first[name] < least}
         assert len(asked) <= 1 + sum(first[name] < first[asked[0]] + second[asked[0]] for name in "abcdef")
