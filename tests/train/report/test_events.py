@@ -25,7 +25,7 @@ def finished(tiny, train, tmp_path_factory):
     """A run with a picture and a checkpoint at every step."""
     output = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("train.run.training.PREVIEW_SIZE", 32)
+        patch.setattr("train.run.settle.PREVIEW_SIZE", 32)
         patch.setattr("train.report.progress._EVENT_SECONDS", 0.0)
         options = {"images": 6, "preview_seconds": 0, "checkpoint_seconds": 0, "progress": "json"}
         return output, *train(tiny.arguments(output, **options))

@@ -22,9 +22,9 @@ KILL_AND_RESUME = """
 import os, random, signal, sys, time
 from pathlib import Path
 from train.cli import main
-from train.run import training, run  # before the forks
+from train.run import settle, run  # before the forks
 
-training.PREVIEW_SIZE = 32
+settle.PREVIEW_SIZE = 32
 checkpoint, log, *arguments = sys.argv[1:]
 chance = random.Random(0)
 

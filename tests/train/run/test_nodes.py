@@ -20,9 +20,9 @@ TURNS = """
 import json, os, signal, socket, sys, time, traceback
 from pathlib import Path
 from train.cli import main
-from train.run import training, run
+from train.run import settle, run
 
-training.PREVIEW_SIZE = 32
+settle.PREVIEW_SIZE = 32
 output, elsewhere, whole, *arguments = sys.argv[1:]
 checkpoint = Path(output) / "tiny.ckpt"
 ends = {}

@@ -27,9 +27,9 @@ KILLED_AND_RESUMED = """
 import os, shutil, signal, sys, time
 from pathlib import Path
 from train.cli import main
-from train.run import training, run
+from train.run import settle, run
 
-training.PREVIEW_SIZE = 32
+settle.PREVIEW_SIZE = 32
 checkpoint, kept, *arguments = sys.argv[1:]
 first = os.fork()
 if first == 0:
