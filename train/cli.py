@@ -16,6 +16,7 @@ import jsonargparse
 
 import fastnst
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.parent_process import stop_with_parent
 from fastnst.terminal import lost_output, one_line, printable, set_up_streams
 from train.command import describe_os_error
 from train.config import OPTION_GROUPS, TrainingConfig
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 for a finished style, 2 for a mistake, 130 when interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    stop_with_parent()
     set_up_streams()
     # A mistake on the command line is an event too, and it may keep the options from being read.
     want_events(_asks_for_events(arguments))

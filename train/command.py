@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from fastnst.atomic_write import atomic_write, remove_partial_writes
 from fastnst.errors import INTERRUPTED, MISTAKE, FastnstError
+from fastnst.parent_process import stop_with_parent
 from fastnst.terminal import lost_output, one_line, printable, set_up_streams
 
 _OUR_PACKAGES = ("fastnst", "train", "export")
@@ -55,6 +56,7 @@ def run_command(name: str, command: Callable[[], int | None]) -> int:
         The exit code: the command's own, 2 for a mistake, 130 when interrupted, 1 if the reader of
         standard output has gone.
     """
+    stop_with_parent()
     set_up_streams()
     try:
         code = command() or 0

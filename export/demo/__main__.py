@@ -22,6 +22,7 @@ from export.demo.page import render_demo_page
 from fastnst.atomic_write import atomic_write
 from fastnst.errors import INTERRUPTED, FastnstError
 from fastnst.model.metadata import read_metadata
+from fastnst.parent_process import STOPS_WITH_PARENT
 from fastnst.style_library import list_bundled_styles
 from train.command import (
     CommandParser,
@@ -105,7 +106,12 @@ def run_python(arguments: Sequence[str]) -> int:
     Returns:
         Its exit code, or minus the number of the signal that killed it.
     """
-    with subprocess.Popen([sys.executable, *arguments], stdout=sys.stderr) as process:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, *arguments],
+        env=os.environ | STOPS_WITH_PARENT,
+        stdin=subprocess.PIPE,
+        stdout=sys.stderr,
+    ) as process:
         while True:
             with contextlib.suppress(KeyboardInterrupt):
                 return process.wait()

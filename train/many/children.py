@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
+from fastnst.parent_process import STOPS_WITH_PARENT
+
 # What passes a signal on, such as `timeout` and shells, often sends it twice.
 _ONE_SIGNAL_SECONDS = 0.5
 
@@ -24,7 +26,8 @@ class Children:
     """Starts processes, and stops them together.
 
     The processes do not get Ctrl-C from the terminal: this one passes it on, once. The first signal lets each
-    save and end, the second ends them at once, and the third kills them.
+    save and end, the second ends them at once, and the third kills them. If this process is killed,
+    each saves and ends by itself.
 
     Attributes:
         stopping: Whether a signal has come: nothing new is started.
@@ -79,8 +82,8 @@ class Children:
                 return None
             process = subprocess.Popen(  # noqa: S603 - this project's own modules
                 command,
-                env=os.environ | dict(environment),
-                stdin=subprocess.DEVNULL,
+                env=os.environ | dict(environment) | STOPS_WITH_PARENT,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -90,11 +93,12 @@ class Children:
             )
             self._running.add(process)
         try:
+            assert process.stdin is not None
             assert process.stderr is not None
-            with process.stderr as lines:
+            with process.stdin, process.stderr as lines:
                 for line in lines:
                     take(line.rstrip("\n"))
-            return process.wait()
+                return process.wait()
         except BaseException:
             process.terminate()
             raise

@@ -8,7 +8,6 @@ signal, or when the file `cancel` appears.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -25,6 +24,7 @@ from typing import IO, Any
 from fastnst.errors import FastnstError
 from fastnst.model.keys import STYLE_SHA256
 from fastnst.model.metadata import read_metadata
+from fastnst.parent_process import STOPS_WITH_PARENT
 from fastnst.server.training.record import EXPORTING, FAILED, FINISHED, STOPPED, Order, TrainingFolder
 from fastnst.terminal import one_line
 
@@ -39,8 +39,6 @@ _TICK_SECONDS = 0.2
 _WRITE_SECONDS = 1.0
 # A training ends its step and saves; one that does not is killed.
 _SAVE_SECONDS = 90.0
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main(path: str) -> None:
@@ -124,11 +122,11 @@ class _Runner:
             self._folder.log.open("ab") as log,
             subprocess.Popen(  # noqa: S603
                 [sys.executable, "-m", *arguments],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 cwd=self._folder.path,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                env=os.environ | STOPS_WITH_PARENT,
             ) as process,
         ):
             assert process.stderr is not None
@@ -218,11 +216,6 @@ def _may_be_written(style: Path, order: Order) -> bool:
         return read_metadata(style).get(STYLE_SHA256) == order.sha256
     except FastnstError:
         return False
-
-
-def _end_with_parent() -> None:
-    """Have a child get SIGTERM when this process is killed; called in the child."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":

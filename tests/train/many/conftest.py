@@ -1,8 +1,10 @@
 """Stand-ins for training and export that tell what these tell, in milliseconds."""
 
 import io
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from PIL import Image
 
 from train.many import __main__ as command
 from train.many import style_run
+
+ROOT = Path(__file__).parents[3]
 
 # As `python -m train` and `python -m export`: a painting's name says how its training ends.
 STAND_IN = r"""
@@ -42,6 +46,11 @@ def stop(*_):
     tell("interrupted", checkpoint=str(part))
     os._exit(130)
 signal.signal(signal.SIGINT, stop)
+if name.startswith("long"):
+    sys.path.insert(0, os.environ["CHECKOUT"])
+    from fastnst.parent_process import stop_with_parent
+    stop_with_parent()
+    signal.signal(signal.SIGTERM, stop)
 tell("started", name=name, step=2 if part.exists() else 0, steps=4)
 print("a library's warning", file=sys.stderr)
 progress = dict(step=1, steps=4, fraction=0.25, image_size=32, images_per_second=2.0, seconds_left=5.0)
@@ -84,6 +93,7 @@ def stand_in(tmp_path, monkeypatch):
     model = tmp_path / "a.onnx"
     model.write_bytes(b"no style file")
     monkeypatch.setenv("A_STYLE_FILE", str(model))
+    monkeypatch.setenv("CHECKOUT", str(ROOT))
     monkeypatch.setenv("NOTED", "CUDA_VISIBLE_DEVICES OMP_NUM_THREADS WANDB_RUN_GROUP")
     for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "WANDB_RUN_GROUP"):
         monkeypatch.delenv(name, raising=False)
@@ -103,3 +113,32 @@ def many(stand_in, tmp_path):
         return code, out.getvalue(), err.getvalue()
 
     return run
+
+
+# The command with stand-ins, as a process.
+COMMAND = """
+import sys
+from train.many import __main__ as command, style_run
+style_run.PYTHON = (sys.executable, "-S", "-E", sys.argv[1])
+command._show = lambda *_: (None, {})
+sys.exit(command.main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture
+def start_many(stand_in, tmp_path):
+    """Start the command on stand-ins as a process; returns it."""
+    processes = []
+
+    def start(*arguments):
+        given = ["--data=generated", f"--output={tmp_path / 'out'}", "--logger=none", "--accelerator=cpu"]
+        command = [sys.executable, "-c", COMMAND, tmp_path / "stand_in.py", *arguments, *given]
+        processes.append(
+            subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()

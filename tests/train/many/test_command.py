@@ -204,6 +204,23 @@ def test_a_signal_saves_every_run_and_the_same_command_goes_on(many, paintings, 
     assert [row["state"] for row in table(tmp_path).values()] == ["trained"] * 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGKILL")
+def test_trainings_save_and_end_when_the_command_is_killed(start_many, many, paintings, tmp_path):
+    given = [*paintings("long_a", "long_b"), "--jobs=2"]
+    output = tmp_path / "out"
+    process = start_many(*given)
+    while not all((output / f"{name}.runs").exists() for name in ("long_a", "long_b")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    end = time.monotonic() + 30
+    while {path.name for path in output.glob("*.part")} != {"long_a.part", "long_b.part"}:
+        assert time.monotonic() < end, "they go on"
+        time.sleep(0.01)
+    code, _, err = many(*given)
+    assert code == 0, err
+
+
 def test_help_says_where_the_other_options_are():
     done = subprocess.run(
         [sys.executable, "-m", "train.many", "--help"], cwd=ROOT, capture_output=True, text=True
