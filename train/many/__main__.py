@@ -15,6 +15,7 @@ from train.command import print_result, run_command, write_result
 from train.many.options import ManyOptions, read_arguments
 from train.many.places import describe_places, find_places
 from train.many.pool import train_all
+from train.many.ray_cluster import train_on_cluster
 from train.many.style_run import DONE, StyleRun
 from train.many.table import style_rows, table_lines, write_table
 from train.many.view import View
@@ -44,11 +45,14 @@ def _train(options: ManyOptions) -> int:
         raise FastnstError(f"cannot write to {output}: {error.strerror or error}") from error
     runs = [StyleRun(name, path, logs / f"{name}.log") for name, path in options.paintings.items()]
     view = View(runs, as_events=options.as_events)
-    places = find_places(options.config, options.jobs, len(runs))
-    view.say(f"{len(runs)} styles, {describe_places(places)}; {logs}/ has what each of them tells")
     # wandb shows the runs of a group together; a name of the user's own stays.
     os.environ.setdefault("WANDB_RUN_GROUP", options.group)
-    interrupted = train_all(runs, options.training, places, view)
+    if options.ray is not None:
+        interrupted = train_on_cluster(runs, options, view)
+    else:
+        places = find_places(options.config, options.jobs, len(runs))
+        view.say(f"{len(runs)} styles, {describe_places(places)}; {logs}/ has what each of them tells")
+        interrupted = train_all(runs, options.training, places, view)
     view.close()
     _report(runs, options, view, to_dashboard=not interrupted)
     if interrupted and any(run.state not in (*DONE, "failed") for run in runs):

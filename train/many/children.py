@@ -1,4 +1,4 @@
-"""The processes that run at once, and the signals that stop all of them."""
+"""The processes that run at once, and that are stopped together."""
 
 from __future__ import annotations
 
@@ -8,61 +8,41 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastnst.parent_process import STOPS_WITH_PARENT
-
-# What passes a signal on, such as `timeout` and shells, often sends it twice.
-_ONE_SIGNAL_SECONDS = 0.5
-
-# The signals that ask this process to stop; Windows has no SIGHUP.
-_STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class Children:
     """Starts processes, and stops them together.
 
-    The processes do not get Ctrl-C from the terminal: this one passes it on, once. The first signal lets each
-    save and end, the second ends them at once, and the third kills them. If this process is killed,
+    The processes do not get Ctrl-C from the terminal: this one passes it on, once. If this process is killed,
     each saves and ends by itself.
 
     Attributes:
-        stopping: Whether a signal has come: nothing new is started.
+        stopping: Whether they have been asked to stop: nothing new is started.
     """
 
     def __init__(self) -> None:
         self.stopping = False
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
-        self._signals = self._passed_on = 0
-        self._last = 0.0
+        self._asked = 0
 
-    @contextlib.contextmanager
-    def stopped_by_signals(self) -> Iterator[None]:
-        """Note signals in this block, which the main thread runs; `pass_on_signals` acts on them."""
-        handlers = {
-            number: signal.signal(number, self._note)
-            for number in _STOP_SIGNALS
-            if signal.getsignal(number)
-            is not signal.SIG_IGN  # as nohup and a shell's background jobs have it
-        }
-        try:
-            yield
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+    def stop(self, times: int) -> None:
+        """Ask the processes to stop, if they have not been asked so often, and start no more of them.
 
-    def pass_on_signals(self) -> None:
-        """Tell the processes of the signals that came since the last call."""
+        Args:
+            times: How many signals have come; 0 does nothing.
+        """
         with self._lock:
-            while self._passed_on < self._signals:
-                self._passed_on += 1
+            self.stopping = self.stopping or times > 0
+            while self._asked < times:
+                self._asked += 1
                 for process in self._running:
                     with contextlib.suppress(OSError):
-                        self._stop(process, self._passed_on)
+                        self._stop(process, self._asked)
 
     def run(
         self, command: Sequence[str], environment: Mapping[str, str], take: Callable[[str], Any]
@@ -110,15 +90,13 @@ class Children:
     def _stop(process: subprocess.Popen[str], time_asked: int) -> None:
         if time_asked > 2 or sys.platform == "win32":
             process.kill()
-        # A process that is started in the background ignores SIGINT until its training begins.
-        elif signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A process that is started in the background ignores SIGINT until its training begins, and Ray blocks
+        # it in all of its processes.
+        elif signal.getsignal(signal.SIGINT) is signal.SIG_IGN or _is_blocked(signal.SIGINT):
             process.send_signal(signal.SIGTERM)
         else:
             process.send_signal(signal.SIGINT)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if not self._signals or now - self._last > _ONE_SIGNAL_SECONDS:
-            self._signals += 1
-        self._last = now
-        self.stopping = True
+
+def _is_blocked(number: int) -> bool:
+    return number in signal.pthread_sigmask(signal.SIG_BLOCK, ())

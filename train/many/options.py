@@ -47,6 +47,7 @@ class ManyOptions(NamedTuple):
         as_events: Whether standard error is events.
         training: The options of every training, as given.
         config: The same as the first training reads them; those that the preset `auto` sets are missing.
+        ray: The address of the cluster of Ray that trains them; None trains on this machine.
     """
 
     paintings: dict[str, Path]
@@ -56,6 +57,7 @@ class ManyOptions(NamedTuple):
     as_events: bool
     training: tuple[str, ...]
     config: TrainingConfig
+    ray: str | None = None
 
 
 def read_arguments(arguments: Sequence[str]) -> ManyOptions:
@@ -84,8 +86,9 @@ def read_arguments(arguments: Sequence[str]) -> ManyOptions:
     for painting in paintings.values():
         dataclasses.replace(config, style=painting, name=None)  # checks the name
     group = dataclasses.replace(config, name=given.group).style_name  # fit for a file, as a style's name
+    as_events = given.progress == "json"
     return ManyOptions(
-        paintings, given.jobs, group, given.json, given.progress == "json", tuple(training), config
+        paintings, given.jobs, group, given.json, as_events, tuple(training), config, given.ray
     )
 
 
@@ -99,6 +102,11 @@ def _parser() -> CommandParser:
         default="many",
         metavar="NAME",
         help="of the table, the sheet and the group on the dashboard (%(default)s)",
+    )
+    add(
+        "--ray",
+        metavar="ADDRESS",
+        help="train on all machines of a cluster of Ray: its address, or auto on one of its machines",
     )
     add("--json", action="store_true", help="print the table as JSON, one style a line")
     add("--progress", choices=("auto", "json"), default="auto", help="json: events on standard error")

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from fastnst.free_memory import free_memory
 from train.config import TrainingConfig
 
-_CORES_OF_A_RUN = 4
-_BYTES_OF_A_RUN = 3 * 10**9  # what a training on a CPU takes at its peak, with some room
+CORES_OF_A_RUN = 4
+BYTES_OF_A_RUN = 3 * 10**9  # what a training on a CPU takes at its peak, with some room
 
 _COUNT_GPUS = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
 
@@ -30,16 +30,21 @@ def find_places(config: TrainingConfig, jobs: int | None, styles: int) -> list[d
     """
     gpus = _visible_gpus() if config.accelerator in ("auto", "gpu", "cuda") else []
     if gpus:
-        each = max(1, int(str(config.devices))) if str(config.devices).isdecimal() else 1
+        each = gpus_of_a_run(config)
         groups = [gpus[first : first + each] for first in range(0, len(gpus) - each + 1, each)] or [gpus]
         count = min(jobs or len(groups), styles)
         return [{"CUDA_VISIBLE_DEVICES": ",".join(groups[place % len(groups)])} for place in range(count)]
     cores = _cores()
-    by_default = max(1, min(cores // _CORES_OF_A_RUN, free_memory() // _BYTES_OF_A_RUN))
+    by_default = max(1, min(cores // CORES_OF_A_RUN, free_memory() // BYTES_OF_A_RUN))
     count = min(jobs or by_default, styles)
     if "OMP_NUM_THREADS" in os.environ or (jobs is None and count == 1):
         return [{} for _ in range(count)]
     return [{"OMP_NUM_THREADS": str(max(1, cores // count))} for _ in range(count)]
+
+
+def gpus_of_a_run(config: TrainingConfig) -> int:
+    """Return how many GPUs each training takes, if it takes any."""
+    return max(1, int(str(config.devices))) if str(config.devices).isdecimal() else 1
 
 
 def describe_places(places: list[dict[str, str]]) -> str:

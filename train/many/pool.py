@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 from train.many.children import Children
+from train.many.stop_signals import StopSignals
 from train.many.style_run import StyleRun
 from train.many.view import View
 
@@ -34,7 +35,7 @@ def train_all(
     free: queue.SimpleQueue[Mapping[str, str]] = queue.SimpleQueue()
     for place in places:
         free.put(place)
-    children = Children()
+    children, signals = Children(), StopSignals()
 
     def run(style: StyleRun) -> None:
         place = free.get()
@@ -48,13 +49,13 @@ def train_all(
             view.tell(*told.get())
         view.draw()
 
-    with children.stopped_by_signals(), ThreadPoolExecutor(len(places)) as threads:
+    with signals.counted(), ThreadPoolExecutor(len(places)) as threads:
         waiting = {threads.submit(run, style) for style in runs}
         while waiting:
             done, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
-            children.pass_on_signals()
+            children.stop(signals.count)
             show()
             for future in done:
                 future.result()  # raises what should not have happened
     show()
-    return children.stopping
+    return signals.count > 0

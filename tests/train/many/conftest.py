@@ -46,7 +46,7 @@ def stop(*_):
     tell("interrupted", checkpoint=str(part))
     os._exit(130)
 signal.signal(signal.SIGINT, stop)
-if name.startswith("long"):
+if name.startswith(("long", "lost")):
     sys.path.insert(0, os.environ["CHECKOUT"])
     from fastnst.parent_process import stop_with_parent
     stop_with_parent()
@@ -55,6 +55,11 @@ tell("started", name=name, step=2 if part.exists() else 0, steps=4)
 print("a library's warning", file=sys.stderr)
 progress = dict(step=1, steps=4, fraction=0.25, image_size=32, images_per_second=2.0, seconds_left=5.0)
 tell("progress", **progress, losses={"content": 0.5, "style": 0.25})
+if name in ("killed", "lost") and not part.exists():
+    part.write_text("saved")
+    tell("saved", path=str(part), step=2)
+    os.kill(os.getpid() if name == "killed" else os.getppid(), signal.SIGKILL)
+    time.sleep(60)
 if name == "failing":
     tell("error", text="failing.jpg is no picture", process=None)
     sys.exit(2)

@@ -1,4 +1,4 @@
-"""Two machines that train together, as two processes that know of each other by an address alone."""
+"""Two machines that train together: two processes that know each other by an address, Slurm or torchrun."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 # Each turn is the same command on both machines, and what happens to it. PyTorch is imported once for all.
 TURNS = """
-import json, os, signal, socket, sys, time, traceback
+import contextlib, json, os, random, signal, socket, sys, time, traceback
 from pathlib import Path
 from train.cli import main
 from train.run import settle, run
@@ -27,13 +27,26 @@ output, elsewhere, whole, *arguments = sys.argv[1:]
 checkpoint = Path(output) / "tiny.ckpt"
 ends = {}
 
-def machine(turn, number, port, folder):
+# What the processes are told of each other: by hand, by srun, and by torchrun.
+def by_hand(number, port):
+    return {"NODE_RANK": number, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+
+def by_slurm(number, port):
+    job = {"JOB_ID": 10_000 + port - 15_000, "JOB_NAME": "fastnst", "NODELIST": "localhost", "LOCALID": 0}
+    counts = {"NNODES": 2, "NTASKS": 2, "NTASKS_PER_NODE": 1, "NODEID": number, "PROCID": number}
+    return {f"SLURM_{name}": value for name, value in {**job, **counts}.items()}
+
+def by_torchrun(number, port):
+    ranks = {"RANK": number, "GROUP_RANK": number, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 1}
+    return {**ranks, "TORCHELASTIC_RUN_ID": "a run", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+
+def machine(turn, number, told, folder):
     child = os.fork()
     if child:
         return child
     for stream in (1, 2):
         os.dup2(os.open(f"{output}/{turn}.{number}.{stream}", os.O_WRONLY | os.O_CREAT), stream)
-    os.environ |= {"NODE_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {name: str(value) for name, value in told.items()}
     code = 70
     try:
         code = main([*arguments, f"--output={folder}"])
@@ -41,12 +54,17 @@ def machine(turn, number, port, folder):
         traceback.print_exc()
     os._exit(code)
 
-def together(turn, folders, happen=None):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def free_port():
+    while True:
+        port = random.randrange(15_000, 25_000)  # as of a job of Slurm
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+
+def together(turn, folders, told, happen=None):
+    port = free_port()
     saved = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-    machines = [machine(turn, number, port, folder) for number, folder in enumerate(folders)]
+    machines = [machine(turn, number, told(number, port), folder) for number, folder in enumerate(folders)]
     if happen:
         while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == saved:
             time.sleep(0.005)
@@ -56,11 +74,11 @@ def together(turn, folders, happen=None):
 
 os.mkdir(output)
 try:
-    together("killed", [output, output], signal.SIGKILL)
-    together("unshared", [output, elsewhere])
-    together("stopped", [output, output], signal.SIGTERM)
-    together("finished", [output, output])
-    together("whole", [whole, elsewhere])
+    together("killed", [output, output], by_hand, signal.SIGKILL)
+    together("unshared", [output, elsewhere], by_hand)
+    together("stopped", [output, output], by_slurm, signal.SIGTERM)
+    together("finished", [output, output], by_torchrun)
+    together("whole", [whole, elsewhere], by_hand)
 finally:
     print(json.dumps(ends))
 """
