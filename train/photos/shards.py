@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 
 from fastnst.errors import FastnstError
+from train.photos.error_line import describe_error
+
+TAR = "webdataset"
 
 # The suffixes of shards, each with the name of its reader in `datasets`.
-READERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": "webdataset"}
+READERS = {".parquet": "parquet", ".arrow": "arrow", ".tar": TAR}
 
 # As WebDataset writes many names: train-{000000..000099}.tar.
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -53,3 +56,31 @@ def shard_patterns(data: str) -> tuple[str, list[str]]:
     if "://" not in data and not any(glob.glob(name, recursive=True) for name in names):  # noqa: PTH207
         raise FastnstError(f"{data}: there are no such shards")
     return reader, names
+
+
+def found_shards(data: str, patterns: list[str]) -> list[str]:
+    """Return the names that patterns match, in order; those without wildcards are taken as they are.
+
+    Args:
+        data: What the user gave, for messages.
+        patterns: As `shard_patterns` returned them.
+
+    Raises:
+        FastnstError: If none matches, or the storage cannot be asked.
+    """
+    import fsspec
+
+    found: list[str] = []
+    try:
+        for pattern in patterns:
+            if not any(wildcard in pattern for wildcard in "*?["):
+                found.append(pattern)
+                continue
+            storage, path = fsspec.url_to_fs(pattern)
+            found += sorted(storage.unstrip_protocol(name) for name in storage.glob(path))
+    # Storages, their networks and their keys each fail with their own class of error.
+    except Exception as error:
+        raise FastnstError(f"{data}: these shards cannot be opened: {describe_error(error)}") from error
+    if not found:
+        raise FastnstError(f"{data}: there are no such shards")
+    return found

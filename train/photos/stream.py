@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastnst.errors import FastnstError
+from train.photos.error_line import describe_error
 from train.photos.photo import Photo, readable_photos
-from train.photos.shards import READERS, names_shards, shard_patterns
+from train.photos.shards import READERS, TAR, found_shards, names_shards, shard_patterns
+from train.photos.tar_shards import open_tar_shards
 
 if TYPE_CHECKING:  # it takes most of a second to import, which folders of photos need not wait for
     import datasets
@@ -92,19 +94,28 @@ class PhotoStream:
             _log.info("opening %s", data)
         elif not local:
             _log.info("opening %s on the Hugging Face hub", data)
-        reader, patterns = shard_patterns(data) if by_name else (data, None)
-        files = None if patterns is None else {"train": patterns}
+        reader, files = data, None
+        if by_name:
+            reader, patterns = shard_patterns(data)
+            names = found_shards(data, patterns)
+            if reader == TAR:
+                return cls(data, open_tar_shards(names), None, validation_photos=validation_photos)
+            files = {"train": names}
         try:
             splits = datasets.load_dataset(reader, data_files=files, streaming=True)
         # Unknown ids, networks, proxies, tokens and file formats each fail with their own class of error.
         except Exception as error:
             if local:
-                raise FastnstError(f"{data}: cannot be read as a data set: {_one_line(error)}") from error
+                raise FastnstError(
+                    f"{data}: cannot be read as a data set: {describe_error(error)}"
+                ) from error
             if by_name:
-                raise FastnstError(f"{data}: these shards cannot be opened: {_one_line(error)}") from error
+                raise FastnstError(
+                    f"{data}: these shards cannot be opened: {describe_error(error)}"
+                ) from error
             raise FastnstError(
                 f"{data}: no such folder, and it cannot be opened on the Hugging Face hub "
-                f"({_one_line(error)}); DATA can also be a folder of photos"
+                f"({describe_error(error)}); DATA can also be a folder of photos"
             ) from error
         if "train" not in splits and len(splits) > 1:
             raise FastnstError(f"{data}: none of its splits is called train: {', '.join(splits)}")
@@ -153,7 +164,9 @@ class PhotoStream:
                     number += 1
         # As in open(): network, file system and format each have their own class of error.
         except Exception as error:
-            raise FastnstError(f"{self.name}: shard {shard} cannot be read: {_one_line(error)}") from error
+            raise FastnstError(
+                f"{self.name}: shard {shard} cannot be read: {describe_error(error)}"
+            ) from error
 
     def _hold_out_first(self, validation_photos: int) -> list[Photo]:
         held_out: list[tuple[int, int, Photo]] = []
@@ -224,10 +237,3 @@ def _photo(value: Any, place: str) -> Photo:
         with xopen(path, "rb") as file:
             content = file.read()
     return Photo(name, content if content is not None else path)
-
-
-def _one_line(error: Exception) -> str:
-    """Return the first line of an error's message, shortened to fit a terminal."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    line = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return line if len(line) <= 200 else line[:199] + "…"

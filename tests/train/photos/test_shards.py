@@ -4,9 +4,11 @@ import io
 import itertools
 import tarfile
 from collections import Counter
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from export.metadata import _data_name
 from fastnst.errors import FastnstError
@@ -93,6 +95,38 @@ def test_shards_in_object_storage_are_streamed_by_their_url(parquet):
         storage.rm("/bucket", recursive=True)
 
 
+class StrictStorage(MemoryFileSystem):
+    """As that of Amazon, it refuses options that it does not know."""
+
+    protocol = "strict"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    def __init__(self, **options: Any) -> None:
+        if unknown := options.keys() - {"skip_instance_cache"}:
+            raise TypeError(f"unexpected keyword arguments {unknown}")
+        super().__init__(**options)
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.replace("strict://", "memory://"))
+
+
+def test_tar_is_read_as_a_stream_without_options_that_storages_refuse(tmp_path):
+    fsspec.register_implementation("strict", StrictStorage, clobber=True)
+    with StrictStorage().open("/bucket/a.tar", "wb") as file:
+        write_tar(file, range(5))
+    with tarfile.open(tmp_path / "a.tar.part", "w") as archive:  # what is no photo is passed over
+        for name, content in (("0.json", b"{}"), ("0.jpg", make_plain(0)), ("0.txt", b"a caption")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    StrictStorage().pipe("/bucket/b.tar", (tmp_path / "a.tar.part").read_bytes())
+    photos = open_photos("strict://bucket/*.tar", validation_photos=2)
+    assert photos.num_shards == 2
+    assert rows(photos) == [*numbered(range(2, 5)), make_plain(0)]
+
+
 @pytest.mark.parametrize("workers", [(0, 0), (2, 0)])
 def test_no_photo_is_taken_twice_in_an_epoch_whatever_workers_the_machines_have(parquet, workers):
     photos = open_photos(str(parquet / "*.parquet"), validation_photos=2)
@@ -129,8 +163,12 @@ def test_a_machine_goes_on_in_its_shards_exactly(parquet):
     [
         ("{tmp}/missing-*.parquet", "there are no such shards"),
         ("{tmp}/missing-{{0..9}}.tar", "there are no such shards"),
-        ("memory://missing/*.tar", "these shards cannot be opened: "),
-        ("nowhere://bucket/a.tar", "these shards cannot be opened: "),
+        ("memory://missing/*.tar", "there are no such shards"),
+        ("memory://missing/*.parquet", "there are no such shards"),
+        ("memory://missing/a.tar", "shard 0 cannot be read: FileNotFoundError"),
+        ("memory://missing/a.parquet", "these shards cannot be opened: "),
+        ("nowhere://bucket/a.tar", "shard 0 cannot be read: ValueError: Protocol not known"),
+        ("nowhere://bucket/*.parquet", "these shards cannot be opened: ValueError: Protocol not known"),
         ("s3://bucket/coco", r"name the shards themselves, .* such as s3://bucket/coco/\*\.parquet"),
         ("a-{{9..1}}.tar", r"\{9\.\.1\} must rise, to at most"),
         ("a-{{0..9999999}}.tar", "to at most 1,000,000 names in all"),
