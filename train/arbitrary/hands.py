@@ -35,7 +35,7 @@ def _strokes(image: Image.Image, random: _Random) -> Image.Image:
     """Curved strokes along a flow, the wide ones first."""
     width = _between(2.5, 18, random)
     length = width * random.uniform(1.2, 9)
-    follow = _flow(image, random)
+    flow = _flow(image, random)
     shade = random.uniform(-60, 60) if random.random() < 0.6 else 0.0
     loose = random.uniform(0, 45)
     painted = _ground(image, random)
@@ -47,7 +47,7 @@ def _strokes(image: Image.Image, random: _Random) -> Image.Image:
         # Each layer covers the picture about once and a half; the finer one leaves half of it open.
         count = int((1.5 - layer) * image.width * image.height / (wide * length))
         for start in _places(image.size, min(count, 9000), random):
-            line = _curve(start, follow, length, wide)
+            line = _curve(start, flow, length, wide)
             colour = _at(colours, start) + loose * random.standard_normal(3)
             if shade:  # the ridge of thick paint
                 moved = [(x + 0.25 * wide, y + 0.25 * wide) for x, y in line]
@@ -63,7 +63,7 @@ def _tiles(image: Image.Image, random: _Random) -> Image.Image:
     joint = random.uniform(0, 0.25)
     disorder, turn = random.uniform(0, 0.5), random.uniform(0, 0.6)
     loose = random.uniform(0, 50)
-    follow = _flow(image, random) if random.random() < 0.5 else None
+    flow = _flow(image, random) if random.random() < 0.5 else None
     painted = _ground(image, random)
     draw = ImageDraw.Draw(painted)
     colours = np.asarray(image.filter(ImageFilter.BoxBlur(side / 3)), np.float64)
@@ -71,7 +71,7 @@ def _tiles(image: Image.Image, random: _Random) -> Image.Image:
     for row, column in np.ndindex(rows, columns):
         x = (column + 0.5 * (row % 2) + disorder * random.uniform(-0.5, 0.5)) * side * long
         y = (row + disorder * random.uniform(-0.5, 0.5)) * side
-        angle = turn * random.standard_normal() if follow is None else _at(follow, (x, y))
+        angle = turn * random.standard_normal() if flow is None else _at(flow, (x, y))
         half = np.array([[-long, -1], [long, -1], [long, 1], [-long, 1]]) * side * (1 - joint) / 2
         cosine, sine = np.cos(angle), np.sin(angle)
         corners = half @ np.array([[cosine, sine], [-sine, cosine]]) + (x, y)
@@ -119,7 +119,7 @@ def _ground(image: Image.Image, random: _Random) -> Image.Image:
 
 
 def _flow(image: Image.Image, random: _Random) -> _Floats:
-    """Return directions in radians, (H, W): along the picture's edges, in eddies, or one for all."""
+    """Return directions in radians, (H, W): along the picture's edges, in eddies, or in waves."""
     height, width = image.height, image.width
     kind = random.random()
     if kind < 0.45 and min(image.size) > 1:

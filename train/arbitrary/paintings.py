@@ -70,7 +70,7 @@ class Paintings:
         if random.random() < 0.35:
             image = _turned(image, random.uniform(-180, 180))
         image = _cropped(image, random)
-        image = _other_hand(image, random)
+        image = _other_surface(image, random)
         if random.random() < 0.5:
             image = ImageOps.mirror(image)
         pixels = np.asarray(image)
@@ -125,8 +125,8 @@ def _cropped(image: Image.Image, random: np.random.Generator) -> Image.Image:
     return _resized(image, int(random.choice(_SIZES)), float(np.exp(random.uniform(-0.25, 0.25))))
 
 
-def _other_hand(image: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Change how a picture is painted: flat patches, few tones, a soft or a sharp hand, outlines."""
+def _other_surface(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Change the surface of a picture: flat patches, few tones, softer, sharper, outlines."""
     chance = random.random()
     if chance < 0.14:
         return image.filter(ImageFilter.MedianFilter(int(random.choice((3, 5, 7)))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from pathlib import Path
 
@@ -35,8 +34,7 @@ def shard_patterns(data: str) -> tuple[str, list[str]]:
         The reader's name in `datasets`, and the names with their ranges written out.
 
     Raises:
-        FastnstError: If the suffix is not that of a shard, a range has too many names, or there are no such
-            local files.
+        FastnstError: If the suffix is not that of a shard, or a range has too many names.
     """
     reader = READERS.get(Path(data).suffix.lower())
     if reader is None:
@@ -52,32 +50,31 @@ def shard_patterns(data: str) -> tuple[str, list[str]]:
             raise FastnstError(f"{data}: {match[0]} must rise, to at most {_MOST_NAMES:,} names in all")
         numbers = [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
         names = [_RANGE.sub(number, name, count=1) for name in names for number in numbers]
-    # Not by pathlib, whose patterns are below a folder.
-    if "://" not in data and not any(glob.glob(name, recursive=True) for name in names):  # noqa: PTH207
-        raise FastnstError(f"{data}: there are no such shards")
     return reader, names
 
 
 def found_shards(data: str, patterns: list[str]) -> list[str]:
-    """Return the names that patterns match, in order; those without wildcards are taken as they are.
+    """Return the names that patterns match, in order; URLs without wildcards are taken as they are.
 
     Args:
         data: What the user gave, for messages.
         patterns: As `shard_patterns` returned them.
 
     Raises:
-        FastnstError: If none matches, or the storage cannot be asked.
+        FastnstError: If none matches, or the storage is unknown or cannot be asked.
     """
     import fsspec
 
     found: list[str] = []
     try:
         for pattern in patterns:
-            if not any(wildcard in pattern for wildcard in "*?["):
-                found.append(pattern)
-                continue
             storage, path = fsspec.url_to_fs(pattern)
-            found += sorted(storage.unstrip_protocol(name) for name in storage.glob(path))
+            if "://" not in pattern:
+                found += sorted(storage.glob(path))
+            elif any(wildcard in pattern for wildcard in "*?["):
+                found += sorted(storage.unstrip_protocol(name) for name in storage.glob(path))
+            else:
+                found.append(pattern)
     # Storages, their networks and their keys each fail with their own class of error.
     except Exception as error:
         raise FastnstError(f"{data}: these shards cannot be opened: {describe_error(error)}") from error

@@ -167,7 +167,7 @@ def test_a_machine_goes_on_in_its_shards_exactly(parquet):
         ("memory://missing/*.parquet", "there are no such shards"),
         ("memory://missing/a.tar", "shard 0 cannot be read: FileNotFoundError"),
         ("memory://missing/a.parquet", "these shards cannot be opened: "),
-        ("nowhere://bucket/a.tar", "shard 0 cannot be read: ValueError: Protocol not known"),
+        ("nowhere://bucket/a.tar", "these shards cannot be opened: ValueError: Protocol not known"),
         ("nowhere://bucket/*.parquet", "these shards cannot be opened: ValueError: Protocol not known"),
         ("s3://bucket/coco", r"name the shards themselves, .* such as s3://bucket/coco/\*\.parquet"),
         ("a-{{9..1}}.tar", r"\{9\.\.1\} must rise, to at most"),

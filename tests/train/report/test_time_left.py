@@ -1,4 +1,4 @@
-"""The forecasts, on the times of recorded runs."""
+"""The forecasts, on steps that take what steps of each size took when they were measured."""
 
 from itertools import accumulate
 
