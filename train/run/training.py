@@ -170,4 +170,7 @@ def _workers(config: TrainingConfig, device: str, local_processes: int) -> int:
 def _describe_device(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
-    return f"{device} ({torch.get_num_threads()} threads)" if device == "cpu" else device
+    if device != "cpu":
+        return device
+    threads = torch.get_num_threads()
+    return f"{device} ({threads} thread{'s' * (threads != 1)})"
