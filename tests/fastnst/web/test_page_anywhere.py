@@ -108,10 +108,48 @@ def test_a_style_that_cannot_be_loaded_is_named(browser, address, picture):
         "page.on('request', (request) => "
         "request.url().endsWith('other_one.onnx') ? request.abort() : request.continue())",
     )
+    said = _note_statuses(page)
     page.drop(picture("a.png", 50, 60))
-    page.wait(
-        "document.querySelector('#status').textContent.includes('The style Other one could not be loaded')"
+    page.wait(f"{said('painted in')} && {said('The style Other one could not be loaded')}", seconds=60)
+
+
+@pytest.mark.parametrize("first", ["Other one could not be loaded", ", painted in "])
+def test_a_style_that_fails_beside_a_painting_has_the_last_word(page, picture, first):
+    said = _note_statuses(page)
+    # The style fails, or the photo is painted, only when the other one is done.
+    page.evaluate(
+        """
+        const { engine } = fastnst;
+        const paint = engine.paint.bind(engine);
+        const until = async (words) => {
+          while (!said.some((text) => text.includes(words))) await new Promise((next) => setTimeout(next, 5));
+        };
+        engine.paint = async (style, picture, how = {}) => {
+          const isPhoto = how.started !== undefined;
+          if (isPhoto && !value.startsWith(",")) await until(value);
+          if (isPhoto || style.title !== "Other one") return paint(style, picture, how);
+          if (value.startsWith(",")) await until(value);
+          throw new Error("a wrong file");
+        };
+        """,
+        first,
     )
+    page.drop(picture("a.png", 50, 60))
+    page.wait(said(", painted in "), seconds=60)
+    page.wait(
+        "!fastnst.studio.isPainting && document.querySelector('#status').textContent === value",
+        "The style Other one could not be loaded: a wrong file",
+        seconds=60,
+    )
+
+
+def _note_statuses(page):
+    """Keep what the page says in one line; returns how to ask whether it said something."""
+    page.evaluate(
+        "globalThis.said = [];"
+        "fastnst.studio.addEventListener('status', ({detail}) => said.push(detail.text)); return true"
+    )
+    return lambda words: f"said.some((text) => text.includes({words!r}))"
 
 
 HAS_GPU = """

@@ -24,6 +24,8 @@ export class Studio extends EventTarget {
   #styles;
   #paintings = new Map(); // in the making: key -> {promise, abort}
   #thumbs = new AbortController();
+  #refreshing = 0;
+  #brokenStyle = null; // what is to be said again of a style, once the picture is shown
   #isShowing = false;
   #wantsShow = false;
   #isShowingAll = false;
@@ -60,7 +62,7 @@ export class Studio extends EventTarget {
       const probe = { rgb: new Uint8Array(3 * 32 * 32), width: 32, height: 32 };
       await this.#engine.paint(style, probe, { urgent: true });
     } catch (error) {
-      this.complain(new PageError("noStyle", { name: style.title, reason: error.message }));
+      this.#complainOf(style, error);
       return false;
     }
     this.#styles.set(style.key, style);
@@ -173,12 +175,19 @@ export class Studio extends EventTarget {
       this.#stage.clearPainting();
       return;
     }
+    this.#refreshing += 1;
     try {
       await this.#paintMissing(photo, needed);
       if (photo === this.current && sameKeys(needed, this.#layers(photo))) await this.show();
     } catch (error) {
       this.#stage.isBusy = this.isPainting;
       this.complain(error, { name: photo.name });
+    } finally {
+      this.#refreshing -= 1;
+      if (this.#refreshing === 0 && this.#brokenStyle) {
+        this.complain(this.#brokenStyle);
+        this.#brokenStyle = null;
+      }
     }
   }
 
@@ -344,11 +353,16 @@ export class Studio extends EventTarget {
           if (!signal.aborted) this.#tell("thumb", { key: style.key, bitmap });
         })
         .catch((error) => {
-          if (error.name !== "AbortError") {
-            this.complain(new PageError("noStyle", { name: style.title, reason: error.message }));
-          }
+          if (error.name !== "AbortError") this.#complainOf(style, error);
         });
     }
+  }
+
+  /** Say that a style cannot be used, also once more when the picture that is being painted has told of itself. */
+  #complainOf(style, error) {
+    const complaint = new PageError("noStyle", { name: style.title, reason: error.message });
+    if (this.#refreshing) this.#brokenStyle = complaint;
+    this.complain(complaint);
   }
 
   #abortAll() {
