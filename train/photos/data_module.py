@@ -62,7 +62,7 @@ class PhotoDataModule(pl.LightningDataModule):
         self._workers = workers
         self._cache_gb = cache_gb
         self._stop = stop
-        self._position: Any = None  # of the last batch that training took
+        self._position: Any = None  # of the last batch that training took, here or before the checkpoint
         self._positions: list[Any] = []  # one for each process, from a checkpoint
 
     def train_dataloader(self) -> PhotoLoader:
@@ -70,6 +70,8 @@ class PhotoDataModule(pl.LightningDataModule):
         assert self.trainer is not None
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
         self._check_same_on_all(world_size)
+        if self._positions:  # a run that stops before its first step is still there
+            self._position = self._positions[rank]
         return PhotoLoader(
             self.photos,
             batch_size=self._batch_size,
@@ -79,7 +81,7 @@ class PhotoDataModule(pl.LightningDataModule):
             workers=self._workers,
             rank=rank,
             world_size=world_size,
-            position=self._positions[rank] if self._positions else None,
+            position=self._position,
             cache=self._photo_cache(self.trainer),
             # Several processes save together, so that one cannot leave the others.
             stop=self._stop if world_size == 1 else None,

@@ -3,8 +3,10 @@
 import signal
 
 import pytest
+import torch
 
 from tests.train.compare_states import assert_same_state
+from train.network.checkpoint import KEY
 from train.step.style_transfer import StyleTransfer
 
 
@@ -35,3 +37,20 @@ def test_a_run_of_several_stages_goes_on_exactly(tiny, train, tmp_path, monkeypa
     assert f"at step {stopped_after} of 12" in err
     assert sides == 9 * [32] + 3 * [64]
     assert_same_state(tmp_path / "parts" / "tiny.ckpt", tmp_path / "whole" / "tiny.ckpt")
+
+
+def test_a_run_that_is_stopped_before_its_first_step_keeps_its_place_in_the_photos(tiny, train, tmp_path):
+    """A run that goes on, and has no step to take, must not save that it is at the first photo."""
+    arguments = tiny.arguments(tmp_path / "parts", images=6)
+    code, _, err = train(arguments)
+    assert code == 0, err
+    path = tmp_path / "parts" / "tiny.ckpt"
+    whole = torch.load(path, weights_only=True)
+    unfinished = torch.load(path, weights_only=True)
+    unfinished[KEY] = {**unfinished[KEY], "finished": False}
+    torch.save(unfinished, path)
+    code, _, err = train(arguments)
+    assert code == 0, err
+    again = torch.load(path, weights_only=True)
+    assert whole["PhotoDataModule"]["positions"][0] is not None
+    assert again["PhotoDataModule"] == whole["PhotoDataModule"]
