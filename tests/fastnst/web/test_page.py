@@ -253,12 +253,42 @@ def test_masks_from_files_and_copies(page, picture, controlled, tmp_path):
     assert page.evaluate("return (await navigator.clipboard.read())[0].types") == ["image/png"]
 
 
-def test_too_little_memory_is_said_with_what_to_do(page, picture):
+@pytest.mark.parametrize("broken", ["none", "before", "after"])
+def test_too_little_memory_is_said_with_what_to_do(page, picture, broken):
     page.drop(picture("a.png", 60, 80))
     page.wait_painted()
-    page.evaluate("fastnst.engine.paint = async () => { throw new Error('Aborted(OOM)') }")
+    # Another style that fails before or after the large picture does not hide what concerns the picture.
+    page.evaluate(
+        """
+        const { engine, studio } = fastnst;
+        const paint = engine.paint.bind(engine);
+        const statuses = [];
+        studio.addEventListener("status", ({ detail }) => statuses.push(detail.text));
+        const said = async (words) => {
+          const isSaid = () => statuses.some((text) => text.includes(words));
+          while (!isSaid()) await new Promise((next) => setTimeout(next, 5));
+        };
+        globalThis.styles = document.querySelectorAll("#styles input").length - 1;
+        engine.paint = async (style, picture, how = {}) => {
+          if (how.started !== undefined) {
+            if (value === "before") await said("could not be loaded");
+            throw new Error("Aborted(OOM)");
+          }
+          if (value === "none" || style.key === studio.controls.style) return paint(style, picture, how);
+          if (value === "after") await said("not enough memory for 1300");
+          throw new Error("a wrong file");
+        };
+        """,
+        broken,
+    )
     page.drop(picture("large.png", 1300, 1300))
-    page.wait("document.querySelector('#status').textContent.includes('not enough memory for 1300')")
+    page.wait(
+        "!fastnst.studio.isPainting && document.querySelectorAll('#styles .waiting').length === 0 "
+        "&& document.querySelectorAll('#styles .failed').length === (value === 'none' ? 0 : styles) "
+        "&& document.querySelector('#status').textContent.includes('not enough memory for 1300')",
+        broken,
+        seconds=60,
+    )
     page.evaluate("fastnst.studio.select(fastnst.studio.photos[0])")
     page.set("#brush", 0)
     page.do("page.messages.length = 0")

@@ -26,6 +26,7 @@ export class Studio extends EventTarget {
   #thumbs = new AbortController();
   #refreshing = 0;
   #brokenStyle = null; // what is to be said again of a style, once the picture is shown
+  #hasFailed = false; // the picture that was last asked for
   #isShowing = false;
   #wantsShow = false;
   #isShowingAll = false;
@@ -176,18 +177,17 @@ export class Studio extends EventTarget {
       return;
     }
     this.#refreshing += 1;
+    this.#hasFailed = false;
     try {
       await this.#paintMissing(photo, needed);
       if (photo === this.current && sameKeys(needed, this.#layers(photo))) await this.show();
     } catch (error) {
       this.#stage.isBusy = this.isPainting;
       this.complain(error, { name: photo.name });
+      this.#hasFailed = error.name !== "AbortError";
     } finally {
       this.#refreshing -= 1;
-      if (this.#refreshing === 0 && this.#brokenStyle) {
-        this.complain(this.#brokenStyle);
-        this.#brokenStyle = null;
-      }
+      if (this.#refreshing === 0) this.#complainAgain();
     }
   }
 
@@ -353,16 +353,27 @@ export class Studio extends EventTarget {
           if (!signal.aborted) this.#tell("thumb", { key: style.key, bitmap });
         })
         .catch((error) => {
-          if (error.name !== "AbortError") this.#complainOf(style, error);
+          if (error.name === "AbortError") return;
+          if (!signal.aborted) this.#tell("thumb", { key: style.key, bitmap: null });
+          this.#complainOf(style, error);
         });
     }
   }
 
   /** Say that a style cannot be used, also once more when the picture that is being painted has told of itself. */
   #complainOf(style, error) {
-    const complaint = new PageError("noStyle", { name: style.title, reason: error.message });
-    if (this.#refreshing) this.#brokenStyle = complaint;
-    this.complain(complaint);
+    this.#brokenStyle = { key: style.key, error: new PageError("noStyle", { name: style.title, reason: error.message }) };
+    if (this.#refreshing) this.complain(this.#brokenStyle.error);
+    else this.#complainAgain();
+  }
+
+  /** Say once more that a style cannot be used. What went wrong with the picture itself is worth more, if it is another. */
+  #complainAgain() {
+    const broken = this.#brokenStyle;
+    this.#brokenStyle = null;
+    if (broken && (!this.#hasFailed || [this.controls.style, this.controls.blend].includes(broken.key))) {
+      this.complain(broken.error);
+    }
   }
 
   #abortAll() {

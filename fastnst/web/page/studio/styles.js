@@ -33,13 +33,14 @@ export class StyleList {
 
   /** Mark all as not painted yet. */
   clear() {
-    for (const { label } of this.#items.values()) label.classList.add("waiting");
+    for (const { label } of this.#items.values()) mark(label, "waiting");
   }
 
+  /** Show the small picture that a style painted, or with null that it failed. */
   show(key, bitmap) {
     const { label, canvas } = this.#items.get(key);
-    draw(canvas, bitmap);
-    label.classList.remove("waiting");
+    if (bitmap) draw(canvas, bitmap);
+    mark(label, bitmap ? null : "failed");
   }
 
   /** Bring a style into view. */
@@ -55,8 +56,12 @@ export class StyleList {
   /** The picture of a style as it is shown, to stand in until the painting is done. */
   picture(key) {
     const { label, canvas } = this.#items.get(key);
-    return label.classList.contains("waiting") ? null : canvas;
+    return label.matches(".waiting, .failed") ? null : canvas;
   }
+}
+
+function mark(label, state) {
+  for (const each of ["waiting", "failed"]) label.classList.toggle(each, each === state);
 }
 
 function corner(painting) {

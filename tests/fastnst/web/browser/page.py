@@ -135,7 +135,7 @@ class Page:
     def click(self, selector: str) -> None:
         self.do("await page.locator(value).setTimeout(30000).click()", selector)
 
-    def wait(self, condition: str, value: Any = None, seconds: float = 250) -> None:
+    def wait(self, condition: str, value: Any = None, seconds: float = 100) -> None:
         """Wait until an expression of the page is true."""
         self.do(
             f"await page.waitForFunction((value) => ({condition}), {{timeout: {1000 * seconds}}}, value)",
