@@ -24,7 +24,6 @@ def slurm(tmp_path):
     scripts = {
         "python": f'{note}test "$2" != train || {{ echo checkpoints/a.ckpt; exit "$CODE"; }}\n',
         "srun": 'while [ "${1#--}" != "$1" ]; do shift; done\nexec "$@"\n',
-        "sbatch": note,
         "scontrol": note,
     }
     for name, script in scripts.items():
@@ -51,7 +50,13 @@ def slurm(tmp_path):
 TRAINED = (
     "python -m train --style=my paintings/b c.jpg --data=/photos --num-nodes=2 --devices=4 --strategy=ddp"
 )
-GIVEN = {"STYLE": "my paintings/b c.jpg", "DATA": "/photos", "SLURM_NNODES": "2"}
+GIVEN = {
+    "STYLE": "my paintings/b c.jpg",
+    "DATA": "/photos",
+    "SLURM_JOB_ID": "7",
+    "SLURM_NNODES": "2",
+    "SLURM_NTASKS_PER_NODE": "4",
+}
 ARRAY = {"STYLES": "my paintings", "DATA": "/photos", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
 
 
@@ -61,12 +66,13 @@ def test_one_painting_is_trained_by_all_tasks_and_exported_once(slurm):
     assert called == [TRAINED, "python -m export --unless-current -- checkpoints/b c.ckpt"]
 
 
-def test_an_interrupted_run_is_submitted_again_and_a_failed_one_is_not(slurm):
-    _, called = slurm("train.sbatch", 130, **GIVEN)
-    assert called == [
-        TRAINED,
-        "sbatch --export=ALL,STYLE=my paintings/b c.jpg,DATA=/photos examples/train.sbatch",
-    ]
+@pytest.mark.parametrize("code", [130, 143])  # 143: SIGTERM while PyTorch is loaded
+def test_an_interrupted_run_is_queued_again(slurm, code):
+    assert slurm("train.sbatch", code, **GIVEN)[1] == [TRAINED, "scontrol requeue 7"]
+    assert slurm("many.sbatch", code, **ARRAY)[1][1:] == ["scontrol requeue 7_1"]
+
+
+def test_a_failed_run_is_not_queued_again(slurm):
     done, called = slurm("train.sbatch", 2, **GIVEN)
     assert (done.returncode, called) == (2, [TRAINED])
 
@@ -76,7 +82,6 @@ def test_each_task_of_an_array_trains_its_painting(slurm):
     done, called = slurm("many.sbatch", 0, **ARRAY)
     assert done.returncode == 0, done.stderr
     assert called == [trained, "python -m export --unless-current -- checkpoints/a.ckpt"]
-    assert slurm("many.sbatch", 130, **ARRAY)[1] == [trained, "scontrol requeue 7_1"]
     done, called = slurm("many.sbatch", 2, **ARRAY)
     assert (done.returncode, called) == (2, [trained])
     done, called = slurm("many.sbatch", 0, **ARRAY | {"SLURM_ARRAY_TASK_ID": "2"})

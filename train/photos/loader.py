@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -127,7 +129,7 @@ class PhotoLoader:
             num_workers=self._workers,
             collate_fn=_unchanged,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_leave_interrupts_to_the_trainer,
+            worker_init_fn=_leave_signals_to_the_trainer,
             # Without its own it draws from the global generator, and resuming would change dropout's draws.
             generator=torch.Generator(),
         )
@@ -154,7 +156,17 @@ def _unchanged(made: _T) -> _T:
     return made
 
 
-def _leave_interrupts_to_the_trainer(worker: int) -> None:  # noqa: ARG001
-    # Ctrl-C reaches every process of the terminal. The trainer finishes its step and saves, which fails if a
-    # worker dies first.
+def _leave_signals_to_the_trainer(worker: int) -> None:  # noqa: ARG001
+    # Ctrl-C reaches every process of the terminal, and the SIGTERM of Slurm or systemd every process of a
+    # job. The trainer finishes its step and saves, which fails if a worker dies first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # which macOS lacks
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_for_the_trainer, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_for_the_trainer(trainer: int) -> None:
+    # PyTorch ends a worker that hangs by SIGTERM.
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != trainer:
+        pass
+    os._exit(0)

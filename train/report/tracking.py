@@ -23,6 +23,7 @@ from PIL import Image
 
 from train.config import TrainingConfig
 from train.network.record import Quality
+from train.report.steady_wandb_logger import SteadyWandbLogger
 
 log = logging.getLogger(__name__)
 
@@ -135,8 +136,8 @@ def close_logger(logger: Logger | None) -> None:
         return
     logger.save()
     logger.finalize("success")
-    if isinstance(logger, WandbLogger) and getattr(rank_zero_only, "rank", 0) == 0:
-        logger.experiment.finish()
+    if isinstance(logger, SteadyWandbLogger):
+        logger.finish()
 
 
 def ran_beside(run: Mapping[str, str], folder: Path) -> bool:
@@ -215,7 +216,7 @@ def artifact_name(style: str) -> str:
 
 def _wandb_logger(
     config: TrainingConfig, previous_run: Mapping[str, str], more: Mapping[str, str]
-) -> WandbLogger:
+) -> SteadyWandbLogger:
     import wandb
 
     config.output.mkdir(parents=True, exist_ok=True)
@@ -233,14 +234,14 @@ def _wandb_logger(
         "settings": _quiet_settings(offline),
         **more,
     }
-    logger = WandbLogger(offline=offline, resume=None if offline else "allow", **options)
+    logger = SteadyWandbLogger(offline=offline, resume=None if offline else "allow", **options)
     if not offline:
         try:
             _ = logger.experiment  # connects
         except (wandb.errors.CommError, wandb.errors.UsageError) as error:
             log.warning("wandb cannot be reached (%s): going on offline", error)
             options["settings"] = _quiet_settings(offline=True)
-            logger = WandbLogger(offline=True, resume=None, **options)
+            logger = SteadyWandbLogger(offline=True, resume=None, **options)
     return logger
 
 

@@ -31,7 +31,7 @@ class SharedProcessor(Callback):
     ) -> None:
         """Set the number of threads for the steps to come."""
         now = time.monotonic()
-        if now < self._next or trainer.world_size > 1:
+        if now < self._next:
             return
         self._next = now + _SECONDS
         threads, before = self._balance.adapt()

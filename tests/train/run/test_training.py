@@ -2,10 +2,12 @@
 
 import csv
 import hashlib
+import multiprocessing
 import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from unittest.mock import Mock
 
@@ -306,6 +308,32 @@ def test_sigterm_saves_too(tiny, train, tmp_path, interrupt_in_step):
     interrupt_in_step(3, signal.SIGTERM)
     assert train(tiny.arguments(tmp_path))[0] == 130
     assert load_checkpoint(tmp_path / "tiny.ckpt").steps == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_processes_that_decode_too_saves_the_last_step(
+    tiny, train, tmp_path, monkeypatch, number
+):
+    """As Slurm and systemd send it; those that decode get it first."""
+    step = StyleTransfer.training_step
+
+    def signal_all(module, *arguments):
+        result = step(module, *arguments)
+        if module.global_step == 2:
+            decoding = multiprocessing.active_children()
+            assert len(decoding) == 2
+            pids = [str(child.pid) for child in decoding]
+            subprocess.run(["kill", f"-{int(number)}", *pids], check=True)
+            time.sleep(0.5)
+            assert all(child.is_alive() for child in decoding)
+            os.kill(os.getpid(), number)
+        return result
+
+    monkeypatch.setattr(StyleTransfer, "training_step", signal_all)
+    code, _, err = train(tiny.arguments(tmp_path, workers=2, checkpoint_seconds=60))
+    assert code == 130, err
+    assert load_checkpoint(tmp_path / "tiny.ckpt").steps == 3
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
