@@ -62,8 +62,8 @@ def train_on_cluster(runs: Sequence[StyleRun], options: ManyOptions, view: View)
         Whether a signal came.
 
     Raises:
-        FastnstError: If Ray is missing or no cluster answers, no machine has what a training needs, or one
-            does not share the folders.
+        FastnstError: If Ray is missing, no cluster answers or it is lost, no machine has what a training
+            needs, or one does not share the folders.
     """
     assert options.ray is not None
     with (
@@ -84,7 +84,14 @@ def train_on_cluster(runs: Sequence[StyleRun], options: ManyOptions, view: View)
         _check_machines(ray, fit, place)
         where = _described(share, len(fit))
         view.say(f"{len(runs)} styles, {where}; {runs[0].log.parent}/ has what each of them tells")
-        return _Cluster(ray, runs, options, share, place, view).train()
+        try:
+            return _Cluster(ray, runs, options, share, place, view).train()
+        except ray.exceptions.RayTaskError:
+            raise  # a mistake in fastnst itself
+        except ray.exceptions.RayError as error:
+            raise FastnstError(
+                f"--ray {options.ray}: the cluster is lost ({one_line(error)}); the same command goes on"
+            ) from None
 
 
 def share_cluster(
@@ -158,7 +165,8 @@ class _Cluster:
         self._running: dict[Any, StyleRun] = {}
         self._begun: set[str] = set()
         self._lost = dict.fromkeys(self._by_name, 0)
-        self._board = ray.remote(num_cpus=0)(Board).remote()
+        # On this machine, where it ends with the command and not with another machine.
+        self._board = ray.remote(num_cpus=0)(Board).options(scheduling_strategy=_here(ray)).remote()
         self._task = ray.remote(
             num_cpus=share.cpus, num_gpus=share.gpus, memory=share.memory or None, max_retries=0
         )(train_style)
@@ -251,11 +259,19 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise FastnstError(f"--ray {address}: no cluster of Ray answers: {one_line(error)}") from None
+        raise FastnstError(
+            f"--ray {address}: no cluster of Ray answers: {one_line(error)}{_advice_on_tokens()}"
+        ) from None
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _advice_on_tokens() -> str:
+    if os.environ.get("RAY_AUTH_MODE") == "token":
+        return ""
+    return " (a cluster that asks for a token needs RAY_AUTH_MODE=token and the token)"
 
 
 @contextlib.contextmanager
@@ -278,13 +294,8 @@ def _check_machines(ray: Any, machines: Sequence[str], place: Place) -> None:
     Raises:
         FastnstError: If one does not see them, or cannot run this program.
     """
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     task = ray.remote(num_cpus=0)(look)
-    looking = [
-        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(machine, soft=False)).remote(place)
-        for machine in machines
-    ]
+    looking = [task.options(scheduling_strategy=_on(machine)).remote(place) for machine in machines]
     try:
         problems = [problem for problem in ray.get(looking, timeout=_LOOK_SECONDS) if problem]
     except ray.exceptions.RayError as error:
@@ -295,3 +306,14 @@ def _check_machines(ray: Any, machines: Sequence[str], place: Place) -> None:
         ) from None
     if problems:
         raise FastnstError(problems[0])
+
+
+def _here(ray: Any) -> Any:
+    return _on(ray.get_runtime_context().get_node_id())
+
+
+def _on(machine: str) -> Any:
+    """Return what has Ray run something on one machine and no other."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(machine, soft=False)

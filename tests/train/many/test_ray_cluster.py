@@ -1,17 +1,19 @@
 """Many trainings on a cluster of Ray, of which this machine is all."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock, Mock
 
 import pytest
 
 from fastnst.errors import FastnstError
 from tests.train.many.conftest import ROOT
 from train.config import TrainingConfig
-from train.many import ray_task
+from train.many import ray_cluster, ray_task
 from train.many.ray_cluster import Share, share_cluster
 from train.many.ray_task import Place, look
 
@@ -166,3 +168,31 @@ def test_gpus_that_no_machine_has_are_a_mistake():
         machines = [GPUS] if "devices" in options else [SMALL]
         with pytest.raises(FastnstError, match=f"no machine of the cluster {line}"):
             share_cluster(machines, TrainingConfig(style=Path("a.jpg"), **options), None, 2)
+
+
+def test_a_cluster_that_is_lost_is_one_line(paintings, many, monkeypatch, tmp_path):
+    ray = pytest.importorskip("ray", reason="Ray comes with fastnst[ray]")
+
+    class Lost(Mock):
+        def train(self):
+            raise ray.exceptions.ActorDiedError
+
+    stand_in = MagicMock(exceptions=ray.exceptions)
+    stand_in.nodes.return_value = [{"Alive": True, "NodeID": "ab" * 28, "Resources": SMALL}]
+    stand_in.get.return_value = [""]
+    monkeypatch.setattr(ray_cluster, "_connected", lambda _: contextlib.nullcontext(stand_in))
+    monkeypatch.setattr(ray_cluster, "_Cluster", Lost)
+    code, _, err = many(*paintings("a"), "--ray", "auto", f"--output={tmp_path}")
+    assert code == 2
+    line = err.splitlines()[-1]
+    assert line.startswith("many: error: --ray auto: the cluster is lost (")
+    assert line.endswith("); the same command goes on")
+
+
+def test_what_tells_of_the_trainings_is_on_the_machine_of_the_command():
+    pytest.importorskip("ray", reason="Ray comes with fastnst[ray]")
+    ray, options = MagicMock(), Mock(jobs=None)
+    ray.get_runtime_context().get_node_id.return_value = "cd" * 28
+    ray_cluster._Cluster(ray, [], options, Share(1, 0, 0, 1), Place(Path(), Path()), Mock())
+    placed = ray.remote.return_value.return_value.options.call_args.kwargs["scheduling_strategy"]
+    assert (placed.node_id, placed.soft) == ("cd" * 28, False)
