@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import export.any_painting
 import export.cli
 import export.demo.__main__
+import train.arbitrary.__main__
 import train.cli
 import train.evaluate.__main__
 import train.optimize.__main__
@@ -131,6 +133,10 @@ def read(arguments: list[str]) -> None:
         export.cli._parser().parse_args(rest)
     elif module == "export.demo":
         export.demo.__main__._parser().parse_args(rest)
+    elif module == "export.any_painting":
+        export.any_painting._parser().parse_args(rest)
+    elif module == "train.arbitrary":
+        train.arbitrary.__main__._parser().parse_args(rest)
     elif module == "train.evaluate":
         train.evaluate.__main__._parser().parse_args(rest)
     elif module == "train.optimize":
