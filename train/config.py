@@ -122,7 +122,7 @@ class TrainingConfig:
     """Weight of the total variation, which smooths."""
     repetition_weight: float = 0.2
     """Weight of the term against dots and hatches that repeat."""
-    stability_weight: float = 1.0
+    stability_weight: float = 4.0
     """Weight of the term against flicker."""
     content_layers: tuple[str, ...] = ("relu3_3",)
     """Layers whose activations hold the content."""
