@@ -166,7 +166,8 @@ class _Cluster:
         self._begun: set[str] = set()
         self._lost = dict.fromkeys(self._by_name, 0)
         # On this machine, where it ends with the command and not with another machine.
-        self._board = ray.remote(num_cpus=0)(Board).options(scheduling_strategy=_here(ray)).remote()
+        here = _on(ray.get_runtime_context().get_node_id())
+        self._board = ray.remote(num_cpus=0)(Board).options(scheduling_strategy=here).remote()
         self._task = ray.remote(
             num_cpus=share.cpus, num_gpus=share.gpus, memory=share.memory or None, max_retries=0
         )(train_style)
@@ -306,10 +307,6 @@ def _check_machines(ray: Any, machines: Sequence[str], place: Place) -> None:
         ) from None
     if problems:
         raise FastnstError(problems[0])
-
-
-def _here(ray: Any) -> Any:
-    return _on(ray.get_runtime_context().get_node_id())
 
 
 def _on(machine: str) -> Any:

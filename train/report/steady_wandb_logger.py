@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from fastnst.terminal import one_line
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,7 @@ class SteadyWandbLogger(WandbLogger):
 
     def finish(self) -> None:
         """End the run on the dashboard, after what was logged is written."""
-        if getattr(rank_zero_only, "rank", 0) == 0:
-            self._attempt(lambda: self.experiment.finish())
+        self._attempt(lambda: self.experiment.finish())
 
     def _attempt(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         if self._is_lost:
@@ -47,8 +47,8 @@ class SteadyWandbLogger(WandbLogger):
             function(*arguments, **options)
         except Exception as error:  # noqa: BLE001 - whatever wandb raises, the training is worth more
             self._is_lost = True
-            reason = " ".join(str(error).split()) or type(error).__name__
-            log.warning("wandb is lost (%s): the run goes on without its dashboard", reason)
+            reason = one_line(error) or type(error).__name__
+            log.warning("wandb is lost (%s): nothing more goes to the dashboard", reason)
             _forget_wandb()
 
 

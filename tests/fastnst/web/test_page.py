@@ -254,7 +254,7 @@ def test_masks_from_files_and_copies(page, picture, controlled, tmp_path):
 
 
 @pytest.mark.parametrize("broken", ["none", "before", "after"])
-def test_too_little_memory_is_said_with_what_to_do(page, picture, broken):
+def test_too_little_memory_is_said_with_what_to_do(page, picture, tmp_path, broken):
     page.drop(picture("a.png", 60, 80))
     page.wait_painted()
     # Another style that fails before or after the large picture does not hide what concerns the picture.
@@ -288,6 +288,12 @@ def test_too_little_memory_is_said_with_what_to_do(page, picture, broken):
         "&& document.querySelector('#status').textContent.includes('not enough memory for 1300')",
         broken,
         seconds=60,
+    )
+    # What the visitor does next is answered.
+    (tmp_path / "wrong.onnx").write_bytes(b"no style")
+    page.drop(tmp_path / "wrong.onnx")
+    page.wait(
+        "document.querySelector('#status').textContent.includes('wrong could not be loaded')", seconds=60
     )
     page.evaluate("fastnst.studio.select(fastnst.studio.photos[0])")
     page.set("#brush", 0)

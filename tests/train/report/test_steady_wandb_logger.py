@@ -47,7 +47,7 @@ def test_a_run_ends_well_without_wandbs_process(environment, tmp_path):
     )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     assert done.stderr.startswith("wandb is lost (")
-    assert done.stderr.endswith("): the run goes on without its dashboard\n")
+    assert done.stderr.endswith("): nothing more goes to the dashboard\n")
     assert done.stderr.count("\n") == 1
 
 
@@ -77,6 +77,6 @@ def test_whatever_fails_first_is_one_warning(monkeypatch, tmp_path, caplog, use)
         use(logger)
         close_logger(logger)
     assert [record.getMessage() for record in caplog.records] == [
-        "wandb is lost (ConnectionResetError): the run goes on without its dashboard"
+        "wandb is lost (ConnectionResetError): nothing more goes to the dashboard"
     ]
     assert forgotten == [True]

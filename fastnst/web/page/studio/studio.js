@@ -63,7 +63,7 @@ export class Studio extends EventTarget {
       const probe = { rgb: new Uint8Array(3 * 32 * 32), width: 32, height: 32 };
       await this.#engine.paint(style, probe, { urgent: true });
     } catch (error) {
-      this.#complainOf(style, error);
+      this.#complainOf(style, error, { isAsked: true });
       return false;
     }
     this.#styles.set(style.key, style);
@@ -360,20 +360,21 @@ export class Studio extends EventTarget {
     }
   }
 
-  /** Say that a style cannot be used, also once more when the picture that is being painted has told of itself. */
-  #complainOf(style, error) {
-    this.#brokenStyle = { key: style.key, error: new PageError("noStyle", { name: style.title, reason: error.message }) };
+  /**
+   * Say that a style cannot be used, also once more when the picture that is being painted has told of itself. If the
+   * picture fails, this is said last only of a style that it is painted in, or that the visitor has just given.
+   */
+  #complainOf(style, error, { isAsked = false } = {}) {
+    const isWorthMore = isAsked || [this.controls.style, this.controls.blend].includes(style.key);
+    this.#brokenStyle = { isWorthMore, error: new PageError("noStyle", { name: style.title, reason: error.message }) };
     if (this.#refreshing) this.complain(this.#brokenStyle.error);
     else this.#complainAgain();
   }
 
-  /** Say once more that a style cannot be used. What went wrong with the picture itself is worth more, if it is another. */
   #complainAgain() {
     const broken = this.#brokenStyle;
     this.#brokenStyle = null;
-    if (broken && (!this.#hasFailed || [this.controls.style, this.controls.blend].includes(broken.key))) {
-      this.complain(broken.error);
-    }
+    if (broken && (broken.isWorthMore || !this.#hasFailed)) this.complain(broken.error);
   }
 
   #abortAll() {
