@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,15 +107,27 @@ def run_python(arguments: Sequence[str]) -> int:
     Returns:
         Its exit code, or minus the number of the signal that killed it.
     """
-    with subprocess.Popen(  # noqa: S603
-        [sys.executable, *arguments],
-        env=os.environ | STOPS_WITH_PARENT,
-        stdin=subprocess.PIPE,
-        stdout=sys.stderr,
-    ) as process:
-        while True:
-            with contextlib.suppress(KeyboardInterrupt):
-                return process.wait()
+    with (
+        _ctrl_c_left_to_the_process(),
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, *arguments],
+            env=os.environ | STOPS_WITH_PARENT,
+            stdin=subprocess.PIPE,
+            stdout=sys.stderr,
+        ) as process,
+    ):
+        return process.wait()
+
+
+@contextlib.contextmanager
+def _ctrl_c_left_to_the_process() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # which the process inherits, as it does not inherit a function
+        signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True)

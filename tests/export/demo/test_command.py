@@ -281,6 +281,20 @@ def test_a_browser_opens_only_for_who_sits_before_it(
     assert pages == opened * [(folder / "index.html").resolve().as_uri()]
 
 
+def test_ctrl_c_while_a_step_begins_is_left_to_it_too(monkeypatch):
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            signal.raise_signal(signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(sys, "stderr", sys.__stderr__)
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", Interrupted)
+        assert demo.run_python(["-c", "import time; time.sleep(0.3); raise SystemExit(7)"]) == 7
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
 def test_ctrl_c_is_left_to_the_step_which_is_waited_for():
     program = (
         "import sys; from export.demo.__main__ import run_python\n"
