@@ -209,7 +209,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, arguments, names):
 def test_names_from_outside_leave_one_line(capsys, tmp_path):
     assert main(["--style", "a\nb.jpg", "--name=x", f"--output={tmp_path}", "--preset=quick"]) == 2
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "train: error: there is no painting a b.jpg: give it with --style FILE"
+        "train: error: there is no painting a b.jpg: give the path of an image"
     ]
     assert main([*STYLE, f"--output={tmp_path / ('a' * 300)}", "--preset=quick"]) == 2
     assert "File name too long" in capsys.readouterr().err.splitlines()[1]

@@ -199,7 +199,7 @@ def _evaluate(options: argparse.Namespace, picture: Path) -> None:
 
     model = Path(options.model) if is_painting(options.model) else find_style(options.model)
     if not options.style.is_file():
-        raise FastnstError(f"there is no painting {options.style}: give it with --style FILE")
+        raise FastnstError(f"there is no painting {options.style}: give the path of an image")
     _check_nothing_is_replaced(options, picture, model)
     read_metadata(find_or_freeze(options.model))
     say("loading PyTorch")

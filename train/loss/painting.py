@@ -65,7 +65,7 @@ def load_painting(path: Path, size: int) -> Painting:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise FastnstError(f"there is no painting {path}: give it with --style FILE") from None
+        raise FastnstError(f"there is no painting {path}: give the path of an image") from None
     except OSError as error:
         raise FastnstError(f"cannot read the painting {path}: {error.strerror or error}") from error
     image, is_on_white = read_painting(content, path)
