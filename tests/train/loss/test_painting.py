@@ -149,7 +149,7 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
 
 
 def test_a_missing_file_says_how_to_give_one(tmp_path):
-    with pytest.raises(FastnstError, match=r"no painting .*none\.jpg: .*--style FILE"):
+    with pytest.raises(FastnstError, match=r"no painting .*none\.jpg: give the path of an image$"):
         load_painting(tmp_path / "none.jpg", 32)
 
 
