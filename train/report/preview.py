@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastnst.errors import FastnstError
 from train.evaluate.grid import compose_grid
 from train.image_tensor import image_to_tensor, tensor_to_image
+from train.machine.precision import computing_in
 from train.report.first_look import FirstLook
 from train.report.metrics import loss_metrics
 from train.report.renewed_picture import RenewedPicture
@@ -69,8 +70,10 @@ class PreviewGrid(RenewedPicture):
         metrics: dict[str, float] = {}
         for photo in self.photos:
             content = image_to_tensor(photo).to(module.device)
+            # In float32, as the exported style paints it.
             found = module(content)
-            losses = module.loss(found, content)
+            with computing_in(module.precision, module.device.type):
+                losses = module.loss(found, content)
             for key, value in loss_metrics(losses, "val").items():
                 metrics[key] = metrics.get(key, 0.0) + value / len(self.photos)
             stylized.append(tensor_to_image(found))

@@ -18,7 +18,7 @@ from train.loss.perceptual_loss import PerceptualLoss
 from train.machine.free_cores import ThreadBalance
 from train.machine.freed_memory import keep_freed_memory
 from train.machine.out_of_memory import advise_on_memory
-from train.machine.precision import resolve_accelerator, resolve_precision
+from train.machine.precision import computing_in, resolve_accelerator, resolve_precision
 from train.network.checkpoint import StyleCheckpoint, load_checkpoint
 from train.network.trained_weights import TrainedWeights
 from train.photos.crop_schedule import CropSchedule
@@ -114,11 +114,13 @@ def settle(config: TrainingConfig, preset: str) -> SettledRun | None:
     config, features = load_loss_network(config, say_once)
     if quality_network is None:
         quality_network = find_quality_features(config)
-    with advise_on_memory(("--style-size", config.style_size)):
+    # The loss is still on the CPU, whatever the device. A run on a CPU compares in the steps' own arithmetic.
+    arithmetic = precision if device == "cpu" else "32-true"
+    with advise_on_memory(("--style-size", config.style_size)), computing_in(arithmetic, "cpu"):
         loss = make_loss(config, painting, features)
     start = None
     if previous is None:
-        with advise_on_memory(("--image-size", config.image_size)):
+        with advise_on_memory(("--image-size", config.image_size)), computing_in(arithmetic, "cpu"):
             start = choose_start(config, starts, loss, photos)
         config = dataclasses.replace(config, init=NONE if start is None else start.source)
     return SettledRun(

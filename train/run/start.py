@@ -27,7 +27,7 @@ AUTO = "auto"
 
 # `auto` compares the bundled styles on this many photos of this longer side: it takes seconds on a CPU.
 _COMPARED_PHOTOS = 2
-_COMPARED_SIZE = 256
+_COMPARED_SIZE = 192
 
 
 def find_starts(config: TrainingConfig) -> list[TrainedWeights]:

@@ -35,6 +35,7 @@ class NetworkTraining(pl.LightningModule):
         config: As given.
         network: The network in training.
         loss: As given.
+        precision: As given.
         last_loss: The last step's loss, detached; None before the first step.
         losses: Its terms; None before the first step, and while the network copies a teacher.
         finished: Whether the run has ended.
@@ -59,7 +60,7 @@ class NetworkTraining(pl.LightningModule):
         self.seconds = 0.0
         self.schedule = CropSchedule(config.image_size, config.crop_stages, max_steps)
         self._max_steps = max_steps
-        self._precision = precision
+        self.precision = precision
         self._seconds_before = 0.0
         self._started = 0.0
 
@@ -128,7 +129,7 @@ class NetworkTraining(pl.LightningModule):
         else:
             # Fused: one kernel for all parameters. It would unscale float16 gradients itself, after the
             # clipping.
-            fused = self._precision != "16-mixed"
+            fused = self.precision != "16-mixed"
             optimizer = torch.optim.Adam(parameters, rate, fused=fused)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,

@@ -142,7 +142,7 @@ class StyleTransfer(NetworkTraining):
                 licence=self.config.style_licence,
                 pixels_sha256=self.style.pixels_sha256,
             ),
-            precision=self._precision,
+            precision=self.precision,
             world_size=self.trainer.world_size,
             max_steps=self._max_steps,
             seconds=self.seconds,

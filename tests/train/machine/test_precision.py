@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fastnst.errors import FastnstError
-from train.machine.precision import resolve_accelerator, resolve_precision
+from train.machine.precision import computing_in, resolve_accelerator, resolve_precision
 
 
 @pytest.fixture
@@ -105,3 +105,14 @@ def test_several_processes_on_cpus_do_not_measure_each_for_itself(slower):
     slower(torch.float32)
     assert resolve_precision("auto", "cpu") == "bf16-mixed"
     assert resolve_precision("auto", "cpu", processes=2) == "32-true"
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"),
+    [("bf16-mixed", torch.bfloat16), ("16-mixed", torch.float16), ("32-true", torch.float32)],
+)
+def test_the_work_around_the_steps_computes_in_their_precision(precision, expected):
+    image, kernel = torch.rand(1, 3, 8, 8), torch.rand(4, 3, 3, 3)
+    with computing_in(precision, "cpu"):
+        assert torch.nn.functional.conv2d(image, kernel).dtype == expected
+    assert torch.nn.functional.conv2d(image, kernel).dtype == torch.float32
