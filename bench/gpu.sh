@@ -36,7 +36,7 @@ measure() {
 		if test "$device" = cuda; then
 			nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
 		fi
-		echo "--- steps of 16 crops of 256 px, beside the plain loop"
+		echo "--- steps of $batch crops of 256 px, beside the plain loop"
 		"$python" -m bench.train --data "$photos" --batch-size "$batch" --rounds "$rounds"
 		echo "--- where a step's time goes"
 		"$python" -m bench.train --data "$photos" --batch-size "$batch" --profile
