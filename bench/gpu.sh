@@ -26,34 +26,32 @@ cpu) ;;
 esac
 # The packages of the checkout, wherever it is called from: paths stay relative to there.
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
-mkdir -p -- "$out"
-
-# A training that was interrupted goes on: its checkpoint stays in OUT.
-measure() {
-	{
-		echo "--- the machine"
-		"$python" -c 'import platform, torch; print("PyTorch", torch.__version__, "Python", platform.python_version())'
-		if test "$device" = cuda; then
-			nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
-		fi
-		echo "--- steps of $batch crops of 256 px, beside the plain loop"
-		"$python" -m bench.train --data "$photos" --batch-size "$batch" --rounds "$rounds"
-		echo "--- where a step's time goes"
-		"$python" -m bench.train --data "$photos" --batch-size "$batch" --profile
-		echo "--- a training of $crops crops by the preset default"
-		"$python" -m train --preset default --style "$painting" --data "$photos" --output "$out" --images "$crops" \
-			--accelerator "$device" --logger csv "$@"
-		echo "--- its export"
-		checkpoint=$(ls -t "$out"/*.ckpt | head -n 1)
-		"$python" -m export "$checkpoint"
-		echo "--- a picture by ONNX Runtime, beside eager PyTorch"
-		"$python" -m bench.stylize --model "${checkpoint%.ckpt}.onnx" --size 512x512 1920x1080 \
-			--rounds "$rounds"
-	} 2>&1
-}
 batch=16 rounds=5
 if test "$device" = cpu; then
 	batch=1 rounds=1
 	export CUDA_VISIBLE_DEVICES=
 fi
-measure "$@" | tee -- "$out/gpu.txt"
+mkdir -p -- "$out"
+
+# A training that was interrupted goes on: its checkpoint stays in OUT.
+measure() {
+	echo "--- the machine"
+	"$python" -c 'import platform, torch; print("PyTorch", torch.__version__, "Python", platform.python_version())'
+	if test "$device" = cuda; then
+		nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader
+	fi
+	echo "--- steps of $batch crops of 256 px, beside the plain loop"
+	"$python" -m bench.train --data "$photos" --batch-size "$batch" --rounds "$rounds"
+	echo "--- where a step's time goes"
+	"$python" -m bench.train --data "$photos" --batch-size "$batch" --profile
+	echo "--- a training of $crops crops by the preset default"
+	"$python" -m train --preset default --style "$painting" --data "$photos" --output "$out" --images "$crops" \
+		--accelerator "$device" --logger csv "$@"
+	echo "--- its export"
+	checkpoint=$(ls -t "$out"/*.ckpt | head -n 1)
+	"$python" -m export "$checkpoint"
+	echo "--- a picture by ONNX Runtime, beside eager PyTorch"
+	"$python" -m bench.stylize --model "${checkpoint%.ckpt}.onnx" --size 512x512 1920x1080 \
+		--rounds "$rounds"
+}
+measure "$@" 2>&1 | tee -- "$out/gpu.txt"

@@ -29,7 +29,7 @@ from train.loss.choice import make_loss
 from train.loss.painting import Painting
 from train.loss.vgg import VGGFeatures, random_vgg_state, weight_keys
 from train.machine.freed_memory import keep_freed_memory
-from train.machine.precision import resolve_accelerator, resolve_precision
+from train.machine.precision import computing_in, resolve_accelerator, resolve_precision
 from train.photos.crop_schedule import CropSchedule
 from train.photos.folder import PhotoFolder
 from train.photos.loader import PhotoLoader
@@ -171,12 +171,11 @@ def our_step(options: argparse.Namespace) -> Callable[[], StyleTransfer]:
             workers=_workers(options.device),
         )
     )
-    half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
 
     def step() -> StyleTransfer:
         images = next(batches).images.to(device, non_blocking=True)
         content = images.to(torch.float32, memory_format=torch.channels_last).div_(255)
-        with torch.autocast(device.type, half, enabled=half is not None):
+        with computing_in(precision, device.type):
             loss = module.training_step(content, 0)
         optimizer.zero_grad()
         torch.autograd.backward(loss)

@@ -166,7 +166,7 @@ def _say_results(style: ExportedStyle) -> None:
     if shown:
         rows.append(("losses", ", ".join(f"{name} {value:.4g}" for name, value in shown.items())))
     if quality := record.quality:
-        lost = "0 is the photo itself, good styles lose 0.3 to 0.8"
+        lost = "0 is the photo itself, good styles lose 0.3 to 0.7"
         plain = "a plain photo misses 0.4 to 0.9, good styles 0.02 to 0.06"
         if style.metadata.get(keys.MEASURED_ON) == keys.GENERATED:
             lost = plain = "on generated photos: not to be compared with a measure on real ones"

@@ -40,9 +40,10 @@ def test_a_style_is_good_enough_to_be_shown(style):
     assert int(metadata["quality.size"]) == 512
     # An unpainted photo misses 0.5 and more; a picture that kept nothing of the photo loses more than 1.
     assert 0 < float(metadata["quality.style_missed_3_scales"]) < 0.06
-    # starry_night, the boldest, loses 0.76 and flickers by 15.6.
-    assert 0 < float(metadata["quality.content_lost"]) < 0.8
-    assert 0 < float(metadata["quality.flicker"]) < 16
+    # The boldest style keeps less of the photo, and its card says that it is restless.
+    most_lost, most_flicker = (0.77, 16) if style.stem == "starry_night" else (0.7, 15)
+    assert 0 < float(metadata["quality.content_lost"]) < most_lost
+    assert 0 < float(metadata["quality.flicker"]) < most_flicker
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 7), (64, 97)])

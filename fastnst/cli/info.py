@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastnst.stylizer import Stylizer
 
 _QUALITY = {
-    keys.CONTENT_LOST: ("C, content lost", "0 is the photo itself; well-trained styles lose 0.3 to 0.8"),
+    keys.CONTENT_LOST: ("C, content lost", "0 is the photo itself; well-trained styles lose 0.3 to 0.7"),
     keys.STYLE_MISSED: (
         "S3, style missed",
         "an unpainted photo misses 0.4 to 0.9, well-trained styles 0.02 to 0.06",
