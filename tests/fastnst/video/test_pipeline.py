@@ -226,7 +226,7 @@ def test_packets_that_cost_frames_are_counted_in_one_line(tmp_path: Path) -> Non
         at = -1
         for _ in range(number):
             at = data.index(b"\x89PNG", at + 1)
-        data = data[:at] + b"XXXX" + data[at + 4 :]
+        data = data[:at] + b"junk" + data[at + 4 :]  # the packet no longer begins as a PNG
     source.write_bytes(data)
     with pytest.warns(FastnstWarning) as caught:
         assert stylize(source, tmp_path / "out.mp4") == 6
